@@ -61,13 +61,13 @@ function readJson(request) {
 const missing = (id) => Object.assign(new Error(`no book "${id}"`), { status: 404 })
 
 const roles = {
-  async reviews(path) {
+  async reviews(_request, path) {
     const id = path[0] ?? ''
     if (id !== '' && !REVIEWS[id]) throw missing(id)
     return { ...self, reviews: id === '' ? REVIEWS : REVIEWS[id] }
   },
 
-  async catalog(path) {
+  async catalog(_request, path) {
     const id = path[0] ?? ''
     if (id === '') return { ...self, books: BOOKS }
     if (id === 'sale') return { ...self, sale: BOOKS.emma }
@@ -76,20 +76,34 @@ const roles = {
     return { ...self, book: BOOKS[id], reviews, reviewsFrom: pod }
   },
 
-  async orders(path, request) {
+  async orders(request) {
     if (request.method !== 'POST') return { ...self, orders: 'POST {"book": "emma"} to order' }
     const { book = 'emma' } = await readJson(request)
     const { book: ordered, pod } = await call(`http://catalog/${book}`)
-    const receipt = await call('http://payments:8090/charge', { method: 'POST', body: { amount: ordered.price } })
-    return { ...self, ordered: ordered.title, price: ordered.price, catalogFrom: pod, paidBy: receipt.service }
+    const receipt = await call('http://payments:8090/charge', {
+      method: 'POST',
+      body: { amount: ordered.price },
+    })
+    return {
+      ...self,
+      ordered: ordered.title,
+      price: ordered.price,
+      catalogFrom: pod,
+      paidBy: receipt.service,
+    }
   },
 
   async web() {
     const { books, pod, node } = await call('http://catalog.shop.svc.cluster.local/')
-    return { ...self, shop: 'The Plexus Bookshop', books: Object.values(books).map((b) => b.title), catalogFrom: { pod, node } }
+    return {
+      ...self,
+      shop: 'The Plexus Bookshop',
+      books: Object.values(books).map((b) => b.title),
+      catalogFrom: { pod, node },
+    }
   },
 
-  async bank(path, request) {
+  async bank(request) {
     const { amount = 0 } = request.method === 'POST' ? await readJson(request) : {}
     return { ...self, charged: amount }
   },
@@ -103,9 +117,12 @@ const server = http.createServer(async (request, response) => {
   const { pathname } = new URL(request.url ?? '/', 'http://shop')
   if (pathname === '/healthz') return response.end('ok\n')
   // The gateway passes the path as it came: /api/catalog/emma is /emma for us.
-  const path = pathname.replace(new RegExp(`^/api/${role}(?=/|$)`), '').split('/').filter(Boolean)
+  const path = pathname
+    .replace(new RegExp(`^/api/${role}(?=/|$)`), '')
+    .split('/')
+    .filter(Boolean)
   try {
-    const body = await roles[role](path, request)
+    const body = await roles[role](request, path)
     if (role === 'web' && (request.headers.accept ?? '').includes('text/html')) {
       response.setHeader('content-type', 'text/html; charset=utf-8')
       return response.end(page(body))
