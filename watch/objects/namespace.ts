@@ -1,0 +1,6 @@
+import type { KubeObject } from './meta.ts'
+
+export interface Namespace extends KubeObject {
+  readonly kind: 'Namespace'
+  readonly status: { readonly phase: 'Active' | 'Terminating' }
+}

@@ -1,0 +1,56 @@
+import type { Kind, KindMap } from './objects/kinds.ts'
+import type { Key } from './objects/meta.ts'
+
+/** One object appearing or changing, or going away. */
+export type Change = { [K in Kind]: { kind: K; object: KindMap[K] } | { kind: K; deleted: Key } }[Kind]
+
+/** Where a source puts what it learns. Every call is one step: readers see all of it or nothing. */
+export interface Sink {
+  /** Applies changes in order; of several changes to one key the last counts. */
+  apply(changes: Iterable<Change>): void
+  /** Replaces everything of one kind (a relist): keys not given are deleted. */
+  replace<K extends Kind>(kind: K, objects: Iterable<KindMap[K]>): void
+}
+
+/** Something wrong with what a source reads. Lines and columns count from 1. */
+export interface Problem {
+  readonly file?: string | undefined
+  readonly line?: number | undefined
+  readonly column?: number | undefined
+  /** e.g. 'Service shop/catalog' */
+  readonly object?: string | undefined
+  /** e.g. 'spec.ports[0].port' */
+  readonly field?: string | undefined
+  readonly message: string
+}
+
+export interface FileStatus {
+  readonly file: string
+  /** degraded: a last good version stands in for (part of) it; rejected: nothing of (part of) it was ever good */
+  readonly state: 'ok' | 'degraded' | 'rejected'
+  /** objects in the store that come from this file */
+  readonly objects: number
+  readonly problems: readonly Problem[]
+}
+
+export interface SourceStatus {
+  readonly source: string
+  readonly synced: boolean
+  readonly files: readonly FileStatus[]
+  /** all problems, those of files included */
+  readonly problems: readonly Problem[]
+}
+
+/** Delivers objects into a store: a directory of manifests, an API server, a test's memory. */
+export interface Source {
+  readonly name: string
+  /**
+   * True where no control plane stands behind the objects: then the store computes EndpointSlices
+   * from Pods, mirrors Endpoints, creates missing Namespaces and allocates ClusterIPs and node ports.
+   */
+  readonly standalone: boolean
+  /** Begins delivering; resolves after the first full sync. */
+  start(sink: Sink): Promise<void>
+  stop(): Promise<void>
+  status(): SourceStatus
+}
