@@ -1,0 +1,98 @@
+// `plexus status` and `plexus get`: ask a running agent on its control socket.
+import { request } from 'node:http'
+import type { Command } from 'commander'
+import { messageOf } from '../errors.ts'
+import { formatTable } from './table.ts'
+
+const kinds = ['services', 'endpoints', 'routes', 'peers', 'nodes', 'pods'] as const
+const defaultSocket = '/run/plexus/agent.sock'
+
+interface QueryOptions {
+  readonly socket: string
+  readonly output: 'table' | 'json'
+}
+
+export function addQueryCommands(program: Command): void {
+  program
+    .command('status')
+    .description('how a running agent and its components are')
+    .option('--socket <path>', "the agent's control socket", defaultSocket)
+    .option('-o, --output <format>', 'table or json', 'table')
+    .action(async (options: QueryOptions) => {
+      const status = await ask(options.socket, '/status')
+      if (options.output === 'json') return print(JSON.stringify(status, undefined, 2))
+      printStatus(status as Status)
+      if (!(status as Status).ready) process.exitCode = 1
+    })
+  program
+    .command('get')
+    .description(`what a running agent has programmed: ${kinds.join(', ')}`)
+    .argument('<kind>', kinds.join(' | '))
+    .option('--socket <path>', "the agent's control socket", defaultSocket)
+    .option('-o, --output <format>', 'table or json', 'table')
+    .action(async (kind: string, options: QueryOptions) => {
+      const rows = (await ask(options.socket, `/get/${kind}`)) as Record<string, unknown>[]
+      print(options.output === 'json' ? JSON.stringify(rows, undefined, 2) : formatTable(rows))
+    })
+}
+
+interface Status {
+  readonly nodeName: string
+  readonly pid: number
+  readonly started: string
+  readonly memoryMb: number
+  readonly ready: boolean
+  readonly components: Record<string, { ok: boolean; detail?: string }>
+  readonly source: {
+    problems: { file?: string; line?: number; object?: string; field?: string; message: string }[]
+  }
+}
+
+function printStatus(status: Status): void {
+  print(`node ${status.nodeName}, pid ${status.pid}, since ${status.started}, ${status.memoryMb} MB`)
+  const rows = Object.entries(status.components).map(([component, { ok, detail }]) => ({
+    component,
+    state: ok ? 'ready' : 'NOT READY',
+    detail: detail ?? '',
+  }))
+  print(formatTable(rows))
+  for (const { file, line, object, field, message } of status.source.problems) {
+    const where = [
+      file === undefined ? undefined : `${file}${line === undefined ? '' : `:${line}`}`,
+      object,
+      field,
+    ]
+    print(`problem: ${[...where, message].filter((part) => part !== undefined).join(': ')}`)
+  }
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+function ask(socketPath: string, path: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, path, headers: { connection: 'close' } }, (response) => {
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => (body += chunk))
+      response.on('end', () => {
+        const answer: unknown = JSON.parse(body)
+        if (response.statusCode === 200) resolve(answer)
+        else
+          reject(
+            new Error((answer as { error?: string }).error ?? `the agent answered ${response.statusCode}`),
+          )
+      })
+    })
+    call.on('error', (cause) =>
+      reject(
+        new Error(
+          `no agent answers on ${socketPath} (${messageOf(cause)}): is it running? give --socket PATH`,
+          { cause },
+        ),
+      ),
+    )
+    call.end()
+  })
+}

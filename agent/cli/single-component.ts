@@ -1,0 +1,53 @@
+// `plexus proxy|dns|gateway|overlay`: one component on its own, fed by its own watch cache.
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { manifestSource, openStore } from '#watch'
+import type { Component } from '../component.ts'
+import type { ComponentContext } from '../components.ts'
+import { serveUntilSignal } from '../lifecycle.ts'
+import { createLogger, type LogFormat, type LogLevel } from '../logging.ts'
+import { UsageError } from './usage-error.ts'
+
+export interface SingleComponentOptions {
+  readonly manifests?: readonly string[] | undefined
+  readonly kubeconfig?: string | undefined
+  readonly readyFile?: string | undefined
+  readonly logLevel?: LogLevel | undefined
+  readonly logFormat?: LogFormat | undefined
+}
+
+/** Opens the cache, starts the component, serves until SIGTERM. SIGHUP restarts the component. */
+export async function runSingleComponent(
+  options: SingleComponentOptions,
+  start: (context: ComponentContext) => Promise<Component>,
+): Promise<never> {
+  if (options.kubeconfig !== undefined)
+    throw new UsageError('--kubeconfig: reading from an API server is not built yet; give --manifests DIR')
+  const log = createLogger({ level: options.logLevel, format: options.logFormat })
+  const metrics = new Registry()
+  collectDefaultMetrics({ register: metrics })
+  const source = manifestSource({ directories: options.manifests ?? [], log, metrics })
+  const store = await openStore({ source, log, metrics })
+  let component = await start({ store, log, metrics })
+  log.info({ component: component.name, pid: process.pid }, 'component serves')
+  let reloading: Promise<void> = Promise.resolve()
+  const restart = async (): Promise<void> => {
+    await component.stop()
+    component = await start({ store, log, metrics })
+    log.info({ component: component.name }, 'configuration reloaded')
+  }
+  await serveUntilSignal({
+    readyFile: options.readyFile,
+    log,
+    onReload: () => {
+      reloading = reloading
+        .then(restart)
+        .catch((error: unknown) => log.error({ err: error }, 'reload failed'))
+    },
+    async stop() {
+      await reloading
+      await component.stop()
+      await store.close()
+    },
+  })
+  process.exit(0)
+}

@@ -1,0 +1,175 @@
+// The node agent's configuration file (YAML or JSON). docs/configuration.md is its reference.
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { Ajv, type ErrorObject } from 'ajv'
+import { LineCounter, parseDocument } from 'yaml'
+import { ConfigurationError, messageOf } from './errors.ts'
+import { type LogFormat, type LogLevel, logFormats, logLevels } from './logging.ts'
+
+export interface AgentConfiguration {
+  readonly nodeName: string
+  /** Directories of Kubernetes manifests, read recursively and watched. */
+  readonly manifests: readonly string[]
+  readonly log: { readonly level: LogLevel; readonly format: LogFormat }
+  /** `host:port` of /healthz, /readyz and /metrics. */
+  readonly health?: { readonly listen: string } | undefined
+  /** Unix socket that `plexus status` and `plexus get` ask. */
+  readonly control: { readonly socket: string }
+  readonly cni?: { readonly socket: string } | undefined
+  readonly overlay?: OverlaySection | undefined
+  readonly proxy?: { readonly config?: string | undefined } | undefined
+  readonly dns?: { readonly corefile: string } | undefined
+  readonly gateway?: { readonly config?: string | undefined } | undefined
+}
+
+export interface OverlaySection {
+  readonly netConf: string
+  readonly subnetFile: string
+  readonly publicIp?: string | undefined
+  readonly iface?: string | undefined
+}
+
+const text = { type: 'string', minLength: 1 } as const
+const component = (properties: object, required: readonly string[] = []) => ({
+  type: 'object',
+  additionalProperties: false,
+  required,
+  properties: { enabled: { type: 'boolean' }, ...properties },
+})
+
+const schema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['nodeName', 'manifests'],
+  properties: {
+    nodeName: text,
+    manifests: { type: 'array', items: text, minItems: 1 },
+    log: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        level: { enum: logLevels, default: 'info' },
+        format: { enum: logFormats, default: 'auto' },
+      },
+    },
+    health: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['listen'],
+      properties: { listen: { type: 'string', pattern: '^(\\[[0-9a-fA-F:]+\\]|[^:]*):[0-9]{1,5}$' } },
+    },
+    control: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: { socket: { ...text, default: '/run/plexus/agent.sock' } },
+    },
+    cni: component({ socket: { ...text, default: '/run/plexus/cni.sock' } }),
+    overlay: component(
+      {
+        netConf: text,
+        subnetFile: { ...text, default: '/run/flannel/subnet.env' },
+        publicIp: text,
+        iface: text,
+      },
+      ['netConf'],
+    ),
+    proxy: component({ config: text }),
+    dns: component({ corefile: text }, ['corefile']),
+    gateway: component({ config: text }),
+  },
+}
+
+const validate = new Ajv({ useDefaults: true, allErrors: false, strict: false }).compile<AgentConfiguration>(
+  schema,
+)
+
+export const componentNames = ['cni', 'overlay', 'proxy', 'dns', 'gateway'] as const
+export type ComponentName = (typeof componentNames)[number]
+
+/**
+ * Reads and validates the configuration file; relative paths in it are relative to the file.
+ * @throws ConfigurationError naming file, line and field.
+ */
+export function loadConfiguration(file: string): AgentConfiguration {
+  let source: string
+  try {
+    source = readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new ConfigurationError(`${file}: cannot be read: ${messageOf(cause)}`, { file, cause })
+  }
+  return parseConfiguration(file, source)
+}
+
+/** As `loadConfiguration`, from text. */
+export function parseConfiguration(file: string, source: string): AgentConfiguration {
+  const lines = new LineCounter()
+  const document = parseDocument(source, { lineCounter: lines })
+  const syntax = document.errors[0]
+  if (syntax !== undefined) {
+    const line = lines.linePos(syntax.pos[0]).line
+    throw new ConfigurationError(`${file}:${line}: not YAML: ${syntax.message.split('\n')[0]}`, {
+      file,
+      cause: syntax,
+    })
+  }
+  const raw: unknown = document.toJS()
+  dropDisabled(raw)
+  if (!validate(raw)) {
+    const error = validate.errors?.[0]
+    const path = error === undefined ? [] : fieldPath(error)
+    const offset = (document.getIn(path.slice(0, -1), true) as { range?: [number] } | undefined)?.range?.[0]
+    const own = (document.getIn(path, true) as { range?: [number] } | undefined)?.range?.[0]
+    const position = own ?? offset
+    const line = position === undefined ? '' : `:${lines.linePos(position).line}`
+    const field = path.join('.') || '(top level)'
+    throw new ConfigurationError(`${file}${line}: ${field}: ${explain(error)}`, { file, field })
+  }
+  return withAbsolutePaths(raw, dirname(resolve(file)))
+}
+
+/** `enabled: false` switches a component off without deleting its section. */
+function dropDisabled(raw: unknown): void {
+  if (typeof raw !== 'object' || raw === null) return
+  const sections = raw as Record<string, unknown>
+  for (const name of componentNames) {
+    // `dns:` with nothing below it is null in YAML and means "with defaults".
+    if (name in sections && sections[name] === null) sections[name] = {}
+    const section = sections[name]
+    if (typeof section === 'object' && section !== null && 'enabled' in section && section.enabled === false)
+      delete sections[name]
+  }
+}
+
+function fieldPath(error: ErrorObject): string[] {
+  const path = error.instancePath.split('/').slice(1)
+  if (error.keyword === 'required') return [...path, String(error.params['missingProperty'])]
+  if (error.keyword === 'additionalProperties') return [...path, String(error.params['additionalProperty'])]
+  return path
+}
+
+function explain(error: ErrorObject | undefined): string {
+  if (error === undefined) return 'invalid'
+  if (error.keyword === 'required') return 'is missing'
+  if (error.keyword === 'additionalProperties') return 'is not a known key (docs/configuration.md lists them)'
+  if (error.keyword === 'enum')
+    return `must be one of ${(error.params['allowedValues'] as string[]).join(', ')}`
+  if (error.keyword === 'pattern') return 'must be host:port, for example 127.0.0.1:9253'
+  return error.message ?? 'invalid'
+}
+
+function withAbsolutePaths(config: AgentConfiguration, base: string): AgentConfiguration {
+  const at = (path: string): string => resolve(base, path)
+  const { overlay, proxy, dns, gateway, cni } = config
+  return {
+    ...config,
+    manifests: config.manifests.map(at),
+    control: { socket: at(config.control.socket) },
+    cni: cni && { socket: at(cni.socket) },
+    overlay: overlay && { ...overlay, netConf: at(overlay.netConf), subnetFile: at(overlay.subnetFile) },
+    proxy: proxy && { config: proxy.config === undefined ? undefined : at(proxy.config) },
+    dns: dns && { corefile: at(dns.corefile) },
+    gateway: gateway && { config: gateway.config === undefined ? undefined : at(gateway.config) },
+  }
+}

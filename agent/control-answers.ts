@@ -1,0 +1,64 @@
+// What a running agent tells about itself on its control socket.
+import type { Source, Store } from '#watch'
+import type { ControlAnswers } from './control-server.ts'
+import { readiness } from './health-server.ts'
+import type { SupervisedComponent } from './supervised-component.ts'
+
+/** Optional abilities of components, found by the method being there. */
+interface Describes {
+  describeServices?(): unknown
+  describeEndpoints?(): unknown
+  describeRoutes?(): unknown
+  describePeers?(): unknown
+}
+
+export function controlAnswers(agent: {
+  nodeName: string
+  store: Store
+  source: Source
+  components: readonly SupervisedComponent[]
+}): ControlAnswers {
+  const { nodeName, store, source, components } = agent
+  const started = new Date().toISOString()
+  const describe = (component: string, ability: keyof Describes) => (): unknown => {
+    const running = components.find(({ name }) => name === component)?.running as Describes | undefined
+    return running?.[ability]?.() ?? []
+  }
+  return {
+    '/status': () => ({
+      nodeName,
+      pid: process.pid,
+      started,
+      memoryMb: Math.round(process.memoryUsage.rss() / 1e6),
+      synced: store.synced,
+      ...readiness(components),
+      source: source.status(),
+    }),
+    '/get/services': describe('proxy', 'describeServices'),
+    '/get/endpoints': describe('proxy', 'describeEndpoints'),
+    '/get/routes': describe('gateway', 'describeRoutes'),
+    '/get/peers': describe('overlay', 'describePeers'),
+    '/get/nodes': () => [...store.list('Node')].map(nodeRow),
+    '/get/pods': () => [...store.list('Pod')].map(podRow),
+  }
+}
+
+function nodeRow({
+  metadata,
+  spec,
+  status,
+}: {
+  metadata: { name: string }
+  spec: unknown
+  status: unknown
+}): unknown {
+  return { name: metadata.name, spec, status }
+}
+
+function podRow(pod: {
+  metadata: { namespace: string; name: string }
+  spec: unknown
+  status: unknown
+}): unknown {
+  return { namespace: pod.metadata.namespace, name: pod.metadata.name, spec: pod.spec, status: pod.status }
+}

@@ -1,0 +1,36 @@
+// What every long-running command shares: a ready file, SIGTERM/SIGINT to stop with exit code 0, SIGHUP to reload.
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import type { Logger } from 'pino'
+
+const hardStopAfter = 20_000
+
+export interface Lifecycle {
+  /** Written (atomically) once the command serves, removed when it stops. */
+  readonly readyFile?: string | undefined
+  readonly log: Logger
+  readonly onReload?: (() => void) | undefined
+  readonly stop: () => Promise<void>
+}
+
+/** Marks the process ready, then waits for SIGTERM or SIGINT, stops gracefully and resolves. A second signal exits at once. */
+export async function serveUntilSignal({ readyFile, log, onReload, stop }: Lifecycle): Promise<void> {
+  if (readyFile !== undefined) writeReadyFile(readyFile)
+  process.on('SIGHUP', () => onReload?.())
+  const signal = await new Promise<string>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, resolve)
+  })
+  log.info({ signal }, 'stopping')
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => process.exit(1))
+  setTimeout(() => {
+    log.error({ afterMs: hardStopAfter }, 'did not stop in time')
+    process.exit(1)
+  }, hardStopAfter).unref()
+  if (readyFile !== undefined) rmSync(readyFile, { force: true })
+  await stop()
+}
+
+function writeReadyFile(path: string): void {
+  const temporary = `${path}.${process.pid}`
+  writeFileSync(temporary, `${process.pid}\n`)
+  renameSync(temporary, path)
+}

@@ -1,0 +1,114 @@
+// The node agent: one watch cache, and the components that read it.
+import { isDeepStrictEqual } from 'node:util'
+import type { Logger } from 'pino'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { manifestSource, openStore, type Store } from '#watch'
+import { watchFiles } from './changed-files.ts'
+import { type ComponentContext, componentDefinitions, enabledComponents, startOrder } from './components.ts'
+import { type AgentConfiguration, type ComponentName, loadConfiguration } from './configuration.ts'
+import { controlAnswers } from './control-answers.ts'
+import { startControlServer } from './control-server.ts'
+import { messageOf } from './errors.ts'
+import { startHealthServer } from './health-server.ts'
+import { SupervisedComponent } from './supervised-component.ts'
+
+export interface NodeAgent {
+  readonly store: Store
+  /** Reads the configuration file again and restarts the components whose section changed. */
+  reload(): Promise<void>
+  /** Stops the components in reverse order. What they programmed into the kernel stays. */
+  stop(): Promise<void>
+}
+
+/** Checks every component's own configuration, so that a bad file ends the start with one clear line. */
+export async function checkConfiguration(config: AgentConfiguration): Promise<void> {
+  for (const name of enabledComponents(config)) await componentDefinitions[name].check(config)
+}
+
+/**
+ * Starts the agent from its configuration file and resolves when every component has had its first attempt to start
+ * (failed ones are retried; see /readyz).
+ * @throws ConfigurationError, or a component's own configuration error, before anything was started.
+ */
+export async function startNodeAgent(file: string, log: Logger): Promise<NodeAgent> {
+  let config = loadConfiguration(file)
+  await checkConfiguration(config)
+
+  const metrics = new Registry()
+  collectDefaultMetrics({ register: metrics })
+  const source = manifestSource({ directories: config.manifests, log, metrics })
+  const store = await openStore({ source, log, metrics })
+  const context: ComponentContext = { store, log, metrics }
+
+  const supervised = new Map<ComponentName, SupervisedComponent>()
+  const components: SupervisedComponent[] = []
+  const start = async (name: ComponentName): Promise<void> => {
+    const component = new SupervisedComponent(name, {
+      log,
+      start: () =>
+        componentDefinitions[name].start(config, { ...context, log: log.child({ component: name }) }),
+    })
+    supervised.set(name, component)
+    components.push(component)
+    await component.start()
+  }
+  const stop = async (name: ComponentName): Promise<void> => {
+    const component = supervised.get(name)
+    if (component === undefined) return
+    supervised.delete(name)
+    components.splice(components.indexOf(component), 1)
+    await component.stop()
+  }
+
+  const control = await startControlServer({
+    socket: config.control.socket,
+    answers: controlAnswers({ nodeName: config.nodeName, store, source, components }),
+  })
+  const health =
+    config.health && (await startHealthServer({ listen: config.health.listen, components, metrics }))
+  for (const name of enabledComponents(config)) await start(name)
+
+  let reloading: Promise<void> = Promise.resolve()
+  const reload = (changed: readonly string[] = []): Promise<void> => {
+    reloading = reloading.then(async () => {
+      let next: AgentConfiguration
+      try {
+        next = loadConfiguration(file)
+        await checkConfiguration(next)
+      } catch (error) {
+        log.error({ err: error }, 'configuration not reloaded; the running one stays')
+        return
+      }
+      const previous = config
+      config = next
+      for (const key of ['nodeName', 'manifests', 'health', 'control'] as const) {
+        if (!isDeepStrictEqual(previous[key], next[key]))
+          log.warn({ field: key }, 'this field takes effect when the agent is restarted')
+      }
+      for (const name of startOrder) {
+        const filesChanged = componentDefinitions[name].files(next).some((path) => changed.includes(path))
+        if (next[name] === undefined) await stop(name)
+        else if (previous[name] === undefined) await start(name)
+        else if (filesChanged || !isDeepStrictEqual(previous[name], next[name]))
+          await supervised.get(name)?.restart()
+      }
+      log.info({ file }, 'configuration reloaded')
+    })
+    return reloading
+  }
+  const files = [file, ...startOrder.flatMap((name) => componentDefinitions[name].files(config))]
+  const watcher = watchFiles(files, (changed) => void reload(changed))
+
+  return {
+    store,
+    reload: () => reload(files),
+    async stop() {
+      watcher.close()
+      for (const component of components.slice().reverse()) await component.stop()
+      await Promise.all([control.close(), health?.close()]).catch((error: unknown) =>
+        log.warn({ error: messageOf(error) }, 'listener did not close'),
+      )
+      await store.close()
+    },
+  }
+}
