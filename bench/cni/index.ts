@@ -1,0 +1,88 @@
+// CNI ADD and DEL, as a container runtime calls them (environment, configuration on stdin): the reference plugins of
+// containernetworking-plugins against ours, with an agent and without. All in a network namespace of its own.
+import { spawnSync } from 'node:child_process'
+import { createNetns, deleteNetns } from '#netlink'
+import { reapedCpuSeconds, treeCpuSeconds } from '../support/cpu.ts'
+import { median, printTable, rounded } from '../support/table.ts'
+import { type Contender, contenders, startAgent } from './contenders.ts'
+
+const runs = Number(process.env['BENCH_RUNS'] ?? 20)
+const insideFlag = 'PLEXUS_BENCH_INSIDE'
+
+/** Runs the benchmark in a fresh network namespace (by starting itself there) and prints the table. */
+export async function benchCni(): Promise<void> {
+  if (process.env[insideFlag] === undefined) {
+    const script = process.argv[1] ?? ''
+    const inside = spawnSync('unshare', ['--net', process.execPath, script, 'cni'], {
+      stdio: 'inherit',
+      env: { ...process.env, [insideFlag]: '1' },
+    })
+    if (inside.status !== 0) throw new Error(`the benchmark ended with ${inside.status ?? inside.signal}`)
+    return
+  }
+  spawnSync('ip', ['link', 'set', 'lo', 'up'])
+  const agent = await startAgent()
+  try {
+    const all = contenders(agent)
+    const samples = new Map(all.map(({ name }) => [name, { add: [] as Sample[], del: [] as Sample[] }]))
+    for (let run = -2; run < runs; run += 1) {
+      for (const contender of all) {
+        const pair = once(contender, run + 2, agent.pid)
+        if (run < 0) continue
+        samples.get(contender.name)?.add.push(pair.add)
+        samples.get(contender.name)?.del.push(pair.del)
+      }
+    }
+    const rows = all.map(({ name, baseline }) => {
+      const of = (who: string, op: 'add' | 'del', key: keyof Sample): number =>
+        median((samples.get(who)?.[op] ?? []).map((sample) => sample[key]))
+      const mean = (who: string, op: 'add' | 'del'): number => {
+        const list = samples.get(who)?.[op] ?? []
+        return list.reduce((sum, { cpu }) => sum + cpu, 0) / list.length
+      }
+      const ratio = (op: 'add' | 'del'): string =>
+        (of(baseline, op, 'wall') / of(name, op, 'wall')).toFixed(2)
+      return {
+        plugin: name,
+        'ADD ms': rounded(of(name, 'add', 'wall')),
+        'ADD CPU ms': rounded(mean(name, 'add')),
+        'ADD speed-up': ratio('add'),
+        'DEL ms': rounded(of(name, 'del', 'wall')),
+        'DEL CPU ms': rounded(mean(name, 'del')),
+        'DEL speed-up': ratio('del'),
+      }
+    })
+    printTable(
+      `cni: ${runs} runs interleaved, wall = median, CPU = mean of plugin, what it starts, and the agent`,
+      rows,
+    )
+  } finally {
+    await agent.stop()
+  }
+}
+
+interface Sample {
+  readonly wall: number
+  readonly cpu: number
+}
+
+function once(contender: Contender, run: number, agentPid: number): { add: Sample; del: Sample } {
+  const netns = `/run/netns/plxt-${process.pid}-pod`
+  createNetns(netns)
+  try {
+    const call = { containerId: `bench-${contender.id}-${run}`, netns, hostPort: 20_000 + run }
+    const add = measure(agentPid, () => contender.add(call))
+    const del = measure(agentPid, () => contender.del(call))
+    return { add, del }
+  } finally {
+    deleteNetns(netns)
+  }
+}
+
+function measure(agentPid: number, body: () => void): Sample {
+  const cpuBefore = reapedCpuSeconds() + treeCpuSeconds(agentPid)
+  const began = performance.now()
+  body()
+  const wall = performance.now() - began
+  return { wall, cpu: (reapedCpuSeconds() + treeCpuSeconds(agentPid) - cpuBefore) * 1000 }
+}
