@@ -1,0 +1,342 @@
+import { BodyReader } from './body.ts'
+import type { Deadlines, Timed } from './deadlines.ts'
+import { Exchange, type ExchangeConnection } from './exchange.ts'
+import { emptyFraming, frameRequest } from './framing.ts'
+import { type HeadFault, INCOMPLETE, RequestHead } from './head.ts'
+import { errorPage } from './pages.ts'
+import { ownResponse, ResponseWriter } from './response-writer.ts'
+import type { ServerSettings } from './settings.ts'
+import type { Receiver, Transport } from './transport.ts'
+import { Tunnel } from './tunnel.ts'
+
+/** What the engine tells the gateway. */
+export interface ServerHandler {
+  /** A request whose head is complete and well-formed. Must lead to a response. */
+  onRequest(exchange: Exchange): void
+  /** A request refused for its form, answered and closed by the engine. */
+  onRefused(fault: HeadFault, transport: Transport): void
+}
+
+export interface ConnectionContext {
+  readonly settings: ServerSettings
+  readonly deadlines: Deadlines
+  readonly handler: ServerHandler
+  readonly draining: boolean
+  onConnectionClose(connection: ClientConnection): void
+}
+
+const NEVER = Number.POSITIVE_INFINITY
+const LINGER_MS = 5000
+const LINGER_BYTES = 16 * 1024 * 1024
+const HOLD_BYTES = 65_536
+const END_OF_HEAD = '\r\n\r\n'
+
+type Phase = 'open' | 'tunnel' | 'linger' | 'closed'
+
+/** The client side: cuts the byte stream into requests, one exchange at a time (pipelined ones wait in the buffer). */
+export class ClientConnection implements Receiver, Timed, ExchangeConnection {
+  readonly transport: Transport
+  deadline: number
+  readonly #context: ConnectionContext
+  readonly #framing = emptyFraming()
+  readonly #body = new BodyReader()
+  #exchange: Exchange | undefined
+  #phase: Phase = 'open'
+  #buffer: Buffer | undefined
+  #pos = 0
+  #scanned = 0
+  #requests = 0
+  #flowing = false
+  #running = false
+  #paused = false
+  #inputEnded = false
+  #lingered = 0
+  #tunnel: Tunnel | undefined
+
+  constructor(transport: Transport, context: ConnectionContext) {
+    this.transport = transport
+    this.#context = context
+    this.deadline = performance.now() + context.settings.headerTimeout
+    transport.receiver = this
+    context.deadlines.add(this)
+  }
+
+  get serverToken(): string {
+    return this.#context.settings.serverToken
+  }
+  get draining(): boolean {
+    return this.#context.draining
+  }
+  get idle(): boolean {
+    return this.#phase === 'open' && this.#exchange === undefined && this.#buffer === undefined
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#phase === 'tunnel') {
+      this.#tunnel?.fromClient(chunk)
+      return
+    }
+    if (this.#phase === 'linger') {
+      this.#lingered += chunk.length
+      if (this.#lingered > LINGER_BYTES) this.transport.destroy()
+      return
+    }
+    if (this.#phase === 'closed') return
+    if (this.#buffer === undefined) {
+      this.#buffer = chunk
+      this.#pos = 0
+      this.#scanned = 0
+      if (this.#exchange === undefined)
+        this.deadline = performance.now() + this.#context.settings.headerTimeout
+    } else {
+      this.#scanned -= this.#pos
+      this.#buffer = Buffer.concat([this.#buffer.subarray(this.#pos), chunk])
+      this.#pos = 0
+    }
+    this.#run()
+  }
+
+  #run(): void {
+    if (this.#running) return
+    this.#running = true
+    while (this.#phase === 'open' && this.#buffer !== undefined) {
+      const advanced =
+        this.#exchange === undefined
+          ? this.#readHead(this.#buffer)
+          : this.#readBody(this.#exchange, this.#buffer)
+      if (this.#buffer !== undefined && this.#pos >= this.#buffer.length) this.#buffer = undefined
+      if (!advanced) break
+    }
+    this.#running = false
+    this.#regulate()
+    if (this.#inputEnded && this.#phase === 'open') this.#afterEnd()
+  }
+
+  /** Stops reading while what is held is large and nobody takes it. */
+  #regulate(): void {
+    if (this.#phase !== 'open') return
+    const held = this.#buffer === undefined ? 0 : this.#buffer.length - this.#pos
+    const pause = this.#exchange !== undefined && !this.#flowing && held >= HOLD_BYTES
+    if (pause === this.#paused) return
+    this.#paused = pause
+    if (pause) this.transport.pause()
+    else this.transport.resume()
+  }
+
+  #readHead(buffer: Buffer): boolean {
+    const { settings } = this.#context
+    const size = buffer.length - this.#pos
+    // A head that trickles in is not parsed again for each byte: only when it may be complete or has doubled.
+    if (this.#scanned > 0 && size < 2 * (this.#scanned - this.#pos) && size <= settings.maxHeaderSize) {
+      if (buffer.indexOf(END_OF_HEAD, Math.max(this.#pos, this.#scanned - 3), 'latin1') === -1) return false
+    }
+    const head = new RequestHead()
+    const next = head.parse(buffer, this.#pos, buffer.length)
+    if (next === INCOMPLETE) {
+      this.#scanned = buffer.length
+      if (size > settings.maxHeaderSize) this.#refuse({ status: 431, reason: 'request head too large' })
+      return false
+    }
+    if (head.fault !== undefined) {
+      this.#refuse(head.fault)
+      return false
+    }
+    if (next - this.#pos > settings.maxHeaderSize) {
+      this.#refuse({ status: 431, reason: 'request head too large' })
+      return false
+    }
+    const fault = frameRequest(head, this.#framing)
+    if (fault !== undefined) {
+      this.#refuse(fault)
+      return false
+    }
+    this.#pos = next
+    this.#scanned = 0
+    this.#begin(head)
+    return true
+  }
+
+  #begin(head: RequestHead): void {
+    const { settings } = this.#context
+    this.#body.start(this.#framing.body, this.#framing.length)
+    const exchange = new Exchange(this, head, this.#framing, this.#body)
+    if (++this.#requests >= settings.keepaliveRequests) exchange.keepAlive = false
+    this.#exchange = exchange
+    this.#flowing = false
+    this.deadline = NEVER
+    if (settings.maxBodySize > 0 && this.#framing.length > settings.maxBodySize) exchange.fail(413)
+    else this.#context.handler.onRequest(exchange)
+  }
+
+  #readBody(exchange: Exchange, buffer: Buffer): boolean {
+    const body = this.#body
+    if (!this.#flowing || body.done) return false
+    this.#pos = body.next(buffer, this.#pos, buffer.length)
+    if (body.failed) {
+      this.#onBadBody(exchange)
+      return false
+    }
+    if (body.dataEnd > body.dataStart) exchange.deliver(buffer.subarray(body.dataStart, body.dataEnd))
+    if (body.done) {
+      this.#flowing = false
+      if (this.deadline !== NEVER && !exchange.responded) this.deadline = NEVER
+      exchange.deliverEnd()
+      if (exchange.ended) this.#next(exchange)
+    } else if (this.#flowing) {
+      this.deadline = performance.now() + this.#context.settings.bodyTimeout
+      const { maxBodySize } = this.#context.settings
+      if (maxBodySize > 0 && exchange.bytesReceived > maxBodySize && !exchange.responded)
+        this.#onBadBody(exchange, 413)
+    }
+    return this.#buffer !== undefined && this.#pos < this.#buffer.length
+  }
+
+  #onBadBody(exchange: Exchange, status = 400): void {
+    exchange.keepAlive = false
+    this.#flowing = false
+    this.#context.handler.onRefused({ status, reason: 'malformed or oversized request body' }, this.transport)
+    exchange.onAbort?.()
+    if (exchange.ended) this.#close()
+    else if (exchange.responded) exchange.cut()
+    else exchange.fail(status)
+  }
+
+  #refuse(fault: HeadFault): void {
+    this.#context.handler.onRefused(fault, this.transport)
+    const page = Buffer.from(errorPage(fault.status))
+    const writer = new ResponseWriter(this.transport, 1)
+    const response = ownResponse(fault.status, page.length)
+    response.headers.set('Content-Type', 'text/html; charset=utf-8')
+    writer.head(response, { method: 'GET', keepAlive: false, server: this.serverToken })
+    writer.content(page)
+    writer.end(undefined)
+    this.#close()
+  }
+
+  setFlow(flow: { readonly on: boolean }): void {
+    if (this.#flowing === flow.on) return
+    this.#flowing = flow.on
+    if (flow.on) {
+      this.deadline = performance.now() + this.#context.settings.bodyTimeout
+      this.#run()
+    } else {
+      this.deadline = NEVER
+      this.#regulate()
+    }
+  }
+
+  onWriterState(state: { readonly blocked: boolean }): void {
+    this.deadline = state.blocked ? performance.now() + this.#context.settings.sendTimeout : NEVER
+  }
+
+  onDrain(): void {
+    if (this.#phase === 'tunnel') {
+      this.#tunnel?.clientDrained()
+      return
+    }
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    exchange.writer.blocked = false
+    this.onWriterState({ blocked: false })
+    exchange.onDrain?.()
+  }
+
+  onExchangeEnd(exchange: Exchange): void {
+    if (this.#exchange !== exchange || this.#phase !== 'open') return
+    if (!exchange.keepAlive) {
+      this.#exchange = undefined
+      if (exchange.aborted) this.#cut()
+      else this.#close()
+      return
+    }
+    if (exchange.body.done) this.#next(exchange)
+    else if (exchange.bodyDiscardable) exchange.discardBody()
+    else this.#close()
+  }
+
+  #next(exchange: Exchange): void {
+    if (this.#exchange !== exchange || !exchange.body.done) return
+    this.#exchange = undefined
+    if (!exchange.keepAlive || this.#context.draining) {
+      this.#close()
+      return
+    }
+    this.deadline = performance.now() + this.#context.settings.keepaliveTimeout
+    this.#run()
+  }
+
+  startTunnel(exchange: Exchange, peer: Transport, idleTimeout: number): void {
+    this.#phase = 'tunnel'
+    exchange.ended = true
+    if (this.#paused) this.transport.resume()
+    this.#tunnel = new Tunnel({ client: this.transport, upstream: peer, idleTimeout, timed: this, exchange })
+    const rest = this.#buffer?.subarray(this.#pos)
+    this.#buffer = undefined
+    if (rest !== undefined && rest.length > 0) this.#tunnel.fromClient(rest)
+  }
+
+  /** Sends what is queued, then waits a moment for the client to close: closing with unread input would reset. */
+  #close(): void {
+    if (this.#phase === 'linger' || this.#phase === 'closed') return
+    this.#phase = 'linger'
+    this.#buffer = undefined
+    this.deadline = performance.now() + this.#context.settings.sendTimeout + LINGER_MS
+    this.transport.end()
+    if (this.#inputEnded) return
+    this.transport.resume()
+  }
+
+  #cut(): void {
+    this.#phase = 'closed'
+    this.#buffer = undefined
+    this.transport.destroy()
+  }
+
+  /** Drain: an idle connection closes now, a busy one after its response. */
+  drain(): void {
+    if (this.idle) this.#close()
+  }
+  destroy(): void {
+    this.transport.destroy()
+  }
+
+  onEnd(): void {
+    this.#inputEnded = true
+    if (this.#phase === 'tunnel') this.#tunnel?.clientEnded()
+    else if (this.#phase === 'open') this.#afterEnd()
+    else this.transport.end()
+  }
+
+  /** The client will send nothing more: an answer under way is finished (RFC 9112 §9.6), a body cut short is not. */
+  #afterEnd(): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) {
+      this.#close()
+      return
+    }
+    exchange.keepAlive = false
+    const held = this.#buffer === undefined ? 0 : this.#buffer.length - this.#pos
+    if (!exchange.body.done && held === 0) {
+      exchange.abort()
+      this.#cut()
+    }
+  }
+
+  onClose(): void {
+    const phase = this.#phase
+    this.#phase = 'closed'
+    this.#buffer = undefined
+    this.#context.deadlines.remove(this)
+    if (phase === 'tunnel') this.#tunnel?.clientClosed()
+    this.#exchange?.abort()
+    this.#exchange = undefined
+    this.#context.onConnectionClose(this)
+  }
+
+  onDeadline(): void {
+    if (this.#phase === 'tunnel') this.#tunnel?.timedOut()
+    else if (this.#exchange === undefined && this.#buffer !== undefined && this.#phase === 'open') {
+      this.#refuse({ status: 408, reason: 'request head took too long' })
+    } else this.transport.destroy()
+  }
+}

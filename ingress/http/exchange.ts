@@ -1,0 +1,239 @@
+import type { BodyReader } from './body.ts'
+import type { FieldTable } from './fields.ts'
+import type { Framing } from './framing.ts'
+import type { RequestHead } from './head.ts'
+import { MessageHeaders } from './message-headers.ts'
+import { errorPage } from './pages.ts'
+import { type BodyFilter, ownResponse, type Response, ResponseWriter } from './response-writer.ts'
+import type { Transport } from './transport.ts'
+
+/** Takes a request body as it arrives. */
+export interface BodySink {
+  onBody(chunk: Buffer): void
+  onBodyEnd(trailers: FieldTable | undefined): void
+}
+
+/** What an exchange needs of the connection it runs on. */
+export interface ExchangeConnection {
+  readonly transport: Transport
+  readonly serverToken: string
+  readonly draining: boolean
+  /** Lets the body flow into the exchange's sink, or stops it. */
+  setFlow(flow: { readonly on: boolean }): void
+  /** The response is complete. */
+  onExchangeEnd(exchange: Exchange): void
+  /** From here on bytes belong to the tunnel. */
+  startTunnel(exchange: Exchange, peer: Transport, idleTimeout: number): void
+  /** The writer is blocked or drained: arm or disarm the send timeout. */
+  onWriterState(state: { readonly blocked: boolean }): void
+}
+
+export class BodyTooLarge extends Error {
+  readonly code = 'GW_BODY_TOO_LARGE'
+}
+
+/** One request on a client connection and its response. */
+export class Exchange {
+  readonly connection: ExchangeConnection
+  readonly request: RequestHead
+  readonly framing: Framing
+  readonly body: BodyReader
+  readonly headers: MessageHeaders
+  readonly startedAt = performance.now()
+  readonly writer: ResponseWriter
+  keepAlive: boolean
+  /** Status sent (499 if the client went away first), 0 before. */
+  status = 0
+  bytesReceived = 0
+  ended = false
+  aborted = false
+  /** A body read into memory by `collectBody`, to be sent upstream from there. */
+  collected: Buffer | undefined
+  /** Changes status and fields of whatever is answered. */
+  onResponse: ((response: Response) => void) | undefined
+  bodyFilter: BodyFilter | undefined
+  onDrain: (() => void) | undefined
+  /** The client went away before the response was complete. */
+  onAbort: (() => void) | undefined
+  /** Called once at the very end; `status`, `writer.bytes` and times are final. */
+  onFinish: (() => void) | undefined
+  #sink: BodySink | undefined
+  #continued = false
+
+  constructor(connection: ExchangeConnection, request: RequestHead, framing: Framing, body: BodyReader) {
+    this.connection = connection
+    this.request = request
+    this.framing = framing
+    this.body = body
+    this.headers = new MessageHeaders(request)
+    this.keepAlive = framing.keepAlive
+    this.writer = new ResponseWriter(connection.transport, request.minor)
+  }
+
+  get responded(): boolean {
+    return this.status !== 0
+  }
+
+  /** Starts the request body flowing into `sink`; asks the client for it if it waits for 100 Continue. */
+  readBody(sink: BodySink): void {
+    this.#sink = sink
+    if (this.collected !== undefined) {
+      if (this.collected.length > 0) sink.onBody(this.collected)
+      sink.onBodyEnd(undefined)
+      return
+    }
+    if (this.body.done) {
+      sink.onBodyEnd(this.body.trailers)
+      return
+    }
+    if (this.framing.expectContinue && !this.#continued && this.bytesReceived === 0) {
+      this.#continued = true
+      this.writer.raw('HTTP/1.1 100 Continue\r\n\r\n')
+    }
+    this.connection.setFlow({ on: true })
+  }
+
+  pauseBody(): void {
+    if (!this.body.done) this.connection.setFlow({ on: false })
+  }
+  resumeBody(): void {
+    if (!this.body.done) this.connection.setFlow({ on: true })
+  }
+  /** Lets the rest of the body go nowhere. */
+  discardBody(): void {
+    this.#sink = undefined
+    if (!this.body.done) this.connection.setFlow({ on: true })
+  }
+
+  /** Reads the whole body into memory; rejects with BodyTooLarge beyond `limit` bytes. */
+  collectBody(limit: number): Promise<Buffer> {
+    if (this.collected !== undefined) return Promise.resolve(this.collected)
+    return new Promise((resolve, reject) => {
+      const pieces: Buffer[] = []
+      let size = 0
+      if (this.body.kind === 'length' && this.body.remaining > limit) {
+        reject(new BodyTooLarge(`the request body is larger than ${limit} bytes`))
+        return
+      }
+      this.readBody({
+        onBody: (chunk) => {
+          size += chunk.length
+          if (size > limit) {
+            this.pauseBody()
+            reject(new BodyTooLarge(`the request body is larger than ${limit} bytes`))
+          } else pieces.push(chunk)
+        },
+        onBodyEnd: () => {
+          this.collected = Buffer.concat(pieces)
+          resolve(this.collected)
+        },
+      })
+    })
+  }
+
+  /** Called by the connection. */
+  deliver(chunk: Buffer): void {
+    this.bytesReceived += chunk.length
+    this.#sink?.onBody(chunk)
+  }
+  /** Called by the connection. */
+  deliverEnd(): void {
+    this.#sink?.onBodyEnd(this.body.trailers)
+  }
+
+  /** Sends the head of a response, after the header filters. */
+  begin(response: Response): void {
+    if (this.ended || this.responded) return
+    this.onResponse?.(response)
+    if (this.bodyFilter !== undefined) response.length = -1
+    this.status = response.status
+    // A body the client has not begun to send (Expect) or that is long is not worth reading: the connection ends instead.
+    if (!this.body.done && !this.#worthDiscarding() && !response.upstream) this.keepAlive = false
+    if (this.connection.draining) this.keepAlive = false
+    this.writer.head(response, {
+      method: this.request.method,
+      keepAlive: this.keepAlive,
+      server: this.connection.serverToken,
+    })
+    if (this.writer.untilClose) this.keepAlive = false
+  }
+
+  #worthDiscarding(): boolean {
+    const waiting = this.framing.expectContinue && !this.#continued && this.bytesReceived === 0
+    return !waiting && this.body.kind === 'length' && this.body.remaining <= 65_536
+  }
+
+  /** True if, the response being complete, the rest of the request body may be read and thrown away. */
+  get bodyDiscardable(): boolean {
+    return this.body.done || this.#worthDiscarding()
+  }
+
+  /** Sends content; see `writer.blocked` after `flush`. */
+  write(chunk: Buffer): void {
+    if (this.ended) return
+    const filtered = this.bodyFilter === undefined ? chunk : this.bodyFilter(chunk, { last: false })
+    if (filtered !== undefined) this.writer.content(filtered)
+  }
+
+  /** Hands what was gathered to the transport; false asks to wait for `onDrain`. */
+  flush(): boolean {
+    this.writer.flush()
+    if (this.writer.blocked) this.connection.onWriterState({ blocked: true })
+    return !this.writer.blocked
+  }
+
+  end(trailers?: FieldTable | undefined): void {
+    if (this.ended) return
+    if (this.bodyFilter !== undefined) {
+      const rest = this.bodyFilter(undefined, { last: true })
+      if (rest !== undefined) this.writer.content(rest)
+    }
+    this.writer.end(trailers)
+    if (this.writer.blocked) this.connection.onWriterState({ blocked: true })
+    this.#finish()
+  }
+
+  /** Answers with a body of the gateway's own; ignored if a response has begun. */
+  reply(
+    status: number,
+    options: { readonly headers?: Readonly<Record<string, string>>; readonly body?: string | Buffer } = {},
+  ): void {
+    if (this.ended || this.responded) return
+    const body =
+      typeof options.body === 'string' ? Buffer.from(options.body) : (options.body ?? Buffer.alloc(0))
+    const response = ownResponse(status, body.length)
+    for (const [name, value] of Object.entries(options.headers ?? {})) response.headers.set(name, value)
+    this.begin(response)
+    this.write(body)
+    this.end()
+  }
+
+  /** Answers with the stock page of a status. */
+  fail(status: number): void {
+    this.reply(status, { headers: { 'Content-Type': 'text/html; charset=utf-8' }, body: errorPage(status) })
+  }
+
+  /** Ends the exchange without a complete response: the connection is cut so that the client notices. */
+  cut(): void {
+    if (this.ended) return
+    this.keepAlive = false
+    this.aborted = true
+    this.writer.flush()
+    this.#finish()
+  }
+
+  /** Called by the connection when the client is gone. */
+  abort(): void {
+    if (this.ended) return
+    this.aborted = true
+    if (!this.responded) this.status = 499
+    this.onAbort?.()
+    this.#finish()
+  }
+
+  #finish(): void {
+    this.ended = true
+    this.onFinish?.()
+    this.connection.onExchangeEnd(this)
+  }
+}

@@ -1,0 +1,307 @@
+import type { Exchange } from './exchange.ts'
+import { type FieldTable, fieldMask } from './fields.ts'
+import type { Framing } from './framing.ts'
+import type { ResponseHead } from './head.ts'
+import { MessageHeaders } from './message-headers.ts'
+import type { ConnectionPool, Endpoint, PoolSettings } from './pool.ts'
+import { type Response, trailerLines } from './response-writer.ts'
+import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts'
+
+export type FailureKind = 'connect' | 'timeout' | 'closed' | 'malformed'
+
+/** How to send one request on. The gateway makes it; the engine asks it for targets and tells it what became of them. */
+export interface ForwardPlan {
+  readonly method: string
+  /** Tries in all, the first included. */
+  readonly tries: number
+  /** No further try starts after this moment (performance.now). */
+  readonly retryUntil: number
+  readonly connectTimeout: number
+  readonly sendTimeout: number
+  readonly readTimeout: number
+  readonly pool: PoolSettings
+  /** Pass on Upgrade requests and 101. */
+  readonly upgrade: boolean
+  /** The next server to try; a number is the status to answer when there is none. */
+  next(): Endpoint | number
+  /** Head of the request for that server. */
+  head(endpoint: Endpoint): string
+  onFailure(endpoint: Endpoint, kind: FailureKind, error: Error | undefined): void
+  /** The status line arrived. */
+  onResponse(endpoint: Endpoint, status: number): void
+}
+
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
+const REPLAY_LIMIT = 65_536
+const NEVER = Number.POSITIVE_INFINITY
+const NO_FIELDS = fieldMask()
+
+/** Sends one exchange to an upstream: tries, body both ways with back-pressure, response. */
+export class Forward implements UpstreamUser {
+  readonly method: string
+  readonly #exchange: Exchange
+  readonly #plan: ForwardPlan
+  readonly #pool: ConnectionPool
+  #connection: UpstreamConnection | undefined
+  #endpoint: Endpoint | undefined
+  #cancelConnect: (() => void) | undefined
+  #connectTimer: NodeJS.Timeout | undefined
+  #tries = 0
+  #pooled = false
+  #reading = false
+  #bodySent = false
+  #responding = false
+  #over = false
+  /** Body bytes already sent, kept so that a second try can send them again; undefined once there are too many. */
+  #sent: Buffer[] | undefined = []
+  #sentBytes = 0
+  #trailers: FieldTable | undefined
+
+  constructor(exchange: Exchange, plan: ForwardPlan, pool: ConnectionPool) {
+    this.#exchange = exchange
+    this.#plan = plan
+    this.#pool = pool
+    this.method = plan.method
+  }
+
+  start(): void {
+    this.#exchange.onAbort = () => this.#abort()
+    this.#exchange.onDrain = () => this.#connection?.transport.resume()
+    this.#try()
+  }
+
+  #abort(): void {
+    this.#over = true
+    this.#cancel()
+    this.#connection?.destroy()
+    this.#connection = undefined
+  }
+
+  #cancel(): void {
+    clearTimeout(this.#connectTimer)
+    this.#cancelConnect?.()
+    this.#cancelConnect = undefined
+  }
+
+  #try(): void {
+    const endpoint = this.#plan.next()
+    if (typeof endpoint === 'number') {
+      this.#fail(endpoint)
+      return
+    }
+    this.#tries++
+    this.#endpoint = endpoint
+    const idle = this.#pool.take(endpoint.key)
+    this.#pooled = idle !== undefined
+    if (idle !== undefined) {
+      this.#send(idle, endpoint)
+      return
+    }
+    this.#connectTimer = setTimeout(() => {
+      this.#cancelConnect?.()
+      this.#cancelConnect = undefined
+      this.#failed('timeout', undefined)
+    }, this.#plan.connectTimeout)
+    this.#cancelConnect = this.#pool.open(endpoint, {
+      onConnect: (connection) => {
+        clearTimeout(this.#connectTimer)
+        this.#cancelConnect = undefined
+        this.#send(connection, endpoint)
+      },
+      onError: (error) => {
+        clearTimeout(this.#connectTimer)
+        this.#cancelConnect = undefined
+        this.#failed('connect', error)
+      },
+    })
+  }
+
+  #send(connection: UpstreamConnection, endpoint: Endpoint): void {
+    this.#connection = connection
+    connection.attach(this)
+    connection.deadline = performance.now() + this.#plan.sendTimeout
+    const { transport } = connection
+    const { body, collected } = this.#exchange
+    if (body.kind === 'none' && collected === undefined) {
+      this.#bodySent = true
+      transport.write(this.#plan.head(endpoint))
+      connection.deadline = performance.now() + this.#plan.readTimeout
+      return
+    }
+    // Head and what has already arrived of the body leave together.
+    transport.cork()
+    process.nextTick(() => transport.uncork())
+    transport.write(this.#plan.head(endpoint))
+    if (!this.#reading) {
+      this.#reading = true
+      this.#exchange.readBody(this)
+      return
+    }
+    for (const piece of this.#sent ?? []) this.#writeContent(piece)
+    if (this.#bodySent) this.#finishBody()
+    else this.#exchange.resumeBody()
+  }
+
+  onBody(chunk: Buffer): void {
+    const connection = this.#connection
+    if (connection === undefined) return
+    if (this.#sent !== undefined) {
+      this.#sentBytes += chunk.length
+      if (this.#sentBytes > REPLAY_LIMIT || this.#responding) this.#sent = undefined
+      else this.#sent.push(chunk)
+    }
+    if (!this.#responding) connection.deadline = performance.now() + this.#plan.sendTimeout
+    if (!this.#writeContent(chunk)) this.#exchange.pauseBody()
+  }
+
+  #writeContent(chunk: Buffer): boolean {
+    const transport = this.#connection?.transport
+    if (transport === undefined) return true
+    if (this.#exchange.body.kind !== 'chunked' || this.#exchange.collected !== undefined)
+      return transport.write(chunk)
+    transport.cork()
+    transport.write(`${chunk.length.toString(16)}\r\n`)
+    transport.write(chunk)
+    const more = transport.write('\r\n')
+    transport.uncork()
+    return more
+  }
+
+  onBodyEnd(trailers: FieldTable | undefined): void {
+    this.#bodySent = true
+    this.#trailers = trailers
+    this.#finishBody()
+  }
+
+  #finishBody(): void {
+    const connection = this.#connection
+    if (connection === undefined) return
+    if (this.#exchange.body.kind === 'chunked' && this.#exchange.collected === undefined) {
+      connection.transport.write(`0\r\n${trailerLines(this.#trailers)}\r\n`)
+    }
+    connection.deadline = performance.now() + this.#plan.readTimeout
+  }
+
+  onWritable(): void {
+    if (!this.#bodySent) this.#exchange.resumeBody()
+  }
+
+  onInterim(head: ResponseHead): void {
+    // The client's own Expect was answered here, so the upstream's 100 answers nothing.
+    if (head.status === 100 || this.#exchange.request.minor === 0) return
+    const fields = new MessageHeaders(head).serialize(NO_FIELDS, undefined, NO_NAMES)
+    this.#exchange.writer.raw(`HTTP/1.1 ${head.status} ${head.reason}\r\n${fields}\r\n`)
+  }
+
+  onSwitch(head: ResponseHead, rest: Buffer): void {
+    const connection = this.#connection
+    this.#over = true
+    this.#connection = undefined
+    if (connection === undefined) return
+    if (!this.#plan.upgrade || !this.#exchange.framing.upgrade) {
+      connection.transport.destroy()
+      this.#exchange.fail(502)
+      return
+    }
+    if (this.#endpoint !== undefined) this.#plan.onResponse(this.#endpoint, 101)
+    const exchange = this.#exchange
+    const response = upstreamResponse(head, -1, ['keep-alive', 'transfer-encoding', 'content-length'])
+    exchange.onResponse?.(response)
+    exchange.status = 101
+    const fields = response.headers.serialize(NO_FIELDS, response.drop, NO_NAMES)
+    exchange.writer.raw(`HTTP/1.1 101 ${head.reason}\r\n${fields}\r\n`)
+    exchange.connection.startTunnel(exchange, connection.transport, this.#plan.readTimeout)
+    if (rest.length > 0) connection.transport.receiver.onData(rest)
+  }
+
+  onHead(head: ResponseHead, framing: Framing): void {
+    this.#responding = true
+    this.#sent = undefined
+    if (this.#endpoint !== undefined) this.#plan.onResponse(this.#endpoint, head.status)
+    this.#exchange.begin(upstreamResponse(head, framing.length, framing.options))
+  }
+
+  onContent(chunk: Buffer): void {
+    this.#exchange.write(chunk)
+  }
+
+  onBatchEnd(): void {
+    const connection = this.#connection
+    if (connection === undefined) return
+    if (this.#responding && !this.#exchange.flush()) {
+      // While the client does not take it, the upstream is not to blame for silence.
+      connection.transport.pause()
+      connection.deadline = NEVER
+    } else connection.deadline = performance.now() + this.#plan.readTimeout
+  }
+
+  onResponseEnd(trailers: FieldTable | undefined): void {
+    const connection = this.#connection
+    this.#connection = undefined
+    this.#over = true
+    if (connection !== undefined) {
+      if (this.#bodySent) {
+        connection.transport.resume()
+        this.#pool.put(connection, this.#plan.pool)
+      } else connection.destroy()
+    }
+    this.#exchange.end(trailers)
+  }
+
+  onBroken(reason: 'closed' | 'malformed' | 'timeout', error: Error | undefined): void {
+    this.#connection = undefined
+    if (this.#responding) {
+      this.#over = true
+      if (this.#endpoint !== undefined) this.#plan.onFailure(this.#endpoint, reason, error)
+      this.#exchange.cut()
+      return
+    }
+    this.#failed(reason, error)
+  }
+
+  #failed(kind: FailureKind, error: Error | undefined): void {
+    if (this.#over) return
+    const endpoint = this.#endpoint
+    this.#exchange.pauseBody()
+    // A kept-alive connection that the server closed while idle says nothing about the server.
+    const stale = this.#pooled && kind === 'closed'
+    if (endpoint !== undefined && !stale) this.#plan.onFailure(endpoint, kind, error)
+    const inTime = performance.now() < this.#plan.retryUntil
+    if (kind !== 'malformed' && inTime && this.#mayRepeat(kind)) {
+      if (stale) this.#tries--
+      if (this.#tries < this.#plan.tries) {
+        this.#try()
+        return
+      }
+    }
+    this.#fail(kind === 'timeout' ? 504 : 502)
+  }
+
+  /** Nothing was sent yet, or sending it twice does no harm and we still have it. */
+  #mayRepeat(kind: FailureKind): boolean {
+    if (
+      kind === 'connect' ||
+      (kind === 'timeout' && !this.#reading && this.#connection === undefined && !this.#bodySent)
+    )
+      return true
+    return IDEMPOTENT.has(this.method) && this.#sent !== undefined
+  }
+
+  #fail(status: number): void {
+    this.#over = true
+    this.#exchange.fail(status)
+  }
+}
+
+const NO_NAMES: ReadonlySet<string> = new Set()
+
+function upstreamResponse(head: ResponseHead, length: number, drop: readonly string[] | undefined): Response {
+  return {
+    status: head.status,
+    reason: head.reason,
+    headers: new MessageHeaders(head),
+    length,
+    upstream: true,
+    drop,
+  }
+}

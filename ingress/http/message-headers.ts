@@ -1,0 +1,118 @@
+import type { FieldTable } from './fields.ts'
+
+interface Edit {
+  /** The name as the one who set it wrote it. */
+  readonly name: string
+  readonly values: string[]
+  /** Keep the fields that arrived beside the new ones. */
+  readonly keep: boolean
+}
+
+/** Wire form of a field value: CR, LF and NUL become blanks (nobody injects a line), characters beyond latin-1 UTF-8. */
+export function fieldValue(value: string): string {
+  if (/[\r\n\0]/.test(value)) value = value.replace(/[\r\n\0]/g, ' ')
+  for (let at = 0; at < value.length; at++) {
+    if (value.charCodeAt(at) > 0xff) return Buffer.from(value, 'utf8').toString('latin1')
+  }
+  return value
+}
+
+/**
+ * The header fields of a message as plugins see them: what arrived (a field table, possibly none) with edits laid over.
+ * Nothing is allocated per field that nobody touches.
+ */
+export class MessageHeaders {
+  readonly table: FieldTable | undefined
+  #edits: Map<string, Edit> | undefined
+
+  constructor(table?: FieldTable | undefined) {
+    this.table = table
+  }
+
+  get edited(): boolean {
+    return this.#edits !== undefined
+  }
+
+  /** The value of a field by name, several joined by ", "; undefined if absent. */
+  get(name: string): string | undefined {
+    const lower = name.toLowerCase()
+    const edit = this.#edits?.get(lower)
+    if (edit === undefined) return this.table?.get(lower)
+    const arrived = edit.keep ? this.table?.get(lower) : undefined
+    if (edit.values.length === 0) return arrived
+    const added = edit.values.join(', ')
+    return arrived === undefined ? added : `${arrived}, ${added}`
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== undefined
+  }
+
+  set(name: string, value: string): void {
+    this.#put(name, { name, values: [fieldValue(value)], keep: false })
+  }
+
+  /** Adds a field beside those that are there. */
+  add(name: string, value: string): void {
+    const edit = this.#edits?.get(name.toLowerCase())
+    if (edit === undefined) this.#put(name, { name, values: [fieldValue(value)], keep: true })
+    else edit.values.push(fieldValue(value))
+  }
+
+  remove(name: string): void {
+    this.#put(name, { name, values: [], keep: false })
+  }
+
+  #put(name: string, edit: Edit): void {
+    this.#edits ??= new Map()
+    this.#edits.set(name.toLowerCase(), edit)
+  }
+
+  /** The replaced-or-added value if somebody edited the field, else undefined; for fields the engine writes itself. */
+  editedValue(lowerName: string): string | undefined {
+    const edit = this.#edits?.get(lowerName)
+    return edit === undefined || edit.values.length === 0 ? undefined : edit.values.join(', ')
+  }
+
+  isEdited(lowerName: string): boolean {
+    return this.#edits?.has(lowerName) ?? false
+  }
+
+  /**
+   * The field lines to send. `skip` holds the ids the engine writes itself or that are hop-by-hop; `drop` further names
+   * (lower case, from the Connection field); `own` the lower-case names of edits the caller writes.
+   */
+  serialize(skip: Uint8Array, drop: readonly string[] | undefined, own: ReadonlySet<string>): string {
+    let text = this.table === undefined ? '' : this.#arrived(this.table, skip, drop)
+    if (this.#edits !== undefined) {
+      for (const [lower, edit] of this.#edits) {
+        if (own.has(lower)) continue
+        for (const value of edit.values) text += `${edit.name}: ${value}\r\n`
+      }
+    }
+    return text
+  }
+
+  #arrived(table: FieldTable, skip: Uint8Array, drop: readonly string[] | undefined): string {
+    const named = this.#edits !== undefined || drop !== undefined
+    let text = ''
+    // Consecutive lines that stay are copied as one slice.
+    let runStart = -1
+    for (let index = 0; index < table.count; index++) {
+      let stays = skip[table.id(index)] !== 1
+      if (stays && named) {
+        const lower = table.name(index).toLowerCase()
+        const edit = this.#edits?.get(lower)
+        stays = (edit === undefined || edit.keep) && !drop?.includes(lower)
+      }
+      if (stays) {
+        if (runStart === -1) runStart = table.nameStart(index)
+      } else if (runStart !== -1) {
+        text += table.buffer.toString('latin1', runStart, table.nameStart(index))
+        runStart = -1
+      }
+    }
+    if (runStart !== -1) text += table.buffer.toString('latin1', runStart, table.sectionEnd)
+    return text
+  }
+}

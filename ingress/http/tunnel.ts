@@ -1,0 +1,75 @@
+import type { Timed } from './deadlines.ts'
+import type { Exchange } from './exchange.ts'
+import type { Receiver, Transport } from './transport.ts'
+
+/** After 101 Switching Protocols: bytes both ways, with back-pressure and half-close, until both sides are done. */
+export class Tunnel implements Receiver {
+  readonly #client: Transport
+  readonly #upstream: Transport
+  readonly #idleTimeout: number
+  readonly #timed: Timed
+  readonly #exchange: Exchange
+  #over = false
+
+  constructor(options: {
+    readonly client: Transport
+    readonly upstream: Transport
+    readonly idleTimeout: number
+    readonly timed: Timed
+    readonly exchange: Exchange
+  }) {
+    this.#client = options.client
+    this.#upstream = options.upstream
+    this.#idleTimeout = options.idleTimeout
+    this.#timed = options.timed
+    this.#exchange = options.exchange
+    options.upstream.receiver = this
+    this.#touch()
+  }
+
+  #touch(): void {
+    this.#timed.deadline = performance.now() + this.#idleTimeout
+  }
+
+  fromClient(chunk: Buffer): void {
+    this.#touch()
+    this.#exchange.bytesReceived += chunk.length
+    if (!this.#upstream.write(chunk)) this.#client.pause()
+  }
+  clientDrained(): void {
+    this.#upstream.resume()
+  }
+  clientEnded(): void {
+    this.#upstream.end()
+  }
+  clientClosed(): void {
+    this.#upstream.destroy()
+    this.#finish()
+  }
+  timedOut(): void {
+    this.#client.destroy()
+    this.#upstream.destroy()
+  }
+
+  onData(chunk: Buffer): void {
+    this.#touch()
+    this.#exchange.writer.bytes += chunk.length
+    if (!this.#client.write(chunk)) this.#upstream.pause()
+  }
+  onDrain(): void {
+    this.#client.resume()
+  }
+  onEnd(): void {
+    this.#client.end()
+  }
+  onClose(error: Error | undefined): void {
+    if (error === undefined) this.#client.end()
+    else this.#client.destroy()
+  }
+
+  #finish(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#exchange.onFinish?.()
+  }
+}

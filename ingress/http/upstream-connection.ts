@@ -1,0 +1,188 @@
+import { BodyReader } from './body.ts'
+import type { Deadlines, Timed } from './deadlines.ts'
+import type { FieldTable } from './fields.ts'
+import { emptyFraming, type Framing, frameResponse } from './framing.ts'
+import { INCOMPLETE, ResponseHead } from './head.ts'
+import type { Receiver, Transport } from './transport.ts'
+
+/** The exchange that currently uses an upstream connection. */
+export interface UpstreamUser {
+  readonly method: string
+  /** 1xx other than 101. */
+  onInterim(head: ResponseHead): void
+  /** 101: the connection now belongs to the user; `rest` is what followed the head. */
+  onSwitch(head: ResponseHead, rest: Buffer): void
+  onHead(head: ResponseHead, framing: Framing): void
+  onContent(chunk: Buffer): void
+  onResponseEnd(trailers: FieldTable | undefined): void
+  /** Everything that had arrived is handled: send on what was gathered. */
+  onBatchEnd(): void
+  onWritable(): void
+  /** The connection ended or broke before the response was complete. */
+  onBroken(reason: 'closed' | 'malformed' | 'timeout', error: Error | undefined): void
+}
+
+const MAX_RESPONSE_HEAD = 65_536
+
+/** One connection to an upstream server: cuts its byte stream into responses. */
+export class UpstreamConnection implements Receiver, Timed {
+  readonly key: string
+  readonly transport: Transport
+  deadline = Number.POSITIVE_INFINITY
+  requests = 0
+  closed = false
+  /** Set by the pool while the connection idles there. */
+  onIdleClose: (() => void) | undefined
+  readonly #deadlines: Deadlines
+  readonly #head = new ResponseHead()
+  readonly #framing = emptyFraming()
+  readonly #body = new BodyReader()
+  #user: UpstreamUser | undefined
+  #buffer: Buffer | undefined
+  #inBody = false
+
+  constructor(key: string, transport: Transport, deadlines: Deadlines) {
+    this.key = key
+    this.transport = transport
+    this.#deadlines = deadlines
+    transport.receiver = this
+    deadlines.add(this)
+  }
+
+  attach(user: UpstreamUser): void {
+    this.#user = user
+    this.#inBody = false
+    this.#buffer = undefined
+    this.requests++
+  }
+
+  detach(): void {
+    this.#user = undefined
+    this.deadline = Number.POSITIVE_INFINITY
+  }
+
+  destroy(): void {
+    this.#user = undefined
+    this.closed = true
+    this.#deadlines.remove(this)
+    this.transport.destroy()
+  }
+
+  onData(chunk: Buffer): void {
+    const user = this.#user
+    if (user === undefined) {
+      // An answer to no question: whatever this server believes, its next answer would be attributed to the wrong request.
+      this.#idleClose()
+      return
+    }
+    const buffer = this.#buffer === undefined ? chunk : Buffer.concat([this.#buffer, chunk])
+    this.#buffer = undefined
+    let pos = 0
+    while (pos < buffer.length && this.#user === user) {
+      if (!this.#inBody) {
+        const next = this.#readHead(user, buffer, pos)
+        if (next < 0) {
+          if (next === INCOMPLETE) this.#buffer = buffer.subarray(pos)
+          break
+        }
+        pos = next
+        continue
+      }
+      const body = this.#body
+      pos = body.next(buffer, pos, buffer.length)
+      if (body.failed) {
+        this.#break(user, 'malformed')
+        break
+      }
+      if (body.dataEnd > body.dataStart) user.onContent(buffer.subarray(body.dataStart, body.dataEnd))
+      if (body.done) {
+        this.#finish(user, { surplus: pos < buffer.length })
+        return
+      }
+    }
+    if (this.#user === user) user.onBatchEnd()
+  }
+
+  #readHead(user: UpstreamUser, buffer: Buffer, pos: number): number {
+    const head = this.#head
+    const next = head.parse(buffer, pos, buffer.length)
+    if (next === INCOMPLETE && buffer.length - pos <= MAX_RESPONSE_HEAD) return INCOMPLETE
+    if (next < 0 || !frameResponse(head, user.method, this.#framing)) {
+      this.#break(user, 'malformed')
+      return -2
+    }
+    if (head.status === 101) {
+      this.#user = undefined
+      this.#deadlines.remove(this)
+      this.closed = true
+      user.onSwitch(head, buffer.subarray(next))
+      return buffer.length
+    }
+    if (head.status < 200) {
+      user.onInterim(head)
+      return next
+    }
+    this.#inBody = true
+    this.#body.start(this.#framing.body, this.#framing.length)
+    user.onHead(head, this.#framing)
+    if (this.#user === user && this.#body.done) {
+      this.#finish(user, { surplus: next < buffer.length })
+      return buffer.length
+    }
+    return next
+  }
+
+  #finish(user: UpstreamUser, rest: { readonly surplus: boolean }): void {
+    // Bytes behind a complete response answer nothing: the connection is not used again.
+    if (rest.surplus) this.#framing.keepAlive = false
+    user.onResponseEnd(this.#body.trailers)
+  }
+
+  get reusable(): boolean {
+    return this.#framing.keepAlive && !this.closed
+  }
+
+  #break(user: UpstreamUser, reason: 'closed' | 'malformed' | 'timeout', error?: Error | undefined): void {
+    this.destroy()
+    user.onBroken(reason, error)
+  }
+
+  #idleClose(): void {
+    this.destroy()
+    this.onIdleClose?.()
+  }
+
+  onDrain(): void {
+    this.#user?.onWritable()
+  }
+
+  onEnd(): void {
+    const user = this.#user
+    if (user === undefined) {
+      if (!this.closed) this.#idleClose()
+      return
+    }
+    if (this.#inBody && this.#body.kind === 'close') {
+      this.#framing.keepAlive = false
+      user.onResponseEnd(undefined)
+      return
+    }
+    this.#break(user, 'closed')
+  }
+
+  onClose(error: Error | undefined): void {
+    this.#deadlines.remove(this)
+    if (this.closed) return
+    this.closed = true
+    const user = this.#user
+    this.#user = undefined
+    if (user === undefined) this.onIdleClose?.()
+    else user.onBroken('closed', error)
+  }
+
+  onDeadline(): void {
+    const user = this.#user
+    if (user === undefined) this.#idleClose()
+    else this.#break(user, 'timeout')
+  }
+}
