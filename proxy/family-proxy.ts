@@ -1,0 +1,131 @@
+import type { Logger } from 'pino'
+import type { ServiceRules } from './model/service-rules.ts'
+import { serviceRules } from './model/service-rules.ts'
+import type { Family } from './model/bytes.ts'
+import type { Service, Store } from '#watch'
+import type { KubeProxyConfiguration } from './config/configuration.ts'
+import { familyLabel, type ProxyMetrics } from './metrics.ts'
+import type { NodeState } from './node-view.ts'
+import { buildRuleset } from './rules/ruleset.ts'
+import type { TableSocket } from './sync/kernel-state.ts'
+import type { Change } from './sync/ledger.ts'
+import { TableSync } from './sync/table-sync.ts'
+import { tableOf } from './table-name.ts'
+
+export interface FamilyProxyOptions {
+  readonly family: Family
+  readonly socket: TableSocket
+  readonly store: Store
+  readonly config: KubeProxyConfiguration
+  readonly node: NodeState
+  readonly log: Logger
+  readonly metrics: ProxyMetrics
+}
+
+/** One family of the proxy: turns keys of Services into desired rules, and syncs them into its table. */
+export class FamilyProxy {
+  readonly family: Family
+  readonly #options: FamilyProxyOptions
+  readonly #label: { ip_family: 'IPv4' | 'IPv6' }
+  readonly #table: TableSync
+  readonly #pending = new Set<string>()
+  #node: NodeState
+  /** performance.now() since when something waits that could not be programmed */
+  #failingSince: number | undefined
+  #failure: string | undefined
+
+  constructor(options: FamilyProxyOptions) {
+    this.family = options.family
+    this.#options = options
+    this.#node = options.node
+    this.#label = { ip_family: familyLabel(options.family) }
+    this.#table = new TableSync({
+      table: tableOf(options.family),
+      socket: options.socket,
+      ruleset: buildRuleset(options.family, options.config, options.node),
+      onQuarantine: (service, { code, message }) => {
+        options.log.error(
+          { object: `Service ${service}`, ...this.#label, code, reason: message },
+          'the kernel refused the rules of this Service; its previous rules stay until it changes',
+        )
+      },
+    })
+  }
+
+  get table(): TableSync {
+    return this.#table
+  }
+
+  /** Since when changes wait in vain, on performance.now()'s clock, and why. */
+  get failure(): { since: number; message: string } | undefined {
+    if (this.#failingSince === undefined) return undefined
+    return { since: this.#failingSince, message: this.#failure ?? 'unknown' }
+  }
+
+  /** The node changed in a way that matters: everything is computed anew. */
+  setNode(node: NodeState): void {
+    this.#node = node
+    this.#table.setRuleset(buildRuleset(this.family, this.#options.config, node))
+    this.markAll()
+  }
+
+  /** Computes and compares everything with the next sync. */
+  markAll(): void {
+    for (const service of this.#table.ledger.services()) this.#pending.add(service)
+    for (const { metadata } of this.#options.store.list('Service')) this.#pending.add(`${metadata.namespace}/${metadata.name}`)
+    this.#table.doubt()
+  }
+
+  mark(services: Iterable<string>): void {
+    for (const service of services) this.#pending.add(service)
+  }
+
+  /** Programs what is marked. Throws if the kernel refuses; what is marked stays so. */
+  sync(): void {
+    const { metrics } = this.#options
+    const started = performance.now()
+    const changes = [...this.#pending].map((service) => this.#changeOf(service))
+    try {
+      const { full, elements } = this.#table.sync(changes)
+      const seconds = (performance.now() - started) / 1000
+      metrics.syncDuration.observe(this.#label, seconds)
+      ;(full ? metrics.fullSyncDuration : metrics.partialSyncDuration).observe(this.#label, seconds)
+      metrics.elements.inc(this.#label, elements)
+      metrics.lastSync.setToCurrentTime(this.#label)
+      this.#pending.clear()
+      this.#failingSince = undefined
+      this.#failure = undefined
+    } catch (error) {
+      metrics.syncFailures.inc(this.#label)
+      this.#failingSince ??= started
+      this.#failure = error instanceof Error ? error.message : String(error)
+      throw error
+    } finally {
+      metrics.quarantined.set(this.#label, this.#table.quarantined.size)
+    }
+  }
+
+  /** Looks whether someone else changed our table and repairs it. */
+  audit(options: { thorough: boolean }): void {
+    if (this.#table.audit(options) !== 'changed') return
+    this.#options.log.warn({ ...this.#label, table: tableOf(this.family).table }, 'someone else changed our table; repairing it')
+    this.#options.metrics.repairs.inc(this.#label)
+    this.#table.doubt()
+    this.sync()
+  }
+
+  #changeOf(key: string): Change {
+    const { store } = this.#options
+    const service = store.get('Service', key)
+    if (service === undefined) return { service: key, rules: undefined, created: '' }
+    return { service: key, rules: this.#rulesOf(key, service), created: service.metadata.creationTimestamp ?? '' }
+  }
+
+  #rulesOf(key: string, service: Service): ServiceRules | undefined {
+    const rules = serviceRules(service, this.#options.store.endpoints.of(key), this.#node.view(this.family))
+    for (const { field, message } of rules.problems) {
+      this.#options.log.warn({ object: `Service ${key}`, field }, `${message}; left out`)
+    }
+    return rules
+  }
+}

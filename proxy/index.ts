@@ -1,0 +1,7 @@
+export { cleanup } from './cleanup.ts'
+export type { DetectLocalMode, KubeProxyConfiguration } from './config/configuration.ts'
+export { DEFAULT_CONFIGURATION } from './config/configuration.ts'
+export { loadProxyConfiguration, parseProxyConfiguration } from './config/load.ts'
+export type { EndpointRow, ServiceRow } from './describe.ts'
+export { ProxyConfigurationError } from './errors.ts'
+export { type ProxyComponent, type ProxyOptions, startProxy } from './proxy.ts'

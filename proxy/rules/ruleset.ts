@@ -1,0 +1,74 @@
+import type { NftBaseChain, NftExpression } from '#netlink'
+import type { KubeProxyConfiguration } from '../config/configuration.ts'
+import { type Family, packAddress } from '../model/bytes.ts'
+import { chainName, parseChainName, picksOf } from '../model/chains.ts'
+import { type Elements, SETS } from '../model/sets.ts'
+import type { NodeState } from '../node-view.ts'
+import { baseChains } from './base-chains.ts'
+import { localSource } from './detect-local.ts'
+import { fixedChains } from './fixed-chains.ts'
+import { sharedChainRules } from './shared-chains.ts'
+import { vocabulary } from './vocabulary.ts'
+
+/** A rule: its expressions in order, as the netlink layer takes them. */
+export type Rule = readonly (NftExpression | readonly NftExpression[])[]
+
+export interface BaseChain {
+  readonly name: string
+  readonly hook: NftBaseChain
+}
+
+/** Everything in a table that does not depend on Services. */
+export interface Ruleset {
+  readonly family: Family
+  readonly baseChains: readonly BaseChain[]
+  /** base chains and the fixed chains they lead to, with their rules; a chain comes after those it leads to */
+  readonly fixedChains: ReadonlyMap<string, readonly Rule[]>
+  /** elements that belong to the node */
+  readonly elements: Elements
+  isBaseChain(name: string): boolean
+  /** rules of a fixed or shared chain */
+  rulesOf(name: string): readonly Rule[]
+  isShared(name: string): boolean
+  /** the picking chains that a shared chain leads to */
+  picksOf(name: string): readonly string[]
+}
+
+export function buildRuleset(family: Family, config: KubeProxyConfiguration, node: NodeState): Ruleset {
+  const words = vocabulary(family)
+  const nodePortRanges = config.nodePortAddresses.filter((cidr) => cidr !== 'primary' && cidr.includes(':') === (family === 6))
+  const fixed = fixedChains(words, {
+    masqueradeMark: 2 ** config.nftables.masqueradeBit,
+    nodePortRanges,
+    primaryNodePorts: config.nodePortAddresses.includes('primary'),
+  })
+  const local = localSource(family, config, node)
+  const hooks = new Set(baseChains.map(({ name }) => name))
+  return {
+    family,
+    baseChains,
+    fixedChains: fixed,
+    elements: nodeElements(family, config, node),
+    isBaseChain: (name) => hooks.has(name),
+    isShared: (name) => parseChainName(name) !== undefined,
+    rulesOf: (name) => {
+      const shared = parseChainName(name)
+      if (shared === undefined) return fixed.get(name) ?? []
+      return sharedChainRules(words, shared, { masqueradeAll: config.nftables.masqueradeAll, local })
+    },
+    picksOf: (name) => {
+      const shared = parseChainName(name)
+      return shared === undefined ? [] : Object.values(picksOf(shared)).map(chainName)
+    },
+  }
+}
+
+function nodeElements(family: Family, config: KubeProxyConfiguration, node: NodeState): Elements {
+  const elements: Elements = new Map()
+  if (!config.nodePortAddresses.includes('primary')) return elements
+  for (const address of node.addresses) {
+    const packed = packAddress(address, family)
+    if (packed !== undefined) elements.set(SETS.nodePortIps.code + packed, '')
+  }
+  return elements
+}

@@ -1,0 +1,230 @@
+import type { FrontendKey, ServiceRules } from '../model/service-rules.ts'
+import { targetOf } from '../model/chains.ts'
+import { type ElementData, type ElementKey, type Elements, SETS } from '../model/sets.ts'
+import { Claims } from './claims.ts'
+
+/** What a Service gets of what it wants: everything but the frontends another Service owns. */
+export interface Grant {
+  readonly rules: ServiceRules
+  readonly denied: ReadonlySet<FrontendKey>
+}
+
+export interface Change {
+  readonly service: string
+  /** undefined: the Service is gone */
+  readonly rules: ServiceRules | undefined
+  /** creationTimestamp, the rank between Services that want the same frontend */
+  readonly created: string
+}
+
+export type ElementEntry = [ElementKey, ElementData]
+
+/** Element changes on behalf of one Service. A changed value is in both lists. */
+export interface ServiceDelta {
+  readonly service: string
+  readonly remove: ElementEntry[]
+  readonly add: ElementEntry[]
+  /** what is programmed once this is committed */
+  readonly next: Grant | undefined
+}
+
+const NOTHING_DENIED: ReadonlySet<FrontendKey> = new Set()
+
+/**
+ * What is wanted and what is programmed in one table, per Service. Planning changes nothing but the claims; `accept` records
+ * what the kernel has taken.
+ */
+export class Ledger {
+  readonly #claims = new Claims()
+  readonly #wanted = new Map<string, ServiceRules>()
+  readonly #programmed = new Map<string, Grant>()
+  readonly #sharedUse = new Map<ElementKey, number>()
+  readonly #chainUse = new Map<string, number>()
+
+  /** Takes note of new desires; returns the Services to plan for: those changed and those whose claims moved by it. */
+  want(changes: Iterable<Change>): Set<string> {
+    const dirty = new Set<string>()
+    for (const { service, rules, created } of changes) {
+      dirty.add(service)
+      const keys = rules === undefined ? [] : [...rules.frontends.keys()]
+      for (const other of this.#claims.update(service, keys, created)) dirty.add(other)
+      if (rules === undefined || isEmpty(rules)) this.#wanted.delete(service)
+      else this.#wanted.set(service, rules)
+    }
+    return dirty
+  }
+
+  services(): Iterable<string> {
+    return this.#wanted.keys()
+  }
+
+  programmed(service: string): Grant | undefined {
+    return this.#programmed.get(service)
+  }
+
+  /** The Services that own frontends which this one wants too. */
+  rivalsOf(service: string): string[] {
+    const frontends = this.#wanted.get(service)?.frontends.keys() ?? []
+    const owners = [...frontends].map((frontend) => this.#claims.ownerOf(frontend))
+    return owners.filter((owner) => owner !== undefined).filter((owner) => owner !== service)
+  }
+
+  grant(service: string): Grant | undefined {
+    const rules = this.#wanted.get(service)
+    if (rules === undefined) return undefined
+    let denied: Set<FrontendKey> | undefined
+    for (const frontend of rules.frontends.keys()) {
+      if (!this.#claims.owns(service, frontend)) (denied ??= new Set()).add(frontend)
+    }
+    return { rules, denied: denied ?? NOTHING_DENIED }
+  }
+
+  /** From programmed to wanted for the given Services; those without a difference are left out. */
+  plan(services: Iterable<string>): ServiceDelta[] {
+    const use = new Map<ElementKey, number>()
+    const deltas: ServiceDelta[] = []
+    for (const service of services) {
+      const before = this.#programmed.get(service)
+      const next = this.grant(service)
+      const delta: ServiceDelta = { service, remove: [], add: [], next }
+      diffFrontends(before, next, delta)
+      this.#diffShared(before, next, { delta, use })
+      if (delta.remove.length + delta.add.length > 0 || before?.rules !== next?.rules) deltas.push(delta)
+    }
+    return deltas
+  }
+
+  /**
+   * From what the kernel shows to wanted, for all Services. Elements nobody wants are `leftovers`. Services on `hold` keep
+   * what they have in the kernel and get nothing new.
+   */
+  planAgainst(kernel: Elements, hold: ReadonlySet<string>): { deltas: ServiceDelta[]; leftovers: ElementEntry[] } {
+    const kept = new Set<ElementKey>()
+    const deltas: ServiceDelta[] = []
+    for (const service of hold) {
+      const grant = this.#programmed.get(service)
+      for (const [key, data] of grant === undefined ? [] : elementsOf(grant)) if (kernel.get(key) === data) kept.add(key)
+    }
+    for (const service of new Set([...this.#wanted.keys(), ...this.#programmed.keys()])) {
+      if (hold.has(service)) continue
+      const delta: ServiceDelta = { service, remove: [], add: [], next: this.grant(service) }
+      deltas.push(delta)
+      for (const [key, data] of delta.next === undefined ? [] : elementsOf(delta.next)) {
+        if (kept.has(key)) continue
+        kept.add(key)
+        const present = kernel.get(key)
+        if (present === data) continue
+        if (present !== undefined) delta.remove.push([key, present])
+        delta.add.push([key, data])
+      }
+    }
+    return { deltas, leftovers: [...kernel].filter(([key]) => !kept.has(key)) }
+  }
+
+  /** Chains which programmed elements lead to, with the number of those elements. */
+  chains(): ReadonlyMap<string, number> {
+    return this.#chainUse
+  }
+
+  accept(deltas: Iterable<ServiceDelta>): void {
+    for (const { service, next } of deltas) {
+      const before = this.#programmed.get(service)
+      this.#countShared(before, -1)
+      this.#countShared(next, 1)
+      this.#countChains(before, -1)
+      this.#countChains(next, 1)
+      if (next === undefined) this.#programmed.delete(service)
+      else this.#programmed.set(service, next)
+    }
+  }
+
+  /** Everything programmed, element by element: what a dump of the kernel must show. */
+  expected(): Elements {
+    const elements: Elements = new Map()
+    for (const grant of this.#programmed.values()) {
+      for (const [key, data] of elementsOf(grant)) elements.set(key, data)
+    }
+    return elements
+  }
+
+  #diffShared(
+    before: Grant | undefined,
+    next: Grant | undefined,
+    { delta, use }: { delta: ServiceDelta; use: Map<ElementKey, number> },
+  ): void {
+    const usedBy = (key: ElementKey) => use.get(key) ?? this.#sharedUse.get(key) ?? 0
+    for (const [key, data] of before?.rules.shared ?? []) {
+      if (next?.rules.shared.has(key)) continue
+      const left = usedBy(key) - 1
+      use.set(key, left)
+      if (left === 0) delta.remove.push([key, data])
+    }
+    for (const [key, data] of next?.rules.shared ?? []) {
+      if (before?.rules.shared.has(key)) continue
+      const now = usedBy(key) + 1
+      use.set(key, now)
+      if (now === 1) delta.add.push([key, data])
+    }
+  }
+
+  #countChains(grant: Grant | undefined, step: 1 | -1): void {
+    for (const chain of grant === undefined ? [] : targetsOf(grant)) {
+      const count = (this.#chainUse.get(chain) ?? 0) + step
+      if (count === 0) this.#chainUse.delete(chain)
+      else this.#chainUse.set(chain, count)
+    }
+  }
+
+  #countShared(grant: Grant | undefined, step: 1 | -1): void {
+    for (const key of grant?.rules.shared.keys() ?? []) {
+      const count = (this.#sharedUse.get(key) ?? 0) + step
+      if (count === 0) this.#sharedUse.delete(key)
+      else this.#sharedUse.set(key, count)
+    }
+  }
+}
+
+const ENTRIES = [SETS.serviceIps, SETS.serviceNodePorts, SETS.noEndpointServices, SETS.noEndpointNodePorts]
+
+/** The chains which the verdicts of a grant lead to, once for each element. */
+export function* targetsOf(grant: Grant): Iterable<string> {
+  for (const [frontend, elements] of grant.rules.frontends) {
+    if (grant.denied.has(frontend)) continue
+    for (const { code } of ENTRIES) {
+      const data = elements.get(code + frontend)
+      const target = data === undefined ? undefined : targetOf(data)
+      if (target !== undefined) yield target
+    }
+  }
+}
+
+/** All elements a grant stands for. */
+export function* elementsOf(grant: Grant): Iterable<ElementEntry> {
+  for (const [frontend, elements] of grant.rules.frontends) {
+    if (!grant.denied.has(frontend)) yield* elements
+  }
+  yield* grant.rules.shared
+}
+
+function granted(grant: Grant | undefined, frontend: FrontendKey): Elements | undefined {
+  return grant === undefined || grant.denied.has(frontend) ? undefined : grant.rules.frontends.get(frontend)
+}
+
+function diffFrontends(before: Grant | undefined, next: Grant | undefined, delta: ServiceDelta): void {
+  for (const frontend of before?.rules.frontends.keys() ?? []) {
+    const old = granted(before, frontend)
+    if (old === undefined) continue
+    const now = granted(next, frontend)
+    for (const [key, data] of old) if (now?.get(key) !== data) delta.remove.push([key, data])
+  }
+  for (const frontend of next?.rules.frontends.keys() ?? []) {
+    const now = granted(next, frontend)
+    if (now === undefined) continue
+    const old = granted(before, frontend)
+    for (const [key, data] of now) if (old?.get(key) !== data) delta.add.push([key, data])
+  }
+}
+
+function isEmpty(rules: ServiceRules): boolean {
+  return rules.frontends.size === 0 && rules.shared.size === 0
+}

@@ -1,0 +1,286 @@
+import { NftError, type NftFailure, NftTransaction } from '#netlink'
+import { type ElementKey, SET_SHAPES } from '../model/sets.ts'
+import type { Ruleset } from '../rules/ruleset.ts'
+import { setSpec } from '../rules/set-spec.ts'
+import { addDeltas, type TableRef } from './batch.ts'
+import { type KernelState, readKernelState, type TableSocket } from './kernel-state.ts'
+import { Watchman } from './watchman.ts'
+import { type Change, type ElementEntry, elementsOf, Ledger, type ServiceDelta, targetsOf } from './ledger.ts'
+
+/** Above this many Services in one commit their elements travel together, and are taken apart only if something fails. */
+const SEPARATE_LIMIT = 64
+/** Codes that say the kernel does not hold what we think it holds: someone else changed our table. */
+const DRIFT = new Set(['ENOENT', 'EEXIST'])
+
+/** Why a Service's latest change is not in the kernel. */
+export interface Quarantine {
+  readonly code: string
+  readonly message: string
+}
+
+export interface TableSyncOptions {
+  readonly table: TableRef
+  readonly socket: TableSocket
+  readonly ruleset: Ruleset
+  /** Told once for each time the kernel refuses a Service. */
+  onQuarantine(service: string, quarantine: Quarantine): void
+}
+
+export interface SyncResult {
+  /** true: the whole table was compared with the kernel, false: only the changed Services were written */
+  readonly full: boolean
+  /** element changes sent */
+  readonly elements: number
+}
+
+/** Keeps one table equal to what is wanted. All methods are synchronous; a failed one leaves the kernel as it was. */
+export class TableSync {
+  readonly #options: TableSyncOptions
+  readonly #ledger = new Ledger()
+  readonly #quarantined = new Map<string, Quarantine>()
+  #ruleset: Ruleset
+  #sharedChains = new Set<string>()
+  /** The kernel's state is not known (at start, after a failure): compare everything. */
+  #inDoubt = true
+  readonly #watchman: Watchman
+
+  constructor(options: TableSyncOptions) {
+    this.#options = options
+    this.#ruleset = options.ruleset
+    this.#watchman = new Watchman(options.socket, options.table)
+  }
+
+  get ledger(): Ledger {
+    return this.#ledger
+  }
+
+  get quarantined(): ReadonlyMap<string, Quarantine> {
+    return this.#quarantined
+  }
+
+  get ruleset(): Ruleset {
+    return this.#ruleset
+  }
+
+  /** The rules that do not depend on Services; takes effect with the next sync, which compares everything. */
+  setRuleset(ruleset: Ruleset): void {
+    this.#ruleset = ruleset
+    this.#inDoubt = true
+  }
+
+  /** The next sync compares everything. */
+  doubt(): void {
+    this.#inDoubt = true
+  }
+
+  /** Programs the changes, in one atomic commit; throws what the kernel said if not even the rest could be committed. */
+  sync(changes: Iterable<Change>): SyncResult {
+    const dirty = this.#ledger.want(changes)
+    for (const service of dirty) this.#quarantined.delete(service)
+    if (this.#inDoubt) return this.#compare()
+    const elements = this.#commitChanges(dirty)
+    return elements === 'drift' ? this.#compare() : { full: false, elements }
+  }
+
+  /**
+   * Whether someone else changed our table, as far as a look at generation and chains tells. `thorough` also compares
+   * every element, if anything at all was changed by others.
+   */
+  audit({ thorough }: { thorough: boolean }): 'untouched' | 'unknown' | 'changed' {
+    if (this.#inDoubt || !this.#watchman.foreignCommits()) return 'untouched'
+    if (!this.#watchman.chainsIntact(this.#ledger.chains())) return 'changed'
+    if (!thorough) return 'unknown'
+    const kernel = readKernelState(this.#options.socket, this.#options.table, this.#ruleset)
+    const expected = this.expected()
+    if (!kernel.exists || !kernel.compatible || kernel.elements.size !== expected.size) return 'changed'
+    for (const [key, data] of expected) if (kernel.elements.get(key) !== data) return 'changed'
+    this.#watchman.trust(this.#ledger.chains())
+    return 'untouched'
+  }
+
+  /** Deletes shared chains nothing leads to any more. */
+  collectGarbage(): void {
+    const used = this.#withPicks(this.#ledger.chains().keys())
+    const unused = [...this.#sharedChains].filter((chain) => !used.has(chain))
+    if (unused.length === 0) return
+    const transaction = new NftTransaction()
+    this.#deleteChains(transaction, unused)
+    const failures = this.#commit(transaction)
+    if (failures !== undefined) return this.doubt()
+    this.#sharedChains = used
+    this.#watchman.chainsChanged(this.#ledger.chains())
+  }
+
+  #commitChanges(dirty: ReadonlySet<string>): number | 'drift' {
+    let separate = dirty.size <= SEPARATE_LIMIT
+    for (;;) {
+      const deltas = this.#ledger.plan([...dirty].filter((service) => !this.#quarantined.has(service)))
+      const elements = countElements(deltas)
+      if (elements === 0) {
+        this.#ledger.accept(deltas)
+        return 0
+      }
+      const transaction = new NftTransaction()
+      const chains = this.#withPicks(this.#targets(deltas))
+      const created = [...chains].filter((chain) => !this.#sharedChains.has(chain))
+      this.#writeChains(transaction, created)
+      addDeltas(transaction, this.#options.table, { deltas, leftovers: [], separate })
+      const failures = this.#commit(transaction)
+      if (failures === undefined) {
+        this.#ledger.accept(deltas)
+        for (const chain of created) this.#sharedChains.add(chain)
+        if (created.length > 0) this.#watchman.chainsChanged(this.#ledger.chains())
+        return elements
+      }
+      if (failures.some(({ code }) => DRIFT.has(code))) return 'drift'
+      if (separate) this.#blame(failures, deltas)
+      separate = true
+    }
+  }
+
+  #compare(): SyncResult {
+    const { socket, table } = this.#options
+    this.#inDoubt = true
+    let separate = false
+    let fresh = false
+    for (;;) {
+      const kernel = readKernelState(socket, table, this.#ruleset)
+      if (!kernel.compatible) fresh = true
+      const elements = fresh ? new Map<ElementKey, string>() : kernel.elements
+      const plan = this.#ledger.planAgainst(elements, new Set(this.#quarantined.keys()))
+      const own = this.#ruleset.elements
+      const missing = [...own].filter(([key]) => !elements.has(key))
+      const leftovers = plan.leftovers.filter(([key]) => !own.has(key))
+      const transaction = new NftTransaction()
+      const chains = this.#withPicks(this.#targets(plan.deltas))
+      this.#writeTable(transaction, { kernel, chains, fresh })
+      const deltas = [...plan.deltas, { service: '', remove: [], add: missing, next: undefined }]
+      addDeltas(transaction, table, { deltas, leftovers, separate })
+      if (!fresh) this.#removeStrangers(transaction, kernel, chains)
+      const failures = this.#commit(transaction)
+      if (failures === undefined) {
+        this.#ledger.accept(plan.deltas)
+        this.#sharedChains = chains
+        this.#inDoubt = false
+        this.#watchman.trust(this.#ledger.chains())
+        return { full: true, elements: countElements(deltas) + leftovers.length }
+      }
+      if (!separate) separate = true
+      else if (!fresh && !this.#isBlamable(failures, plan.deltas)) fresh = true
+      else this.#blame(failures, plan.deltas)
+    }
+  }
+
+  /** Table, sets and all chains with their rules. What exists is left or rewritten within the same commit. */
+  #writeTable(
+    transaction: NftTransaction,
+    { kernel, chains, fresh }: { kernel: KernelState; chains: ReadonlySet<string>; fresh: boolean },
+  ): void {
+    const { table } = this.#options
+    if (fresh && kernel.exists) transaction.deleteTable({ family: table.family, name: table.table })
+    transaction.addTable({ family: table.family, name: table.table, comment: 'Service rules of Plexus' })
+    for (const shape of SET_SHAPES) {
+      if (fresh || !kernel.sets.has(shape.name)) {
+        transaction.addSet({ ...table, ...setSpec(shape, this.#ruleset.family) })
+      }
+    }
+    for (const { name, hook } of this.#ruleset.baseChains) transaction.addChain({ ...table, name, hook, policy: 'accept' })
+    this.#writeChains(transaction, [...this.#ruleset.fixedChains.keys(), ...chains])
+  }
+
+  /** Creates or rewrites chains: all of them exist before the first rule, for rules lead from one to another. */
+  #writeChains(transaction: NftTransaction, names: readonly string[]): void {
+    const { table } = this.#options
+    for (const name of names) {
+      if (!this.#ruleset.isBaseChain(name)) transaction.addChain({ ...table, name })
+    }
+    for (const chain of names) {
+      transaction.flushChain({ ...table, name: chain })
+      for (const expressions of this.#ruleset.rulesOf(chain)) transaction.addRule({ ...table, chain, expressions })
+    }
+  }
+
+  /** Chains and sets in our table that are none of ours, and shared chains out of use. */
+  #removeStrangers(transaction: NftTransaction, kernel: KernelState, chains: ReadonlySet<string>): void {
+    const ours = new Set([...this.#ruleset.fixedChains.keys(), ...chains])
+    this.#deleteChains(transaction, [...kernel.chains.keys()].filter((name) => !ours.has(name)))
+    const shapes = new Set<string>(SET_SHAPES.map(({ name }) => name))
+    for (const set of kernel.sets) if (!shapes.has(set)) transaction.deleteSet({ ...this.#options.table, set })
+  }
+
+  #deleteChains(transaction: NftTransaction, names: readonly string[]): void {
+    const { table } = this.#options
+    for (const name of names) transaction.flushChain({ ...table, name })
+    for (const name of names) transaction.deleteChain({ ...table, name })
+  }
+
+  *#targets(deltas: readonly ServiceDelta[]): Iterable<string> {
+    for (const { next } of deltas) if (next !== undefined) yield* targetsOf(next)
+    for (const service of this.#quarantined.keys()) {
+      const kept = this.#ledger.programmed(service)
+      if (kept !== undefined) yield* targetsOf(kept)
+    }
+  }
+
+  #withPicks(names: Iterable<string>): Set<string> {
+    const all = new Set<string>()
+    for (const name of names) {
+      if (!this.#ruleset.isShared(name)) continue
+      all.add(name)
+      for (const pick of this.#ruleset.picksOf(name)) all.add(pick)
+    }
+    return all
+  }
+
+  /** Commits; undefined if the kernel took it, else what it refused. Other errors are thrown. */
+  #commit(transaction: NftTransaction): readonly NftFailure[] | undefined {
+    try {
+      this.#watchman.around(() => this.#options.socket.commit(transaction))
+      return undefined
+    } catch (error) {
+      if (error instanceof NftError && error.failures.length > 0) {
+        this.#lastError = error
+        return error.failures
+      }
+      this.#inDoubt = true
+      throw error
+    }
+  }
+
+  #lastError: NftError | undefined
+
+  #isBlamable(failures: readonly NftFailure[], deltas: readonly ServiceDelta[]): boolean {
+    const services = new Set(deltas.map(({ service }) => service))
+    return failures.some(({ subject }) => subject !== undefined && subject !== '' && services.has(subject))
+  }
+
+  /** Takes the refused Services out of the running; if there is none to blame, the commit has failed. */
+  #blame(failures: readonly NftFailure[], deltas: readonly ServiceDelta[]): void {
+    if (!this.#isBlamable(failures, deltas)) {
+      this.#inDoubt = true
+      throw this.#lastError ?? new Error('nf_tables refused the batch')
+    }
+    for (const { subject, code, message } of failures) {
+      if (subject === undefined || subject === '' || this.#quarantined.has(subject)) continue
+      this.#quarantined.set(subject, { code, message })
+      this.#options.onQuarantine(subject, { code, message })
+    }
+  }
+
+  /** Every element that should be in the kernel now. */
+  expected(): Map<ElementKey, string> {
+    const elements = this.#ledger.expected()
+    for (const [key, data] of this.#ruleset.elements) elements.set(key, data)
+    return elements
+  }
+
+  /** Elements of one Service as programmed. */
+  programmed(service: string): ElementEntry[] {
+    const grant = this.#ledger.programmed(service)
+    return grant === undefined ? [] : [...elementsOf(grant)]
+  }
+}
+
+function countElements(deltas: readonly ServiceDelta[]): number {
+  return deltas.reduce((sum, { remove, add }) => sum + remove.length + add.length, 0)
+}
