@@ -1,14 +1,23 @@
 /** The endpoint watch cache: sources, typed store, views, change sets. See README.md. */
 
+export { type MemorySource, memorySource } from './memory-source.ts'
+export { canonicalAddress, canonicalCIDR, familyOf } from './objects/address.ts'
+export type { Decoded } from './objects/decode.ts'
+export { decodeObject, InvalidObjectError, mustDecode } from './objects/decode.ts'
 export {
   headlessLabel,
   managedByLabel,
   serviceNameLabel,
 } from './objects/endpoint-slice.ts'
+export { type FieldProblem, formatPath } from './objects/field.ts'
 export type * from './objects/index.ts'
 export { isKind, kindFacts, kinds } from './objects/kinds.ts'
 export { keyFrom, keyOf } from './objects/meta.ts'
+export { type OpenStoreOptions, openStore } from './open-store.ts'
 export type { Change, FileStatus, Problem, Sink, Source, SourceStatus } from './source.ts'
 export type { ChangeSet, Notify, ObjectChange, SubscribeOptions, Subscription } from './store/change-set.ts'
+export type { IndexName } from './store/indexes.ts'
+export { Store } from './store/store.ts'
 export type { Endpoint, PortEndpoints, ServiceEndpoints } from './view/endpoint.ts'
 export { endpointsOfPort } from './view/endpoint.ts'
+export { EndpointsView } from './view/endpoints-view.ts'

@@ -1,15 +1,20 @@
-import type { Kind, KindMap } from './objects/kinds.ts'
+import type { AnyObject, Kind, KindMap } from './objects/kinds.ts'
 import type { Key } from './objects/meta.ts'
 
 /** One object appearing or changing, or going away. */
-export type Change = { [K in Kind]: { kind: K; object: KindMap[K] } | { kind: K; deleted: Key } }[Kind]
+export type Change = { readonly object: AnyObject } | { readonly kind: Kind; readonly deleted: Key }
+
+export interface StepOptions {
+  /** performance.now() of the event behind it, for latency figures */
+  readonly at?: number | undefined
+}
 
 /** Where a source puts what it learns. Every call is one step: readers see all of it or nothing. */
 export interface Sink {
   /** Applies changes in order; of several changes to one key the last counts. */
-  apply(changes: Iterable<Change>): void
+  apply(changes: Iterable<Change>, options?: StepOptions): void
   /** Replaces everything of one kind (a relist): keys not given are deleted. */
-  replace<K extends Kind>(kind: K, objects: Iterable<KindMap[K]>): void
+  replace<K extends Kind>(kind: K, objects: Iterable<KindMap[K]>, options?: StepOptions): void
 }
 
 /** Something wrong with what a source reads. Lines and columns count from 1. */

@@ -1,7 +1,10 @@
-import type { ApisixPlugin } from './apisix-route.ts'
+import { type ApisixPlugin, apisixVersion, pluginsIn } from './apisix-common.ts'
+import { metadataIn } from './decode-meta.ts'
+import type { Field } from './field.ts'
 import type { JsonObject, KubeObject } from './meta.ts'
 
-export type ApisixAuthKind = 'basicAuth' | 'keyAuth' | 'wolfRBAC' | 'jwtAuth' | 'hmacAuth' | 'ldapAuth'
+const authKinds = ['basicAuth', 'keyAuth', 'wolfRBAC', 'jwtAuth', 'hmacAuth', 'ldapAuth'] as const
+export type ApisixAuthKind = (typeof authKinds)[number]
 
 /** One authentication method of a consumer: `value` inline, or the Secret's data. */
 export interface ApisixAuthParameter {
@@ -18,5 +21,39 @@ export interface ApisixConsumer extends KubeObject {
     /** the object `authParameter` of the CRD as a list */
     readonly authParameters: readonly ApisixAuthParameter[]
     readonly plugins: readonly ApisixPlugin[]
+  }
+}
+
+export function decodeApisixConsumer(root: Field): ApisixConsumer {
+  const spec = root.at('spec').requiredObject()
+  const parameters = spec.at('authParameter').requiredObject()
+  const authParameters = authKinds
+    .filter((kind) => !parameters.at(kind).missing)
+    .map((kind) => authParameterIn(kind, parameters.at(kind).object()))
+  for (const [name, item] of parameters.entries()) {
+    if (!authKinds.some((kind) => kind === name))
+      item.reject(`is unknown; expected one of ${authKinds.join(', ')}`)
+  }
+  return {
+    apiVersion: apisixVersion,
+    kind: 'ApisixConsumer',
+    metadata: metadataIn(root.at('metadata'), { namespaced: true }),
+    spec: {
+      ingressClassName: spec.at('ingressClassName').optionalString(),
+      authParameters,
+      plugins: pluginsIn(spec.at('plugins')),
+    },
+  }
+}
+
+function authParameterIn(kind: ApisixAuthKind, field: Field): ApisixAuthParameter {
+  const value = field.at('value')
+  const secretRef = field.at('secretRef')
+  if (value.missing && secretRef.missing)
+    field.reject('has neither value nor secretRef; expected one of them')
+  return {
+    kind,
+    value: value.missing ? undefined : value.jsonObject(),
+    secretRef: secretRef.missing ? '' : secretRef.object().at('name').requiredString(),
   }
 }

@@ -1,3 +1,7 @@
+import { canonicalAddress } from './address.ts'
+import { optionalPortIn, protocolIn, referenceIn } from './common.ts'
+import { metadataIn } from './decode-meta.ts'
+import type { Field } from './field.ts'
 import type { KubeObject, ObjectReference, Protocol } from './meta.ts'
 
 export interface EndpointPort {
@@ -29,3 +33,68 @@ export interface EndpointSlice extends KubeObject {
 export const serviceNameLabel = 'kubernetes.io/service-name'
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by'
 export const headlessLabel = 'service.kubernetes.io/headless'
+
+export function decodeEndpointSlice(root: Field): EndpointSlice {
+  const addressType = root.at('addressType').requiredOneOf(['IPv4', 'IPv6', 'FQDN'])
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: metadataIn(root.at('metadata'), { namespaced: true }),
+    addressType,
+    endpoints: root.at('endpoints').list((item) => sliceEndpointIn(item, addressType)),
+    ports: root.at('ports').list(endpointPortIn),
+  }
+}
+
+/** Shared strings and objects: most endpoints have no hints and the same conditions. */
+const noHints: SliceEndpoint['hints'] = Object.freeze({
+  forZones: Object.freeze([]),
+  forNodes: Object.freeze([]),
+})
+
+function sliceEndpointIn(field: Field, addressType: EndpointSlice['addressType']): SliceEndpoint {
+  const conditions = field.requiredObject().at('conditions').object()
+  const hints = field.at('hints')
+  const addresses = field.at('addresses').list((item) => {
+    const text = item.requiredString()
+    if (addressType === 'FQDN' || text === '') return text
+    const address = canonicalAddress(text)
+    if (address === undefined || address.includes(':') !== (addressType === 'IPv6')) {
+      item.expected(`an ${addressType} address`)
+    }
+    return address ?? ''
+  })
+  if (addresses.length === 0) field.at('addresses').expected('at least one address')
+  return {
+    addresses,
+    conditions: {
+      ready: conditions.at('ready').boolean(true),
+      serving: conditions.at('serving').boolean(true),
+      terminating: conditions.at('terminating').boolean(false),
+    },
+    hostname: field.at('hostname').optionalString(),
+    nodeName: field.at('nodeName').optionalString(),
+    zone: field.at('zone').optionalString(),
+    targetRef: referenceIn(field.at('targetRef')),
+    hints: hints.missing
+      ? noHints
+      : {
+          forZones: hints
+            .object()
+            .at('forZones')
+            .list((item) => item.requiredObject().at('name').requiredString()),
+          forNodes: hints.at('forNodes').list((item) => item.requiredObject().at('name').requiredString()),
+        },
+  }
+}
+
+/** A port of a slice or of Endpoints. */
+export function endpointPortIn(field: Field): EndpointPort {
+  const port = optionalPortIn(field.requiredObject().at('port'))
+  return {
+    name: field.at('name').string(),
+    port: port === 0 ? undefined : port,
+    protocol: protocolIn(field.at('protocol')),
+    appProtocol: field.at('appProtocol').optionalString(),
+  }
+}
