@@ -1,0 +1,160 @@
+import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { dirname } from 'node:path'
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import { netnsInode, peerCredentials } from '#netlink'
+import { dispatch } from '../protocol/dispatch.ts'
+import type { Plugin } from '../protocol/plugin.ts'
+import { decodeRequest, encodeReply, type ReplyFrame, type RequestFrame, refused } from './frame.ts'
+import { CniMetrics } from './metrics.ts'
+import { podLabels } from './pod-labels.ts'
+import { KeyedQueue } from './queue.ts'
+
+export interface CniServerOptions {
+  /** Where the CNI executable finds the agent; the directory is made if missing. */
+  readonly socketPath: string
+  readonly log: Logger
+  readonly metrics: Registry
+  readonly plugins: ReadonlyMap<string, Plugin>
+}
+
+export interface CniComponent {
+  readonly name: 'cni'
+  health(): { ok: boolean; detail?: string }
+  stop(): Promise<void>
+}
+
+const requestTimeoutMs = 10_000
+
+/** The agent's end of the CNI executable: a root-only unix socket, one request per connection. */
+export class CniServer implements CniComponent {
+  readonly name = 'cni'
+  readonly #options: CniServerOptions
+  readonly #server: Server
+  readonly #metrics: CniMetrics
+  readonly #queue = new KeyedQueue()
+  readonly #netns = String(netnsInode('/proc/self/ns/net'))
+  #socketInode: bigint | undefined
+
+  constructor(options: CniServerOptions) {
+    this.#options = options
+    this.#metrics = new CniMetrics(options.metrics)
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket))
+  }
+
+  /** Resolves once requests are served. A socket left by a dead agent is replaced, one of a living agent is not. */
+  async listen(): Promise<void> {
+    const { socketPath, log } = this.#options
+    mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 })
+    if (await isServed(socketPath)) {
+      throw new Error(`CNI socket ${socketPath}: another agent serves it; stop that one or set cni.socket`)
+    }
+    rmSync(socketPath, { force: true })
+    const umask = process.umask(0o177)
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#server.once('error', reject)
+        this.#server.listen(socketPath, () => resolve())
+      })
+    } finally {
+      process.umask(umask)
+    }
+    chmodSync(socketPath, 0o600)
+    this.#socketInode = statSync(socketPath, { bigint: true }).ino
+    log.info({ object: socketPath }, 'CNI requests are served')
+  }
+
+  health(): { ok: boolean; detail?: string } {
+    const { socketPath } = this.#options
+    try {
+      if (statSync(socketPath, { bigint: true }).ino === this.#socketInode) return { ok: true }
+    } catch {}
+    return { ok: false, detail: `CNI socket ${socketPath} is gone or not ours` }
+  }
+
+  /** Takes no more requests, finishes those under way. */
+  async stop(): Promise<void> {
+    const ours = this.health().ok
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    if (ours) rmSync(this.#options.socketPath, { force: true })
+  }
+
+  #accept(socket: Socket): void {
+    const { log } = this.#options
+    socket.on('error', () => socket.destroy())
+    const peer = peerOf(socket)
+    if (peer !== undefined && peer.uid !== 0 && peer.uid !== process.getuid?.()) {
+      log.warn({ object: `pid ${peer.pid}`, uid: peer.uid }, 'CNI request refused: not root')
+      socket.destroy()
+      return
+    }
+    const chunks: Buffer[] = []
+    socket.setTimeout(requestTimeoutMs, () => socket.destroy())
+    const collect = (chunk: Buffer): void => {
+      chunks.push(chunk)
+      try {
+        const request = decodeRequest(chunks.length === 1 ? chunk : Buffer.concat(chunks))
+        if (request === undefined) return
+        socket.off('data', collect)
+        socket.setTimeout(0)
+        this.#serve(request).then((reply) => socket.end(encodeReply(reply)))
+      } catch (error) {
+        log.warn({ err: error, object: `pid ${peer?.pid ?? 'unknown'}` }, 'CNI request refused')
+        socket.destroy()
+      }
+    }
+    socket.on('data', collect)
+  }
+
+  async #serve(request: RequestFrame): Promise<ReplyFrame> {
+    const { environment, type } = request
+    const { log, plugins } = this.#options
+    if (request.netns !== this.#netns) {
+      log.warn(
+        { object: `CNI plugin ${type}`, netns: request.netns },
+        'request from another network namespace left to the plugin',
+      )
+      return { exitCode: refused, stdout: '', stderr: '' }
+    }
+    const command = environment['CNI_COMMAND'] ?? ''
+    const started = performance.now()
+    // A runtime runs one operation per container at a time, but one that gave up waiting may come again.
+    const reply = await this.#queue.run(environment['CNI_CONTAINERID'] ?? '', () =>
+      dispatch(request, { plugins, log }),
+    )
+    const durationMs = performance.now() - started
+    this.#metrics.observe({ command, succeeded: reply.exitCode === 0, durationMs })
+    const entry = {
+      ...podLabels(environment),
+      command,
+      plugin: type,
+      containerID: environment['CNI_CONTAINERID'],
+      ifname: environment['CNI_IFNAME'],
+      durationMs: Math.round(durationMs * 100) / 100,
+    }
+    if (reply.error === undefined) log.info(entry, `CNI ${command}`)
+    else
+      log.error(
+        { ...entry, code: reply.error.code, err: reply.error },
+        `CNI ${command} failed: ${reply.error.message}`,
+      )
+    return reply
+  }
+}
+
+function peerOf(socket: Socket): { pid: number; uid: number } | undefined {
+  const { _handle: handle } = socket as Socket & { _handle?: { fd?: number } }
+  return handle?.fd === undefined || handle.fd < 0 ? undefined : peerCredentials(handle.fd)
+}
+
+function isServed(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(socketPath)
+    probe.once('connect', () => {
+      probe.destroy()
+      resolve(true)
+    })
+    probe.once('error', () => resolve(false))
+  })
+}

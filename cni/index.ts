@@ -1,0 +1,17 @@
+/** The container network interface: plugin types, and the agent's side of the CNI executable. See README.md. */
+import type { CniComponent, CniServerOptions } from './handover/server.ts'
+import { CniServer } from './handover/server.ts'
+import { plugins } from './plugins/index.ts'
+
+export type { CniComponent } from './handover/server.ts'
+export { defaultConflist, type InstallCniOptions, installCni } from './install.ts'
+export { plugins } from './plugins/index.ts'
+export { type CniReply, type CniRequest, dispatch } from './protocol/dispatch.ts'
+export { CniError, cniCodes } from './protocol/errors.ts'
+
+/** Serves the CNI executable's requests on a unix socket. Resolves once it does. */
+export async function startCniServer(options: Omit<CniServerOptions, 'plugins'>): Promise<CniComponent> {
+  const server = new CniServer({ ...options, plugins })
+  await server.listen()
+  return server
+}
