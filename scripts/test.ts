@@ -2,10 +2,10 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { sweepNamespaces } from './sweep-namespaces.ts'
+import { sweepDeadNamespaces } from '../test/support/index.ts'
 
 const root = join(import.meta.dirname, '..')
-const swept = sweepNamespaces()
+const swept = sweepDeadNamespaces()
 if (swept.length > 0) console.log(`removed what a crashed run left: ${swept.join(' ')}`)
 
 const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
@@ -46,6 +46,6 @@ const code = await new Promise<number>((resolve) => {
 // A crash of ava itself, or of a test file outside any test, has no 'not ok' line: it is a failure all the same.
 if (code !== 0 && failed === 0) failed = 1
 if (passed + failed === 0) failed = 1
-sweepNamespaces()
+sweepDeadNamespaces()
 console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
 process.exitCode = failed > 0 ? 1 : 0
