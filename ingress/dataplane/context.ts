@@ -1,0 +1,88 @@
+import type { Exchange } from '../http/index.ts'
+import type { Consumer, Route, Service, Upstream } from '../objects/index.ts'
+import type { UpstreamGroup } from '../upstream/index.ts'
+import type { CompiledRoute } from './compiled-route.ts'
+import { variable } from './variables.ts'
+
+/** One request on its way through routing and plugins. */
+export class RequestContext {
+  readonly exchange: Exchange
+  readonly method: string
+  /** Canonical path ($uri). */
+  readonly path: string
+  /** Query without '?'. */
+  readonly query: string
+  /** Lower case, without and with port; `rawHost` as received. */
+  readonly host: string
+  readonly hostPort: string
+  readonly rawHost: string
+  /** The client's address; real-ip may replace it. */
+  remoteAddr: string
+  scheme: string
+  route: CompiledRoute | undefined
+  consumer: Consumer | undefined
+  /** How the consumer proved who it is. */
+  consumerPlugin: string | undefined
+  /** What goes upstream; plugins rewrite these. */
+  upstreamMethod: string
+  upstreamTarget: string
+  upstreamHost: string | undefined
+  /** Chosen by traffic-split: an object of the Admin API's form, or an id. */
+  chosenUpstream: UpstreamGroup | Upstream | string | undefined
+  /** Filled while proxying. */
+  upstreamAddr = ''
+  upstreamStatus = ''
+  upstreamStartedAt = 0
+  upstreamMs = 0
+  requestId: string | undefined
+  readonly variables: (name: string) => string | number | undefined
+
+  constructor(
+    exchange: Exchange,
+    uri: { readonly path: string; readonly query: string; readonly wire: string },
+    host: string,
+  ) {
+    this.exchange = exchange
+    this.method = exchange.request.method
+    this.path = uri.path
+    this.query = uri.query
+    this.upstreamTarget = uri.wire
+    this.upstreamMethod = this.method
+    this.rawHost = host
+    this.hostPort = host.toLowerCase()
+    this.host = withoutPort(this.hostPort)
+    const { transport } = exchange.connection
+    this.remoteAddr = transport.remoteAddress
+    this.scheme = transport.encrypted ? 'https' : 'http'
+    this.variables = (name) => variable(this, name)
+  }
+
+  get routeObject(): Route | undefined {
+    return this.route?.route
+  }
+  get service(): Service | undefined {
+    return this.route?.service
+  }
+
+  /** Replaces $name and ${name} in a template by the values of variables; "" for unknown ones. */
+  expand(template: string): string {
+    if (!template.includes('$')) return template
+    return template.replace(
+      /\\\$|\$(?:\{([^}?]+?)(?:\s*\?\?\s*([^}]*))?\}|([A-Za-z_]\w*))/g,
+      (whole, braced, fallback, bare) => {
+        if (whole === '\\$') return '$'
+        const value = this.variables(String(braced ?? bare).trim())
+        return String(value ?? fallback ?? '')
+      },
+    )
+  }
+}
+
+function withoutPort(host: string): string {
+  if (host.startsWith('[')) {
+    const close = host.indexOf(']')
+    return close === -1 ? host : host.slice(0, close + 1)
+  }
+  const colon = host.indexOf(':')
+  return colon === -1 ? host : host.slice(0, colon)
+}

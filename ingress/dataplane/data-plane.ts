@@ -1,0 +1,98 @@
+import type { Logger } from 'pino'
+import {
+  ConnectionPool,
+  type Deadlines,
+  type Exchange,
+  type HeadFault,
+  type ServerHandler,
+  type Transport,
+} from '../http/index.ts'
+import type { ObjectChange } from '../objects/index.ts'
+import { type AddressSet, canonicalUri } from '../route/index.ts'
+import type { AccessLog } from './access-log.ts'
+import { RequestContext } from './context.ts'
+import { Pipeline, type PipelineOptions } from './pipeline.ts'
+import { Tables, type TablesOptions } from './tables.ts'
+
+export interface DataPlaneOptions extends TablesOptions {
+  readonly deadlines: Deadlines
+  readonly trusted: AddressSet | undefined
+  readonly showUpstreamStatus: boolean
+  readonly accessLog: AccessLog | undefined
+  readonly log: Logger
+}
+
+/** Routes requests and proxies them. Knows objects, not where they come from. */
+export class DataPlane implements ServerHandler {
+  readonly tables: Tables
+  readonly pool: ConnectionPool
+  requests = 0
+  readonly #pipeline: PipelineOptions
+  readonly #accessLog: AccessLog | undefined
+  readonly #log: Logger
+
+  constructor(options: DataPlaneOptions) {
+    this.tables = new Tables(options)
+    this.pool = new ConnectionPool(options.deadlines)
+    this.#accessLog = options.accessLog
+    this.#log = options.log
+    this.#pipeline = {
+      tables: this.tables,
+      pool: this.pool,
+      trusted: options.trusted,
+      showUpstreamStatus: options.showUpstreamStatus,
+      log: options.log,
+    }
+  }
+
+  apply(changes: readonly ObjectChange[]): void {
+    this.tables.apply(changes)
+  }
+
+  onRequest(exchange: Exchange): void {
+    this.requests++
+    const { request } = exchange
+    let target = request.target
+    let host = exchange.framing.hostIndex === -1 ? '' : request.value(exchange.framing.hostIndex)
+    if (target.charCodeAt(0) !== 0x2f) {
+      if (request.method === 'CONNECT') {
+        exchange.fail(405)
+        return
+      }
+      const absolute = /^https?:\/\/([^/?@]+)(.*)$/i.exec(target)
+      if (absolute !== null) {
+        // RFC 9112 §3.2.2: the authority of an absolute-form target replaces Host.
+        host = absolute[1] as string
+        const rest = absolute[2] as string
+        target = rest.startsWith('/') ? rest : `/${rest}`
+      } else if (target !== '*' || request.method !== 'OPTIONS') {
+        exchange.fail(400)
+        return
+      }
+    }
+    const uri = target === '*' ? { path: '*', query: '', wire: '*' } : canonicalUri(target)
+    if (uri === undefined) {
+      exchange.fail(400)
+      return
+    }
+    const context = new RequestContext(exchange, uri, host)
+    context.route = this.tables.router.find(context)
+    const pipeline = new Pipeline(context, this.#pipeline)
+    exchange.onFinish = () => {
+      pipeline.log()
+      this.#accessLog?.write(context)
+    }
+    pipeline.run()
+  }
+
+  onRefused(fault: HeadFault, transport: Transport): void {
+    this.#log.info(
+      { client: transport.remoteAddress, status: fault.status, reason: fault.reason },
+      'request refused',
+    )
+  }
+
+  close(): void {
+    this.pool.close()
+  }
+}

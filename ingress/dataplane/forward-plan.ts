@@ -1,0 +1,132 @@
+import type { Logger } from 'pino'
+import {
+  type Endpoint,
+  type FailureKind,
+  type ForwardPlan,
+  type PoolSettings,
+  writeRequestHead,
+} from '../http/index.ts'
+import type { Server, UpstreamGroup } from '../upstream/index.ts'
+import type { RequestContext } from './context.ts'
+
+interface ChosenEndpoint extends Endpoint {
+  readonly server: Server
+}
+
+/** One request's way to an upstream: chooses servers, writes the head for each, remembers what became of them. */
+export class UpstreamPlan implements ForwardPlan {
+  readonly method: string
+  readonly tries: number
+  readonly retryUntil: number
+  readonly connectTimeout: number
+  readonly sendTimeout: number
+  readonly readTimeout: number
+  readonly pool: PoolSettings
+  readonly upgrade: boolean
+  readonly #context: RequestContext
+  readonly #group: UpstreamGroup
+  readonly #trusted: boolean
+  readonly #log: Logger
+  #tried: Set<Server> | undefined
+  #last: Server | undefined
+
+  constructor(options: {
+    readonly context: RequestContext
+    readonly group: UpstreamGroup
+    readonly trusted: boolean
+    readonly log: Logger
+  }) {
+    const { context, group } = options
+    this.#context = context
+    this.#group = group
+    this.#trusted = options.trusted
+    this.#log = options.log
+    const timeout = context.route?.timeout
+    this.method = context.upstreamMethod
+    this.tries = group.retries + 1
+    const limit = group.config.retry_timeout ?? 0
+    this.retryUntil = limit > 0 ? performance.now() + limit * 1000 : Number.POSITIVE_INFINITY
+    this.connectTimeout = timeout === undefined ? group.connectTimeout : timeout.connect * 1000
+    this.sendTimeout = timeout === undefined ? group.sendTimeout : timeout.send * 1000
+    this.readTimeout = timeout === undefined ? group.readTimeout : timeout.read * 1000
+    this.pool = group.pool
+    this.upgrade = (context.route?.websocket ?? false) && context.exchange.framing.upgrade
+  }
+
+  next(): Endpoint | number {
+    if (this.#last !== undefined) (this.#tried ??= new Set()).add(this.#last)
+    const group = this.#group
+    if (group.servers.length === 0) return 503
+    const server = group.pick(this.#context.variables, this.#tried)
+    if (server === undefined) return 502
+    this.#last = server
+    const context = this.#context
+    context.upstreamAddr =
+      context.upstreamAddr === '' ? server.name : `${context.upstreamAddr}, ${server.name}`
+    context.upstreamStartedAt ||= performance.now()
+    if (group.config.scheme !== 'https')
+      return { key: server.name, host: server.host, port: server.port, server } as Endpoint
+    const servername = hostName(this.#hostFor(server))
+    return {
+      key: `https/${servername}/${server.name}`,
+      host: server.host,
+      port: server.port,
+      tls: { servername, verify: false },
+      server,
+    } as Endpoint
+  }
+
+  #hostFor(server: Server): string {
+    const context = this.#context
+    if (context.upstreamHost !== undefined) return context.upstreamHost
+    const { config } = this.#group
+    if (config.pass_host === 'rewrite' && config.upstream_host !== undefined) return config.upstream_host
+    if (config.pass_host !== 'node') return context.rawHost
+    const standard = config.scheme === 'https' ? 443 : 80
+    return server.port === standard ? server.name.slice(0, server.name.lastIndexOf(':')) : server.name
+  }
+
+  head(endpoint: Endpoint): string {
+    const context = this.#context
+    const { exchange } = context
+    return writeRequestHead(exchange, {
+      method: context.upstreamMethod,
+      target: context.upstreamTarget,
+      host: this.#hostFor((endpoint as ChosenEndpoint).server),
+      upgrade: this.upgrade ? exchange.headers.get('upgrade') : undefined,
+      clientAddress: context.remoteAddr,
+      scheme: context.scheme,
+      port: exchange.connection.transport.localPort,
+      clientHost: context.rawHost,
+      trusted: this.#trusted,
+    })
+  }
+
+  onFailure(endpoint: Endpoint, kind: FailureKind, error: Error | undefined): void {
+    this.#addStatus(kind === 'timeout' ? '504' : '502')
+    this.#log.warn(
+      {
+        upstream: (endpoint as ChosenEndpoint).server.name,
+        route: this.#context.route?.id,
+        kind,
+        ...(error === undefined ? {} : { error: error.message }),
+      },
+      'upstream failed',
+    )
+  }
+
+  onResponse(_endpoint: Endpoint, status: number): void {
+    this.#addStatus(String(status))
+    this.#context.upstreamMs = performance.now() - this.#context.upstreamStartedAt
+  }
+
+  #addStatus(status: string): void {
+    const context = this.#context
+    context.upstreamStatus = context.upstreamStatus === '' ? status : `${context.upstreamStatus}, ${status}`
+  }
+}
+
+function hostName(host: string): string {
+  const colon = host.lastIndexOf(':')
+  return colon === -1 || host.endsWith(']') ? host : host.slice(0, colon)
+}

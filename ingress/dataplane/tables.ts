@@ -1,0 +1,219 @@
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import {
+  isObject,
+  type JsonObject,
+  type ObjectChange,
+  type ObjectOf,
+  type Plugins,
+} from '../objects/index.ts'
+import { type Chain, compileChain, EMPTY_CHAIN } from '../plugins/compile.ts'
+import { AuthIndex } from '../plugins/consumers.ts'
+import type { Plugin, PluginEnvironment } from '../plugins/plugin.ts'
+import { Router, type RouterMode } from '../route/index.ts'
+import { UpstreamGroup } from '../upstream/index.ts'
+import { type CompiledRoute, inlineUpstream, matchOf, upstreamIdOf } from './compiled-route.ts'
+
+export interface TablesOptions {
+  readonly registry: ReadonlyMap<string, Plugin>
+  readonly mode: RouterMode
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly log: Logger
+  readonly metrics: Registry
+}
+
+/**
+ * Everything a request needs, compiled: routes, upstreams, consumers, global rules. Fed with object changes only (it knows
+ * neither the watch cache nor the Admin API), so that it can live in a worker process. A change recompiles what depends on
+ * the object and nothing else; an object that does not compile leaves the last good one in place.
+ */
+export class Tables {
+  readonly router: Router<CompiledRoute>
+  readonly auth: AuthIndex
+  readonly upstreams = new Map<string, UpstreamGroup>()
+  globalChain: Chain = EMPTY_CHAIN
+  readonly #options: TablesOptions
+  readonly #routes = new Map<string, ObjectOf['routes']>()
+  readonly #services = new Map<string, ObjectOf['services']>()
+  readonly #pluginConfigs = new Map<string, ObjectOf['plugin_configs']>()
+  readonly #globalRules = new Map<string, ObjectOf['global_rules']>()
+  readonly #metadata = new Map<string, JsonObject>()
+  readonly #compiled = new Map<string, CompiledRoute>()
+  readonly #state = new Map<string, Map<string, unknown>>()
+
+  constructor(options: TablesOptions) {
+    this.#options = options
+    this.router = new Router(options.mode)
+    this.auth = new AuthIndex((plugin, conf) => options.registry.get(plugin)?.consumerKey?.(conf))
+  }
+
+  apply(changes: readonly ObjectChange[]): void {
+    const routes = new Set<string>()
+    for (const change of changes) {
+      switch (change.kind) {
+        case 'routes':
+          store(this.#routes, change.id, change.value)
+          routes.add(change.id)
+          break
+        case 'services':
+          store(this.#services, change.id, change.value)
+          this.#dependents(routes, 'service_id', change.id)
+          break
+        case 'plugin_configs':
+          store(this.#pluginConfigs, change.id, change.value)
+          this.#dependents(routes, 'plugin_config_id', change.id)
+          break
+        case 'upstreams':
+          this.#setUpstream(change.id, change.value)
+          break
+        case 'consumers':
+          if (change.value === undefined) this.auth.delete(change.id)
+          else this.auth.set(change.value)
+          break
+        case 'global_rules':
+          store(this.#globalRules, change.id, change.value)
+          this.#compileGlobalRules()
+          break
+        case 'plugin_metadata':
+          store(this.#metadata, change.id, change.value)
+          break
+      }
+    }
+    for (const id of routes) this.#compileRoute(id)
+  }
+
+  #dependents(into: Set<string>, field: 'service_id' | 'plugin_config_id', id: string): void {
+    for (const [routeId, route] of this.#routes) {
+      if (route[field] !== undefined && String(route[field]) === id) into.add(routeId)
+    }
+  }
+
+  #setUpstream(id: string, value: ObjectOf['upstreams'] | undefined): void {
+    if (value === undefined) {
+      this.upstreams.delete(id)
+      return
+    }
+    const group = this.upstreams.get(id)
+    if (group === undefined) this.upstreams.set(id, new UpstreamGroup(value))
+    else group.update(value)
+  }
+
+  #compileRoute(id: string): void {
+    const route = this.#routes.get(id)
+    if (route === undefined || route.status === 0) {
+      this.router.delete(id)
+      this.#compiled.delete(id)
+      return
+    }
+    try {
+      const compiled = this.#compile(id, route)
+      this.router.set(id, compiled.match, compiled)
+      this.#compiled.set(id, compiled)
+    } catch (error) {
+      this.#options.log.error(
+        { object: `routes/${id}`, err: error },
+        'route does not compile, keeping the last good one',
+      )
+    }
+  }
+
+  #compile(id: string, route: ObjectOf['routes']): CompiledRoute {
+    const service = route.service_id === undefined ? undefined : this.#services.get(String(route.service_id))
+    const shared =
+      route.plugin_config_id === undefined
+        ? undefined
+        : this.#pluginConfigs.get(String(route.plugin_config_id))
+    const plugins: Plugins = { ...service?.plugins, ...shared?.plugins, ...route.plugins }
+    const before = this.#compiled.get(id)
+    const inline = inlineUpstream(route, service)
+    const broken =
+      route.service_id !== undefined && service === undefined
+        ? 404
+        : route.plugin_config_id !== undefined && shared === undefined
+          ? 503
+          : undefined
+    return {
+      id,
+      route,
+      service,
+      match: matchOf(route, service),
+      chain: compileChain(plugins, this.#options.registry, (plugin) =>
+        this.environment(plugin, `routes/${id}`),
+      ),
+      plugins,
+      websocket: route.enable_websocket ?? service?.enable_websocket ?? false,
+      timeout: route.timeout,
+      inline: inline === undefined ? undefined : this.#inlineGroup(inline, before?.inline),
+      upstreamId: upstreamIdOf(route, service),
+      broken,
+      perConsumer: new Map(),
+    }
+  }
+
+  #inlineGroup(config: ObjectOf['upstreams'], before: UpstreamGroup | undefined): UpstreamGroup {
+    if (before === undefined) return new UpstreamGroup(config)
+    before.update(config)
+    return before
+  }
+
+  #compileGlobalRules(): void {
+    const plugins: Plugins = {}
+    for (const rule of this.#globalRules.values()) Object.assign(plugins, rule.plugins)
+    try {
+      this.globalChain = compileChain(plugins, this.#options.registry, (plugin) =>
+        this.environment(plugin, 'global_rules'),
+      )
+    } catch (error) {
+      this.#options.log.error(
+        { object: 'global_rules', err: error },
+        'global rules do not compile, keeping the last good ones',
+      )
+    }
+  }
+
+  /** The chain of a route for a consumer whose own plugins override the route's. */
+  chainFor(route: CompiledRoute, consumer: ObjectOf['consumers']): Chain {
+    const known = route.perConsumer.get(consumer.username)
+    if (known?.consumer === consumer) return known.chain
+    const own = Object.fromEntries(
+      Object.entries(consumer.plugins ?? {}).filter(
+        ([name]) => this.#options.registry.get(name)?.consumerSchema === undefined,
+      ),
+    )
+    const environmentOf = (plugin: string) =>
+      this.environment(
+        plugin,
+        Object.hasOwn(own, plugin) ? `consumers/${consumer.username}` : `routes/${route.id}`,
+      )
+    const merged = compileChain({ ...route.plugins, ...own }, this.#options.registry, environmentOf)
+    // The rewrite phase of the route's own plugins has run already when the consumer becomes known.
+    const rewrite = merged.rewrite.filter((step) => Object.hasOwn(own, step.plugin))
+    const chain = Object.keys(own).length === 0 ? { ...route.chain, rewrite: [] } : { ...merged, rewrite }
+    route.perConsumer.set(consumer.username, { consumer, chain })
+    return chain
+  }
+
+  environment(plugin: string, owner: string): PluginEnvironment {
+    const attributes = this.#options.attributes[plugin]
+    let state = this.#state.get(plugin)
+    if (state === undefined) {
+      state = new Map()
+      this.#state.set(plugin, state)
+    }
+    return {
+      owner,
+      log: this.#options.log,
+      metrics: this.#options.metrics,
+      auth: this.auth,
+      attributes: isObject(attributes) ? attributes : {},
+      metadata: () => this.#metadata.get(plugin) ?? {},
+      state,
+      upstream: (id) => this.upstreams.get(id)?.config,
+    }
+  }
+}
+
+function store<T>(table: Map<string, T>, id: string, value: T | undefined): void {
+  if (value === undefined) table.delete(id)
+  else table.set(id, value)
+}

@@ -1,0 +1,61 @@
+import { queryArgument } from '../route/index.ts'
+import type { RequestContext } from './context.ts'
+
+type Read = (context: RequestContext) => string | number | undefined
+
+/** nginx's and APISIX's variables that make sense here. */
+const VARIABLES: Readonly<Record<string, Read>> = {
+  uri: (context) => context.path,
+  request_uri: (context) => (context.query === '' ? context.path : `${context.path}?${context.query}`),
+  real_request_uri: (context) => context.exchange.request.target,
+  args: (context) => context.query,
+  query_string: (context) => context.query,
+  is_args: (context) => (context.query === '' ? '' : '?'),
+  host: (context) => context.host,
+  hostname: (context) => context.host,
+  request_method: (context) => context.method,
+  scheme: (context) => context.scheme,
+  remote_addr: (context) => context.remoteAddr,
+  remote_port: (context) => context.exchange.connection.transport.remotePort,
+  server_addr: (context) => context.exchange.connection.transport.localAddress,
+  server_port: (context) => context.exchange.connection.transport.localPort,
+  server_name: (context) => context.host,
+  server_protocol: (context) => `HTTP/1.${context.exchange.request.minor}`,
+  content_type: (context) => context.exchange.headers.get('content-type'),
+  content_length: (context) => context.exchange.headers.get('content-length'),
+  route_id: (context) => context.route?.id,
+  route_name: (context) => context.route?.route.name,
+  service_id: (context) => context.service?.id,
+  service_name: (context) => context.service?.name,
+  consumer_name: (context) => context.consumer?.username,
+  balancer_ip: (context) => context.upstreamAddr.slice(0, Math.max(0, context.upstreamAddr.lastIndexOf(':'))),
+  balancer_port: (context) => context.upstreamAddr.slice(context.upstreamAddr.lastIndexOf(':') + 1),
+  upstream_addr: (context) => context.upstreamAddr,
+  upstream_status: (context) => context.upstreamStatus,
+  status: (context) => context.exchange.status,
+  bytes_sent: (context) => context.exchange.writer.bytes,
+  body_bytes_sent: (context) => context.exchange.writer.bytes,
+  request_length: (context) => context.exchange.bytesReceived,
+  apisix_request_id: (context) => context.requestId,
+  request_id: (context) => context.requestId,
+}
+
+function cookie(context: RequestContext, name: string): string | undefined {
+  const header = context.exchange.headers.get('cookie')
+  if (header === undefined) return undefined
+  for (const part of header.split(/[;,]/)) {
+    const equals = part.indexOf('=')
+    if (equals !== -1 && part.slice(0, equals).trim() === name) return part.slice(equals + 1).trim()
+  }
+  return undefined
+}
+
+/** The value of a variable by name without '$'; undefined if there is no such thing in this request. */
+export function variable(context: RequestContext, name: string): string | number | undefined {
+  const read = VARIABLES[name]
+  if (read !== undefined) return read(context)
+  if (name.startsWith('arg_')) return queryArgument(context.query, name.slice(4))
+  if (name.startsWith('http_')) return context.exchange.headers.get(name.slice(5).replaceAll('_', '-'))
+  if (name.startsWith('cookie_')) return cookie(context, name.slice(7))
+  return undefined
+}

@@ -1,0 +1,110 @@
+import type { JsonObject } from './validator.ts'
+
+/** The objects of the Admin API. Kubernetes objects are translated into the same ones: the data plane knows no others. */
+export const KINDS = [
+  'routes',
+  'services',
+  'upstreams',
+  'consumers',
+  'plugin_configs',
+  'global_rules',
+  'plugin_metadata',
+] as const
+export type Kind = (typeof KINDS)[number]
+
+export type Plugins = { [name: string]: JsonObject }
+
+export interface Timeout {
+  readonly connect: number
+  readonly send: number
+  readonly read: number
+}
+
+export interface UpstreamNode {
+  readonly host: string
+  readonly port?: number | undefined
+  readonly weight: number
+  readonly priority?: number | undefined
+}
+
+/** An element of `vars`, see route/expression.ts. */
+export type Vars = readonly unknown[]
+
+export interface Upstream {
+  readonly id?: string | number | undefined
+  readonly name?: string | undefined
+  readonly desc?: string | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  readonly type?: 'roundrobin' | 'chash' | 'least_conn' | 'ewma' | undefined
+  readonly nodes?: readonly UpstreamNode[] | Readonly<Record<string, number>> | undefined
+  readonly hash_on?: string | undefined
+  readonly key?: string | undefined
+  readonly scheme?: string | undefined
+  readonly pass_host?: 'pass' | 'node' | 'rewrite' | undefined
+  readonly upstream_host?: string | undefined
+  readonly retries?: number | undefined
+  readonly retry_timeout?: number | undefined
+  readonly timeout?: Timeout | undefined
+  readonly keepalive_pool?:
+    | { readonly size?: number; readonly idle_timeout?: number; readonly requests?: number }
+    | undefined
+}
+
+interface Common {
+  readonly id: string | number
+  readonly name?: string | undefined
+  readonly desc?: string | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  readonly plugins?: Plugins | undefined
+}
+
+export interface Service extends Common {
+  readonly hosts?: readonly string[] | undefined
+  readonly upstream?: Upstream | undefined
+  readonly upstream_id?: string | number | undefined
+  readonly enable_websocket?: boolean | undefined
+}
+
+export interface Route extends Common {
+  readonly uri?: string | undefined
+  readonly uris?: readonly string[] | undefined
+  readonly host?: string | undefined
+  readonly hosts?: readonly string[] | undefined
+  readonly remote_addr?: string | undefined
+  readonly remote_addrs?: readonly string[] | undefined
+  readonly methods?: readonly string[] | undefined
+  readonly priority?: number | undefined
+  readonly vars?: Vars | undefined
+  readonly status?: 0 | 1 | undefined
+  readonly timeout?: Timeout | undefined
+  readonly enable_websocket?: boolean | undefined
+  readonly upstream?: Upstream | undefined
+  readonly upstream_id?: string | number | undefined
+  readonly service_id?: string | number | undefined
+  readonly plugin_config_id?: string | number | undefined
+}
+
+export interface Consumer {
+  readonly username: string
+  readonly desc?: string | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  readonly plugins?: Plugins | undefined
+}
+
+export interface PluginConfig extends Common {}
+export interface GlobalRule extends Common {}
+
+export interface ObjectOf {
+  routes: Route
+  services: Service
+  upstreams: Upstream
+  consumers: Consumer
+  plugin_configs: PluginConfig
+  global_rules: GlobalRule
+  plugin_metadata: JsonObject
+}
+
+/** One object came, changed (value) or went (undefined). What the data plane is fed with. */
+export type ObjectChange = {
+  [K in Kind]: { readonly kind: K; readonly id: string; readonly value: ObjectOf[K] | undefined }
+}[Kind]

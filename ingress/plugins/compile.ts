@@ -1,0 +1,135 @@
+import type { RequestContext } from '../dataplane/context.ts'
+import type { Response } from '../http/index.ts'
+import { isObject, type JsonObject, type Plugins, type Schema, validate } from '../objects/index.ts'
+import { compileExpression, type Expression } from '../route/index.ts'
+import type { Handler, Plugin, PluginEnvironment } from './plugin.ts'
+
+export interface Step<F> {
+  readonly plugin: string
+  readonly run: F
+  readonly filter: Expression | undefined
+  readonly errorResponse: string | JsonObject | undefined
+}
+
+/** The plugins of one object, one flat array per phase in the order they run. */
+export interface Chain {
+  readonly rewrite: readonly Step<Handler>[]
+  readonly access: readonly Step<Handler>[]
+  readonly beforeProxy: readonly Step<Handler>[]
+  readonly headerFilter: readonly Step<(context: RequestContext, response: Response) => void>[]
+  readonly bodyFilter: readonly Step<
+    (
+      context: RequestContext,
+      chunk: Buffer | undefined,
+      state: { readonly last: boolean },
+    ) => Buffer | undefined
+  >[]
+  readonly log: readonly Step<(context: RequestContext) => void>[]
+}
+
+export const EMPTY_CHAIN: Chain = {
+  rewrite: [],
+  access: [],
+  beforeProxy: [],
+  headerFilter: [],
+  bodyFilter: [],
+  log: [],
+}
+
+const META: Schema = {
+  type: 'object',
+  properties: {
+    disable: { type: 'boolean' },
+    priority: { type: 'integer' },
+    filter: { type: 'array' },
+    error_response: {},
+    pre_function: { type: 'string' },
+  },
+}
+
+/** The first fault of a `plugins` object in APISIX's words; fills in defaults. */
+export function checkPlugins(
+  plugins: unknown,
+  registry: ReadonlyMap<string, Plugin>,
+  options: { readonly forConsumer: boolean },
+): string | undefined {
+  if (!isObject(plugins)) return 'invalid plugins'
+  for (const [name, conf] of Object.entries(plugins)) {
+    const plugin = registry.get(name)
+    if (plugin === undefined) return `unknown plugin [${name}]`
+    if (!isObject(conf)) return `invalid plugin conf ${JSON.stringify(conf)} for plugin [${name}]`
+    const fault = checkPlugin(plugin, conf, options)
+    if (fault !== undefined) return `failed to check the configuration of plugin ${name} err: ${fault}`
+  }
+  return undefined
+}
+
+function checkPlugin(
+  plugin: Plugin,
+  conf: JsonObject,
+  options: { readonly forConsumer: boolean },
+): string | undefined {
+  const meta = conf._meta
+  if (meta !== undefined) {
+    const fault = validate(META, meta) ?? checkFilter(isObject(meta) ? meta.filter : undefined)
+    if (fault !== undefined) return `property "_meta" validation failed: ${fault}`
+  }
+  delete conf._meta
+  try {
+    const consumer = options.forConsumer ? plugin.consumerSchema : undefined
+    return (
+      validate(consumer ?? plugin.schema, conf) ?? (consumer === undefined ? plugin.check?.(conf) : undefined)
+    )
+  } finally {
+    if (meta !== undefined) conf._meta = meta
+  }
+}
+
+function checkFilter(filter: unknown): string | undefined {
+  if (!Array.isArray(filter)) return undefined
+  try {
+    compileExpression(filter)
+    return undefined
+  } catch (error) {
+    return `failed to validate the 'vars' expression: ${error instanceof Error ? error.message : String(error)}`
+  }
+}
+
+/**
+ * Compiles the plugins of an object. The configurations must have passed `checkPlugins`. Plugins the registry does not
+ * have cannot be here: the check refused them, so nothing is silently left out.
+ */
+export function compileChain(
+  plugins: Plugins,
+  registry: ReadonlyMap<string, Plugin>,
+  environmentOf: (plugin: string) => PluginEnvironment,
+  include: (plugin: Plugin) => boolean = () => true,
+): Chain {
+  const chosen = Object.entries(plugins).flatMap(([name, conf]) => {
+    const plugin = registry.get(name)
+    if (plugin === undefined || !include(plugin)) return []
+    const meta = isObject(conf._meta) ? conf._meta : {}
+    if (meta.disable === true) return []
+    const priority = typeof meta.priority === 'number' ? meta.priority : plugin.priority
+    return [{ plugin, conf, meta, priority }]
+  })
+  if (chosen.length === 0) return EMPTY_CHAIN
+  chosen.sort((a, b) => b.priority - a.priority)
+  const chain = { rewrite: [], access: [], beforeProxy: [], headerFilter: [], bodyFilter: [], log: [] } as {
+    -readonly [P in keyof Chain]: Chain[P][number][]
+  }
+  for (const { plugin, conf, meta } of chosen) {
+    const { _meta, ...own } = conf
+    const instance = plugin.compile(own, environmentOf(plugin.name))
+    const filter = Array.isArray(meta.filter) ? compileExpression(meta.filter) : undefined
+    const errorResponse = meta.error_response as string | JsonObject | undefined
+    const common = { plugin: plugin.name, filter, errorResponse }
+    if (instance.rewrite) chain.rewrite.push({ ...common, run: instance.rewrite })
+    if (instance.access) chain.access.push({ ...common, run: instance.access })
+    if (instance.beforeProxy) chain.beforeProxy.push({ ...common, run: instance.beforeProxy })
+    if (instance.headerFilter) chain.headerFilter.push({ ...common, run: instance.headerFilter })
+    if (instance.bodyFilter) chain.bodyFilter.push({ ...common, run: instance.bodyFilter })
+    if (instance.log) chain.log.push({ ...common, run: instance.log })
+  }
+  return chain
+}

@@ -1,0 +1,3 @@
+export { checkPlugins } from './compile.ts'
+export type { Plugin, PluginAnswer, PluginEnvironment, PluginInstance } from './plugin.ts'
+export { PLUGINS, selectPlugins } from './registry.ts'

@@ -1,0 +1,70 @@
+import type { RequestContext } from '../../dataplane/context.ts'
+import { queryArgument } from '../../route/index.ts'
+import { attachAnonymous, attachConsumer, clearIdentity } from '../authentication.ts'
+import type { Plugin, PluginAnswer } from '../plugin.ts'
+
+interface Conf {
+  readonly header: string
+  readonly query: string
+  readonly realm: string
+  readonly hide_credentials: boolean
+  readonly anonymous_consumer?: string
+}
+
+function removeArgument(target: string, name: string): string {
+  const mark = target.indexOf('?')
+  if (mark === -1) return target
+  const kept = target
+    .slice(mark + 1)
+    .split('&')
+    .filter((part) => part !== name && !part.startsWith(`${name}=`))
+  return kept.length === 0 ? target.slice(0, mark) : `${target.slice(0, mark)}?${kept.join('&')}`
+}
+
+/** Finds the consumer by an API key in a header or query argument. */
+export const keyAuth: Plugin = {
+  name: 'key-auth',
+  priority: 2500,
+  schema: {
+    type: 'object',
+    properties: {
+      header: { type: 'string', default: 'apikey' },
+      query: { type: 'string', default: 'apikey' },
+      realm: { type: 'string', default: 'key' },
+      hide_credentials: { type: 'boolean', default: false },
+      anonymous_consumer: { type: 'string', minLength: 1 },
+    },
+  },
+  consumerSchema: {
+    type: 'object',
+    properties: { key: { type: 'string', minLength: 1 } },
+    required: ['key'],
+  },
+  consumerKey: (conf) => String(conf.key),
+  compile(conf, environment) {
+    const own = conf as unknown as Conf
+    const refuse = (message: string): PluginAnswer => ({
+      status: 401,
+      body: { message },
+      headers: { 'WWW-Authenticate': `apikey realm="${own.realm}"` },
+    })
+    return {
+      rewrite(context: RequestContext) {
+        clearIdentity(context)
+        const header = context.exchange.headers.get(own.header)
+        const key = header ?? queryArgument(context.query, own.query)
+        const entry = key === undefined ? undefined : environment.auth.find('key-auth', key)
+        if (entry === undefined) {
+          if (attachAnonymous(context, own, environment)) return undefined
+          return refuse(key === undefined ? 'Missing API key in request' : 'Invalid API key in request')
+        }
+        if (own.hide_credentials) {
+          if (header !== undefined) context.exchange.headers.remove(own.header)
+          else context.upstreamTarget = removeArgument(context.upstreamTarget, own.query)
+        }
+        attachConsumer(context, entry, 'key-auth')
+        return undefined
+      },
+    }
+  },
+}

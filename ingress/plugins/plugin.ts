@@ -1,0 +1,77 @@
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import type { RequestContext } from '../dataplane/context.ts'
+import type { Response } from '../http/index.ts'
+import type { JsonObject, Schema, Upstream } from '../objects/index.ts'
+import type { Expression } from '../route/index.ts'
+import type { AuthIndex } from './consumers.ts'
+
+/** An answer that ends the request. An object body becomes JSON, no body the stock page of the status. */
+export interface PluginAnswer {
+  readonly status: number
+  readonly body?: string | JsonObject | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+export type PluginResult = PluginAnswer | undefined
+export type Handler = (context: RequestContext) => PluginResult | Promise<PluginResult>
+
+/**
+ * One configuration of a plugin, compiled. Only the phases it has are there; they run in the order rewrite, access,
+ * beforeProxy, headerFilter, bodyFilter, log.
+ */
+export interface PluginInstance {
+  rewrite?: Handler
+  access?: Handler
+  /** An upstream server is about to be chosen. */
+  beforeProxy?: Handler
+  headerFilter?: (context: RequestContext, response: Response) => void
+  /** Called with each piece of the response and at last with undefined; what it returns is sent instead. */
+  bodyFilter?: (
+    context: RequestContext,
+    chunk: Buffer | undefined,
+    state: { readonly last: boolean },
+  ) => Buffer | undefined
+  log?: (context: RequestContext) => void
+}
+
+/** What a plugin gets from the gateway when one of its configurations is compiled. */
+export interface PluginEnvironment {
+  /** The object that carries the configuration, such as `routes/1`; counters are kept under it. */
+  readonly owner: string
+  readonly log: Logger
+  readonly metrics: Registry
+  readonly auth: AuthIndex
+  /** `plugin_attr.<name>` of config.yaml. */
+  readonly attributes: JsonObject
+  /** The plugin's plugin_metadata object. */
+  readonly metadata: () => JsonObject
+  /** State that outlives recompilation: one map per plugin, for the life of the process. */
+  readonly state: Map<string, unknown>
+  /** The upstream object of an id, for plugins that choose one. */
+  readonly upstream: (id: string) => Upstream | undefined
+}
+
+/** A plugin. `schema` fills in defaults before `compile` sees the configuration. */
+export interface Plugin {
+  readonly name: string
+  /** Higher runs earlier within a phase. */
+  readonly priority: number
+  readonly schema: Schema
+  /** Schema of its configuration on a consumer; makes it an authentication plugin. */
+  readonly consumerSchema?: Schema
+  readonly metadataSchema?: Schema
+  /** Checks beyond the schema: a sentence, or undefined. */
+  readonly check?: (conf: JsonObject) => string | undefined
+  /** The key under which a consumer of this configuration is found. */
+  readonly consumerKey?: (conf: JsonObject) => string
+  readonly compile: (conf: JsonObject, environment: PluginEnvironment) => PluginInstance
+}
+
+/** `_meta` of any plugin configuration. */
+export interface PluginMeta {
+  readonly disable?: boolean | undefined
+  readonly priority?: number | undefined
+  readonly filter?: Expression | undefined
+  readonly errorResponse?: string | JsonObject | undefined
+}

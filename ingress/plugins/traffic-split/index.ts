@@ -1,0 +1,110 @@
+import { type JsonObject, type Schema, UPSTREAM, type Upstream } from '../../objects/index.ts'
+import { compileExpression } from '../../route/index.ts'
+import { UpstreamGroup } from '../../upstream/index.ts'
+import type { Plugin } from '../plugin.ts'
+
+interface Choice {
+  readonly upstream_id?: string | number
+  readonly upstream?: Upstream
+  readonly weight: number
+}
+
+interface Rule {
+  readonly match?: readonly { readonly vars: readonly unknown[] }[]
+  readonly weighted_upstreams: readonly Choice[]
+}
+
+const CHOICE: Schema = {
+  type: 'object',
+  properties: {
+    upstream_id: {},
+    upstream: UPSTREAM,
+    weight: { type: 'integer', minimum: 0, default: 1 },
+  },
+}
+
+function rulesOf(conf: JsonObject): readonly Rule[] {
+  return (conf.rules ?? []) as readonly Rule[]
+}
+
+interface Share {
+  /** undefined: the route's own upstream. */
+  readonly target: UpstreamGroup | string | undefined
+  readonly weight: number
+  current: number
+}
+
+/** Smooth weighted choice, as between servers. */
+function choose(shares: readonly Share[]): Share | undefined {
+  let best: Share | undefined
+  let total = 0
+  for (const share of shares) {
+    if (share.weight === 0) continue
+    share.current += share.weight
+    total += share.weight
+    if (best === undefined || share.current > best.current) best = share
+  }
+  if (best !== undefined) best.current -= total
+  return best
+}
+
+/** Sends shares of a route's traffic to other upstreams (canary, blue-green). */
+export const trafficSplit: Plugin = {
+  name: 'traffic-split',
+  priority: 966,
+  schema: {
+    type: 'object',
+    properties: {
+      rules: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            match: { type: 'array', items: { type: 'object', properties: { vars: { type: 'array' } } } },
+            weighted_upstreams: {
+              type: 'array',
+              items: CHOICE,
+              minItems: 1,
+              maxItems: 20,
+              default: [{ weight: 1 }],
+            },
+          },
+        },
+      },
+    },
+  },
+  check(conf) {
+    try {
+      for (const rule of rulesOf(conf)) for (const { vars } of rule.match ?? []) compileExpression(vars)
+      return undefined
+    } catch (error) {
+      return `failed to validate the 'vars' expression: ${error instanceof Error ? error.message : String(error)}`
+    }
+  },
+  compile(conf, environment) {
+    const rules = rulesOf(conf).map((rule) => ({
+      conditions: (rule.match ?? []).map(({ vars }) => compileExpression(vars)),
+      shares: rule.weighted_upstreams.map(({ upstream, upstream_id, weight }): Share => {
+        const inline = upstream === undefined ? undefined : new UpstreamGroup(upstream)
+        return { target: upstream_id === undefined ? inline : String(upstream_id), weight, current: 0 }
+      }),
+    }))
+    /** A share whose upstream has no server now is given to the others. */
+    const usable = ({ target }: Share): boolean => {
+      const config = typeof target === 'string' ? environment.upstream(target) : target?.config
+      return target === undefined || (config?.nodes !== undefined && Object.keys(config.nodes).length > 0)
+    }
+    return {
+      access(context) {
+        for (const { conditions, shares } of rules) {
+          if (conditions.length > 0 && !conditions.some((holds) => holds(context.variables))) continue
+          const live = shares.filter(usable)
+          const share = choose(live.length === 0 ? shares : live)
+          if (share?.target !== undefined) context.chosenUpstream = share.target
+          return undefined
+        }
+        return undefined
+      },
+    }
+  },
+}

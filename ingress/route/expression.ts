@@ -1,0 +1,139 @@
+import { AddressSet } from './addresses.ts'
+
+/** Value of a variable for the request at hand; undefined if it has none. */
+export type Variables = (name: string) => string | number | undefined
+export type Expression = (variables: Variables) => boolean
+
+export class ExpressionError extends Error {
+  readonly code = 'GW_EXPRESSION'
+}
+
+type Value = string | number | undefined
+type Test = (left: Value) => boolean
+
+const ALWAYS: Expression = () => true
+
+/** Compiles a `vars` array (lua-resty-expr's semantics, research notes §2.4); throws ExpressionError with its words. */
+export function compileExpression(rule: readonly unknown[]): Expression {
+  if (rule.length === 0) return ALWAYS
+  const [first] = rule
+  if (typeof first === 'string' && /^!?(AND|OR)$/.test(first)) return combine(first, rule.slice(1))
+  if (Array.isArray(first)) return combine('AND', rule)
+  return comparison(rule)
+}
+
+function combine(operator: string, rules: readonly unknown[]): Expression {
+  const parts = rules.map((rule) => {
+    if (!Array.isArray(rule)) throw new ExpressionError('rule should be wrapped inside brackets')
+    return compileExpression(rule)
+  })
+  const negated = operator.startsWith('!')
+  if (operator.endsWith('OR')) return (variables) => parts.some((part) => part(variables)) !== negated
+  return (variables) => parts.every((part) => part(variables)) !== negated
+}
+
+function comparison(rule: readonly unknown[]): Expression {
+  const [name, second, third, fourth] = rule
+  if (typeof name !== 'string') throw new ExpressionError('invalid expression')
+  if (rule.length === 2) return test(name, '==', second, false)
+  if (second === '!') return test(name, third, fourth, true)
+  return test(name, second, third, false)
+}
+
+function test(name: string, operator: unknown, right: unknown, negated: boolean): Expression {
+  if (typeof operator !== 'string') throw new ExpressionError(`invalid operator '${String(operator)}'`)
+  const matches = operatorTest(operator, right)
+  return (variables) => matches(variables(name)) !== negated
+}
+
+function operatorTest(operator: string, right: unknown): Test {
+  switch (operator) {
+    case '==':
+      return equality(right)
+    case '~=': {
+      const same = equality(right)
+      return (left) => !same(left)
+    }
+    case '>':
+      return ordering(right, (a, b) => a > b)
+    case '>=':
+      return ordering(right, (a, b) => a >= b)
+    case '<':
+      return ordering(right, (a, b) => a < b)
+    case '<=':
+      return ordering(right, (a, b) => a <= b)
+    case '~~':
+      return regex(right, 'u')
+    case '~*':
+      return regex(right, 'iu')
+    case 'in':
+    case 'IN': {
+      const list = new Set(listOf(right, operator).map(String))
+      return (left) => left !== undefined && list.has(String(left))
+    }
+    case 'has':
+    case 'HAS':
+      return (left) =>
+        left !== undefined &&
+        String(left)
+          .split(',')
+          .some((part) => part.trim() === String(right))
+    case 'ipmatch':
+    case 'IPMATCH': {
+      const addresses = addressSet(Array.isArray(right) ? right.map(String) : [String(right)])
+      return (left) => typeof left === 'string' && addresses.has(left)
+    }
+    default:
+      throw new ExpressionError(`invalid operator '${operator}'`)
+  }
+}
+
+function equality(right: unknown): Test {
+  if (right === null || right === undefined) return (left) => left === undefined
+  if (typeof right === 'number') return (left) => left !== undefined && left !== '' && Number(left) === right
+  const text = String(right)
+  return (left) => left !== undefined && String(left) === text
+}
+
+function ordering(right: unknown, holds: (a: number, b: number) => boolean): Test {
+  const bound = Number(right)
+  return (left) => {
+    if (left === undefined || left === '') return false
+    const value = Number(left)
+    return !Number.isNaN(value) && !Number.isNaN(bound) && holds(value, bound)
+  }
+}
+
+function regex(right: unknown, flags: string): Test {
+  const pattern = compileRegex(String(right), flags)
+  return (left) => left !== undefined && pattern.test(String(left))
+}
+
+/** A regex as APISIX takes it (PCRE); the unicode flag only where the pattern allows it. Throws ExpressionError. */
+export function compileRegex(source: string, flags = 'u'): RegExp {
+  // PCRE's leading (?i) has no counterpart in front of a JavaScript pattern.
+  if (source.startsWith('(?i)'))
+    return compileRegex(source.slice(4), flags.includes('i') ? flags : `${flags}i`)
+  try {
+    return new RegExp(source, flags)
+  } catch {
+    try {
+      return new RegExp(source, flags.replace('u', ''))
+    } catch (cause) {
+      throw new ExpressionError(`invalid regex "${source}"`, { cause })
+    }
+  }
+}
+
+function listOf(right: unknown, operator: string): readonly unknown[] {
+  if (Array.isArray(right)) return right
+  throw new ExpressionError(`operator '${operator}' needs a list`)
+}
+
+function addressSet(entries: readonly string[]): AddressSet {
+  try {
+    return new AddressSet(entries)
+  } catch (cause) {
+    throw new ExpressionError(cause instanceof Error ? cause.message : 'invalid ip address', { cause })
+  }
+}

@@ -1,0 +1,163 @@
+import { AddressSet } from './addresses.ts'
+import { compileExpression, type Expression, type Variables } from './expression.ts'
+import { PathTable } from './path-table.ts'
+
+export type RouterMode = 'radixtree_uri' | 'radixtree_host_uri'
+
+/** What a route asks of a request. */
+export interface RouteMatch {
+  readonly uris: readonly string[]
+  readonly hosts: readonly string[]
+  readonly methods: readonly string[]
+  readonly remoteAddrs: readonly string[]
+  readonly vars: readonly unknown[]
+  readonly priority: number
+}
+
+export interface MatchInput {
+  readonly path: string
+  /** Lower case, without and with the port. */
+  readonly host: string
+  readonly hostPort: string
+  readonly method: string
+  readonly remoteAddr: string
+  readonly variables: Variables
+}
+
+interface Entry<T> {
+  readonly target: T
+  readonly match: RouteMatch
+  readonly methods: ReadonlySet<string> | undefined
+  readonly addresses: AddressSet | undefined
+  readonly vars: Expression | undefined
+  readonly hosts: readonly string[]
+}
+
+/**
+ * Finds the route of a request: a table of paths per host. Adding and removing a route touches only the tables of its own
+ * hosts, whatever the number of others (APISIX rebuilds the tree of every worker).
+ */
+export class Router<T> {
+  readonly #mode: RouterMode
+  readonly #exactHosts = new Map<string, PathTable<Entry<T>>>()
+  /** By what follows the '*' of the pattern. */
+  readonly #wildcardHosts = new Map<string, PathTable<Entry<T>>>()
+  readonly #anyHost = new PathTable<Entry<T>>()
+  readonly #entries = new Map<string, Entry<T>>()
+  #order = 0
+
+  constructor(mode: RouterMode = 'radixtree_host_uri') {
+    this.#mode = mode
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** Adds or replaces the route of an id. Throws (ExpressionError, Error) if its conditions do not compile. */
+  set(id: string, match: RouteMatch, target: T): void {
+    const entry: Entry<T> = {
+      target,
+      match,
+      methods: match.methods.length === 0 ? undefined : new Set(match.methods),
+      addresses: match.remoteAddrs.length === 0 ? undefined : new AddressSet(match.remoteAddrs),
+      vars: match.vars.length === 0 ? undefined : compileExpression(match.vars),
+      hosts: match.hosts.map((host) => host.toLowerCase()),
+    }
+    this.delete(id)
+    this.#entries.set(id, entry)
+    const order = this.#order++
+    for (const table of this.#tablesOf(entry)) {
+      for (const uri of match.uris) table.add(uri, entry, { priority: match.priority, order })
+    }
+  }
+
+  delete(id: string): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return
+    this.#entries.delete(id)
+    for (const table of this.#tablesOf(entry)) for (const uri of entry.match.uris) table.remove(uri, entry)
+    for (const host of entry.hosts) {
+      const [tables, key] = this.#place(host)
+      if (tables?.get(key)?.size === 0) tables.delete(key)
+    }
+  }
+
+  #place(host: string): [Map<string, PathTable<Entry<T>>> | undefined, string] {
+    if (this.#mode === 'radixtree_uri' || host === '*') return [undefined, '']
+    return host.startsWith('*') ? [this.#wildcardHosts, host.slice(1)] : [this.#exactHosts, host]
+  }
+
+  #tablesOf(entry: Entry<T>): Set<PathTable<Entry<T>>> {
+    if (entry.hosts.length === 0) return new Set([this.#anyHost])
+    const found = new Set<PathTable<Entry<T>>>()
+    for (const host of entry.hosts) {
+      const [tables, key] = this.#place(host)
+      let table = tables === undefined ? this.#anyHost : tables.get(key)
+      if (table === undefined) {
+        table = new PathTable()
+        tables?.set(key, table)
+      }
+      found.add(table)
+    }
+    return found
+  }
+
+  /** Exact host, then ever less specific wildcards, then routes for any host; in each the path table's order. */
+  find(input: MatchInput): T | undefined {
+    const accept = (candidate: { readonly route: Entry<T> }) => this.#accepts(candidate.route, input)
+    const exact =
+      this.#exactHosts.get(input.host) ??
+      (input.hostPort === input.host ? undefined : this.#exactHosts.get(input.hostPort))
+    let found = exact?.find(input.path, accept)
+    if (found === undefined && this.#wildcardHosts.size > 0) found = this.#findWildcard(input, accept)
+    found ??= this.#anyHost.find(input.path, accept)
+    return found?.target
+  }
+
+  #findWildcard(
+    input: MatchInput,
+    accept: (candidate: { readonly route: Entry<T> }) => boolean,
+  ): Entry<T> | undefined {
+    const { host } = input
+    // Suffixes from the longest: '.b.example.org' before '.example.org'; '*' stands for at least one byte.
+    for (let at = 1; at < host.length; at++) {
+      const table = this.#wildcardHosts.get(host.slice(at))
+      const found = table?.find(input.path, accept)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  #accepts(entry: Entry<T>, input: MatchInput): boolean {
+    if (entry.methods !== undefined && !entry.methods.has(input.method)) return false
+    if (entry.addresses !== undefined && !entry.addresses.has(input.remoteAddr)) return false
+    if (this.#mode === 'radixtree_uri' && entry.hosts.length > 0 && !hostMatches(entry.hosts, input))
+      return false
+    return entry.vars === undefined || entry.vars(input.variables)
+  }
+
+  /** The routes by host and pattern, in the order they are tried. */
+  *describe(): Iterable<{ host: string; pattern: string; priority: number; target: T }> {
+    const tables = [
+      ...[...this.#exactHosts].map(([host, table]) => ({ host, table })),
+      ...[...this.#wildcardHosts]
+        .sort(([a], [b]) => b.length - a.length)
+        .map(([suffix, table]) => ({ host: `*${suffix}`, table })),
+      { host: '*', table: this.#anyHost },
+    ]
+    for (const { host, table } of tables) {
+      for (const { pattern, priority, route } of table.list())
+        yield { host, pattern, priority, target: route.target }
+    }
+  }
+}
+
+function hostMatches(hosts: readonly string[], input: MatchInput): boolean {
+  return hosts.some((pattern) => {
+    const host = pattern.includes(':') ? input.hostPort : input.host
+    return pattern.startsWith('*')
+      ? host.length > pattern.length - 1 && host.endsWith(pattern.slice(1))
+      : host === pattern
+  })
+}

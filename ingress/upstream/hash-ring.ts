@@ -1,0 +1,42 @@
+import { crc32 } from 'node:zlib'
+import type { Server } from './nodes.ts'
+
+const POINTS_PER_SHARE = 160
+
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestDivisor(b, a % b)
+}
+
+/** Consistent hashing: 160 points per share of weight on a ring of CRC-32 values. */
+export class HashRing {
+  readonly #points: { readonly hash: number; readonly server: Server }[] = []
+
+  constructor(servers: readonly Server[]) {
+    const weighted = servers.filter((server) => server.weight > 0)
+    const divisor = weighted.reduce((share, server) => greatestDivisor(server.weight, share), 0) || 1
+    for (const server of weighted) {
+      const points = (POINTS_PER_SHARE * server.weight) / divisor
+      for (let index = 0; index < points; index++)
+        this.#points.push({ hash: crc32(`${server.name}#${index}`), server })
+    }
+    this.#points.sort((a, b) => a.hash - b.hash)
+  }
+
+  /** The server of a key; ones already tried are passed over in place, so other keys keep theirs. */
+  pick(key: string, tried: ReadonlySet<Server> | undefined): Server | undefined {
+    const points = this.#points
+    const wanted = crc32(key)
+    let low = 0
+    let high = points.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((points[middle]?.hash ?? 0) < wanted) low = middle + 1
+      else high = middle
+    }
+    for (let step = 0; step < points.length; step++) {
+      const server = points[(low + step) % points.length]?.server
+      if (server !== undefined && tried?.has(server) !== true) return server
+    }
+    return undefined
+  }
+}

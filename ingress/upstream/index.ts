@@ -1,0 +1,2 @@
+export { type Server, splitAddress } from './nodes.ts'
+export { UpstreamGroup } from './upstream-group.ts'

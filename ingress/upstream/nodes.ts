@@ -1,0 +1,70 @@
+import type { Upstream } from '../objects/index.ts'
+
+/** One server of an upstream. Its object lives as long as host, port and weight stay, so balancer state survives changes. */
+export interface Server {
+  readonly host: string
+  readonly port: number
+  readonly weight: number
+  readonly priority: number
+  /** host:port, IPv6 in brackets. */
+  readonly name: string
+  /** Smooth weighted round robin's running weight. */
+  current: number
+}
+
+function defaultPort(scheme: string | undefined): number {
+  return scheme === 'https' || scheme === 'grpcs' || scheme === 'tls' ? 443 : 80
+}
+
+interface NodeSpec {
+  readonly host: string
+  readonly port: number
+  readonly weight: number
+  readonly priority: number
+}
+
+/** host, host:port, [v6], [v6]:port. */
+export function splitAddress(text: string): { host: string; port: number | undefined } {
+  const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(text)
+  if (bracketed !== null)
+    return {
+      host: bracketed[1] as string,
+      port: bracketed[2] === undefined ? undefined : Number(bracketed[2]),
+    }
+  const colon = text.lastIndexOf(':')
+  if (colon === -1) return { host: text, port: undefined }
+  return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) }
+}
+
+function specs(upstream: Upstream): NodeSpec[] {
+  const { nodes } = upstream
+  const port = defaultPort(upstream.scheme)
+  if (nodes === undefined) return []
+  if (Array.isArray(nodes)) {
+    return nodes.map((node) => ({
+      host: splitBrackets(node.host),
+      port: node.port ?? port,
+      weight: node.weight,
+      priority: node.priority ?? 0,
+    }))
+  }
+  return Object.entries(nodes as Readonly<Record<string, number>>).map(([address, weight]) => {
+    const parts = splitAddress(address)
+    return { host: parts.host, port: parts.port ?? port, weight, priority: 0 }
+  })
+}
+
+function splitBrackets(host: string): string {
+  return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
+}
+
+/** The servers of an upstream, taking over those of `before` that did not change. */
+export function serversOf(upstream: Upstream, before: readonly Server[] = []): Server[] {
+  const known = new Map(
+    before.map((server) => [`${server.name}/${server.weight}/${server.priority}`, server]),
+  )
+  return specs(upstream).map(({ host, port, weight, priority }) => {
+    const name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+    return known.get(`${name}/${weight}/${priority}`) ?? { host, port, weight, priority, name, current: 0 }
+  })
+}

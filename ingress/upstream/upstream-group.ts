@@ -1,0 +1,103 @@
+import type { PoolSettings } from '../http/index.ts'
+import { DEFAULT_POOL } from '../http/index.ts'
+import type { Upstream } from '../objects/index.ts'
+import { HashRing } from './hash-ring.ts'
+import { type Server, serversOf } from './nodes.ts'
+import { pickRoundRobin } from './round-robin.ts'
+
+type Variables = (name: string) => string | number | undefined
+
+/** Servers of one priority. */
+interface Tier {
+  readonly servers: readonly Server[]
+  ring: HashRing | undefined
+}
+
+const NGINX_TIMEOUT_S = 60
+
+/** An upstream at run time: its settings in the engine's units and the balancer over its servers. */
+export class UpstreamGroup {
+  config: Upstream
+  servers: readonly Server[] = []
+  pool: PoolSettings = DEFAULT_POOL
+  connectTimeout = 0
+  sendTimeout = 0
+  readTimeout = 0
+  #tiers: readonly Tier[] = []
+
+  constructor(config: Upstream) {
+    this.config = config
+    this.update(config)
+  }
+
+  /** Takes a new configuration over in place: running requests keep their server, the balancer its state. */
+  update(config: Upstream): void {
+    this.config = config
+    this.servers = serversOf(config, this.servers)
+    const priorities = [...new Set(this.servers.map((server) => server.priority))].sort((a, b) => b - a)
+    this.#tiers = priorities.map((priority) => {
+      const servers = this.servers.filter((server) => server.priority === priority)
+      return { servers: allWeightless(servers) ? equalized(servers) : servers, ring: undefined }
+    })
+    this.connectTimeout = (config.timeout?.connect ?? NGINX_TIMEOUT_S) * 1000
+    this.sendTimeout = (config.timeout?.send ?? NGINX_TIMEOUT_S) * 1000
+    this.readTimeout = (config.timeout?.read ?? NGINX_TIMEOUT_S) * 1000
+    const pool = config.keepalive_pool
+    this.pool =
+      pool === undefined
+        ? DEFAULT_POOL
+        : {
+            size: pool.size ?? DEFAULT_POOL.size,
+            idleTimeout: (pool.idle_timeout ?? 60) * 1000,
+            requests: pool.requests ?? DEFAULT_POOL.requests,
+          }
+  }
+
+  get retries(): number {
+    return this.config.retries ?? Math.max(0, this.servers.length - 1)
+  }
+
+  /** Picks a server not tried yet; the only server is tried again. */
+  pick(variables: Variables, tried: ReadonlySet<Server> | undefined): Server | undefined {
+    if (this.servers.length === 1) return this.servers[0]
+    for (const tier of this.#tiers) {
+      const server = this.#pickFrom(tier, variables, tried)
+      if (server !== undefined) return server
+    }
+    return undefined
+  }
+
+  #pickFrom(tier: Tier, variables: Variables, tried: ReadonlySet<Server> | undefined): Server | undefined {
+    if (this.config.type !== 'chash') return pickRoundRobin(tier.servers, tried)
+    tier.ring ??= new HashRing(tier.servers)
+    return tier.ring.pick(hashKey(this.config, variables), tried)
+  }
+}
+
+/** Weight 0 gets no traffic, unless all have it. */
+function allWeightless(servers: readonly Server[]): boolean {
+  return servers.every((server) => server.weight === 0)
+}
+
+function equalized(servers: readonly Server[]): Server[] {
+  return servers.map((server) => ({ ...server, weight: 1 }))
+}
+
+function hashKey(config: Upstream, variables: Variables): string {
+  const key = config.key ?? ''
+  const value = (() => {
+    switch (config.hash_on) {
+      case 'header':
+        return variables(`http_${key.toLowerCase().replaceAll('-', '_')}`)
+      case 'cookie':
+        return variables(`cookie_${key.replace(/^cookie_/, '')}`)
+      case 'consumer':
+        return variables('consumer_name')
+      case 'vars_combinations':
+        return key.replace(/\$(\w+)/g, (_, name: string) => String(variables(name) ?? ''))
+      default:
+        return variables(key)
+    }
+  })()
+  return String(value === undefined || value === '' ? (variables('remote_addr') ?? '') : value)
+}
