@@ -90,15 +90,16 @@ export const trafficSplit: Plugin = {
       }),
     }))
     /** A share whose upstream has no server now is given to the others. */
-    const usable = ({ target }: Share): boolean => {
-      const config = typeof target === 'string' ? environment.upstream(target) : target?.config
-      return target === undefined || (config?.nodes !== undefined && Object.keys(config.nodes).length > 0)
+    const usable = ({ target }: Share, own: string | undefined): boolean => {
+      const id = target ?? own
+      const config = typeof id === 'string' ? environment.upstream(id) : id?.config
+      return id === undefined || (config?.nodes !== undefined && Object.keys(config.nodes).length > 0)
     }
     return {
       access(context) {
         for (const { conditions, shares } of rules) {
           if (conditions.length > 0 && !conditions.some((holds) => holds(context.variables))) continue
-          const live = shares.filter(usable)
+          const live = shares.filter((share) => usable(share, context.route?.upstreamId))
           const share = choose(live.length === 0 ? shares : live)
           if (share?.target !== undefined) context.chosenUpstream = share.target
           return undefined

@@ -1,0 +1,47 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import type { FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
+import type { AdminConfig, AdminKey } from '../config/gateway-config.ts'
+
+/** The configured keys; without any, the one in `<data directory>/admin.key`, made (0600) and logged once if missing. */
+export function adminKeys(
+  config: AdminConfig,
+  dataDirectory: string | undefined,
+  log: Logger,
+): readonly AdminKey[] {
+  if (config.keys.length > 0 || !config.keyRequired) return config.keys
+  const file = dataDirectory === undefined ? undefined : path.join(dataDirectory, 'admin.key')
+  if (file !== undefined && existsSync(file)) {
+    return [{ name: 'admin', key: readFileSync(file, 'utf8').trim(), role: 'admin' }]
+  }
+  const key = randomBytes(24).toString('hex')
+  if (file === undefined) {
+    log.warn(
+      { key },
+      'no deployment.admin.admin_key and no plexus.data_dir: this Admin API key lasts until the next start',
+    )
+  } else {
+    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
+    writeFileSync(file, `${key}\n`, { mode: 0o600, flag: 'wx' })
+    log.warn({ key, file }, 'no deployment.admin.admin_key is configured: generated one')
+  }
+  return [{ name: 'admin', key, role: 'admin' }]
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
+
+/** Decides on a request: undefined to let it pass, else the `description` of the 401. */
+export function refusal(request: FastifyRequest, keys: readonly AdminKey[]): string | undefined {
+  const query = request.query as Readonly<Record<string, unknown>>
+  const cookie = /(?:^|;\s*)x_api_key=([^;]*)/.exec(request.headers.cookie ?? '')?.[1]
+  const given = [query.api_key, request.headers['x-api-key'], cookie].find((one) => typeof one === 'string')
+  if (typeof given !== 'string' || given === '') return 'missing apikey'
+  const wanted = digest(given)
+  const match = keys.find(({ key }) => timingSafeEqual(digest(key), wanted))
+  if (match === undefined) return 'wrong apikey'
+  return match.role === 'viewer' && request.method !== 'GET' ? 'invalid method for role viewer' : undefined
+}

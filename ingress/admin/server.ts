@@ -1,0 +1,185 @@
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
+import type { AdminConfig } from '../config/gateway-config.ts'
+import { GatewayListenError } from '../errors.ts'
+import { errorPage } from '../http/index.ts'
+import type { CheckContext } from '../objects/check.ts'
+import { KINDS, type Kind, SCHEMAS } from '../objects/index.ts'
+import { AddressSet } from '../route/index.ts'
+import { adminKeys, refusal } from './access.ts'
+import { type AdminAnswer, failure } from './answers.ts'
+import { Resources } from './resources.ts'
+import type { Journal } from './storage.ts'
+
+const PREFIX = '/apisix/admin'
+const BODY_LIMIT = 1_572_864
+
+export interface AdminOptions extends CheckContext {
+  readonly config: AdminConfig
+  readonly dataDirectory: string | undefined
+  readonly journal: Journal | undefined
+  readonly log: Logger
+}
+
+export interface AdminServer {
+  readonly address: { readonly host: string; readonly port: number }
+  close(): Promise<void>
+}
+
+class Refused extends Error {
+  readonly answer: AdminAnswer
+
+  constructor(answer: AdminAnswer) {
+    super('refused')
+    this.answer = answer
+  }
+}
+
+/** The Admin API v3 under /apisix/admin. */
+export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
+  const { config, log } = options
+  const keys = adminKeys(config, options.dataDirectory, log)
+  const allowed = config.allow.length === 0 ? undefined : new AddressSet(config.allow)
+  const app = fastify({
+    bodyLimit: BODY_LIMIT,
+    forceCloseConnections: true,
+    routerOptions: { ignoreDuplicateSlashes: true },
+  })
+  // curl -d sends its form type: the body is JSON whatever it is called.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, text, done) => {
+    if (text === '') {
+      done(null, undefined)
+      return
+    }
+    try {
+      done(null, JSON.parse(String(text)))
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      done(
+        new Refused({
+          status: 400,
+          body: { error_msg: `invalid request body: ${why}`, req_body: String(text) },
+        }),
+      )
+    }
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    if (config.cors) {
+      reply.header('Access-Control-Allow-Origin', '*').header('Access-Control-Allow-Credentials', 'true')
+    }
+    const address = request.ip.startsWith('::ffff:') ? request.ip.slice(7) : request.ip
+    if (allowed !== undefined && !allowed.has(address)) {
+      return reply.code(403).type('text/html').send(errorPage(403))
+    }
+    if (request.method === 'HEAD' || request.method === 'OPTIONS' || !config.keyRequired) return undefined
+    const description = refusal(request, keys)
+    if (description === undefined) return undefined
+    return reply.code(401).send({ error_msg: 'failed to check token', description })
+  })
+  app.setErrorHandler((error: Error & { code?: string; statusCode?: number }, request, reply) => {
+    if (error instanceof Refused) return send(reply, error.answer)
+    if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+      const size = request.headers['content-length'] ?? 'unknown'
+      return send(
+        reply,
+        failure(
+          `invalid request body: request size ${size} is greater than the maximum size ${BODY_LIMIT} allowed`,
+        ),
+      )
+    }
+    log.error({ err: error, url: request.url }, 'Admin API request failed')
+    return send(reply, failure(error.message, error.statusCode ?? 500))
+  })
+  app.setNotFoundHandler((_request, reply) => send(reply, { status: 404, body: { error_msg: 'not found' } }))
+  registerRoutes(app, options)
+  try {
+    await app.listen({ host: config.listen.host, port: config.listen.port })
+  } catch (error) {
+    throw new GatewayListenError('the Admin API', `${config.listen.host}:${config.listen.port}`, error)
+  }
+  const bound = app.server.address()
+  const address =
+    bound === null || typeof bound === 'string' ? config.listen : { host: bound.address, port: bound.port }
+  return {
+    address,
+    close: () => app.close(),
+  }
+}
+
+function registerRoutes(app: FastifyInstance, options: AdminOptions): void {
+  const resources = new Resources(options, options.journal)
+  const { registry } = options
+  app.route({ method: 'HEAD', url: PREFIX, handler: (_request, reply) => reply.code(200).send() })
+  app.route({ method: 'OPTIONS', url: `${PREFIX}/*`, handler: (_request, reply) => reply.code(200).send() })
+  app.get(`${PREFIX}/plugins/list`, (_request, reply) =>
+    send(reply, { status: 200, body: [...registry.keys()] }),
+  )
+  app.get(`${PREFIX}/plugins/:name`, (request, reply) => {
+    const plugin = registry.get((request.params as { name: string }).name)
+    return send(
+      reply,
+      plugin === undefined
+        ? failure('plugin not found in subsystem http', 404)
+        : { status: 200, body: plugin.schema },
+    )
+  })
+  app.get(`${PREFIX}/schema/plugins/:name`, (request, reply) => {
+    const { name } = request.params as { name: string }
+    const { schema_type } = request.query as { schema_type?: string }
+    const plugin = registry.get(name)
+    const schema = schema_type === 'consumer' ? plugin?.consumerSchema : plugin?.schema
+    return send(
+      reply,
+      schema === undefined ? failure(`not found schema: ${name}`) : { status: 200, body: schema },
+    )
+  })
+  app.get(`${PREFIX}/schema/:name`, (request, reply) => {
+    const { name } = request.params as { name: string }
+    const kind = KINDS.find((one) => one === name || one === `${name}s`)
+    return send(
+      reply,
+      kind === undefined ? failure(`not found schema: ${name}`) : { status: 200, body: SCHEMAS[kind] },
+    )
+  })
+  app.all(`${PREFIX}/*`, (request, reply) => send(reply, dispatch(request, resources)))
+}
+
+function dispatch(request: FastifyRequest, resources: Resources): AdminAnswer {
+  const [resource = '', id, ...rest] = (request.params as { '*': string })['*']
+    .split('/')
+    .filter((part) => part !== '')
+  const kind = KINDS.find((one) => one === resource) as Kind | undefined
+  if (kind === undefined) return failure(`Unsupported resource type: ${resource}`, 404)
+  const query = request.query as Readonly<Record<string, string | undefined>>
+  switch (request.method) {
+    case 'GET':
+      return id === undefined ? resources.list(kind, query) : resources.get(kind, id)
+    case 'PUT':
+      return resources.put(kind, id, request.body)
+    case 'POST':
+      if (
+        kind === 'consumers' ||
+        kind === 'plugin_metadata' ||
+        kind === 'plugin_configs' ||
+        kind === 'global_rules'
+      )
+        break
+      return resources.post(kind, id, request.body)
+    case 'PATCH':
+      if (kind === 'consumers' || kind === 'plugin_metadata') break
+      return id === undefined
+        ? failure(`missing ${resource} id`)
+        : resources.patch(kind, id, rest, request.body)
+    case 'DELETE':
+      if (id === undefined) return failure(`missing ${resource} id`)
+      return resources.delete(kind, id, { force: query.force === 'true' })
+  }
+  return failure(`not supported \`${request.method}\` method for ${resource.replace(/s$/, '')}`, 405)
+}
+
+function send(reply: FastifyReply, answer: AdminAnswer): FastifyReply {
+  reply.code(answer.status).header('X-API-VERSION', 'v3')
+  if (typeof answer.body === 'string') return reply.type('text/plain').send(answer.body)
+  return reply.type('application/json').send(JSON.stringify(answer.body))
+}

@@ -1,0 +1,124 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
+import path from 'node:path'
+import { type Catalogue, type Entry, KINDS, type Kind, type ObjectChange } from '../objects/index.ts'
+
+/** The data directory holds something that is not ours or broken; nothing is overwritten. */
+export class StorageError extends Error {
+  readonly code = 'GW_STORAGE'
+}
+
+interface Line {
+  readonly kind: Kind
+  readonly id: string
+  readonly revision: number
+  readonly created?: number
+  readonly value?: unknown
+}
+
+const COMPACT_AT = 1000
+
+/**
+ * Objects of the Admin API in one journal of JSON lines, synced to disk before a change is answered. A line cut short by
+ * a crash is dropped on the next start (its request was never answered). The journal is rewritten, into a new file that
+ * replaces the old one atomically, when it has grown long.
+ */
+export class Journal {
+  readonly #file: string
+  readonly #catalogue: Catalogue
+  #descriptor: number
+  #lines = 0
+
+  /** Opens (or makes) the journal and puts its objects into the catalogue. */
+  constructor(directory: string, catalogue: Catalogue) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    this.#file = path.join(directory, 'objects.jsonl')
+    this.#catalogue = catalogue
+    this.#replay()
+    this.#descriptor = openSync(this.#file, 'a', 0o600)
+    this.#compact()
+  }
+
+  #replay(): void {
+    if (!existsSync(this.#file)) return
+    const text = readFileSync(this.#file, 'utf8')
+    const lines = text.split('\n')
+    const changes = new Map<string, Line>()
+    for (const [index, text] of lines.entries()) {
+      if (text === '') continue
+      const line = parseLine(text)
+      if (line === undefined) {
+        if (index === lines.length - 1) break
+        throw new StorageError(
+          `${this.#file}: line ${index + 1} is not an object record; restore the file or move it away`,
+        )
+      }
+      const name = `${line.kind}/${line.id}`
+      // The order of creation is that of first insertion since the last deletion.
+      if (line.value === undefined) changes.delete(name)
+      else changes.set(name, line)
+      this.#catalogue.revision = Math.max(this.#catalogue.revision, line.revision)
+    }
+    for (const { kind, id, revision, created, value } of changes.values()) {
+      const entry = { id, value, createdIndex: created ?? revision, modifiedIndex: revision, origin: 'admin' }
+      this.#catalogue.restore(kind, entry as unknown as Entry<typeof kind>)
+    }
+  }
+
+  /** Writes a change durably; call before it is applied to the catalogue. Throws the system's error if that fails. */
+  append(change: ObjectChange): void {
+    const revision = this.#catalogue.revision + 1
+    const created = this.#catalogue.get(change.kind, change.id)?.createdIndex ?? revision
+    this.#write(this.#descriptor, {
+      kind: change.kind,
+      id: change.id,
+      revision,
+      created,
+      value: change.value,
+    })
+    fsyncSync(this.#descriptor)
+    if (++this.#lines >= COMPACT_AT) this.#compact()
+  }
+
+  #write(descriptor: number, line: Line): void {
+    writeSync(descriptor, `${JSON.stringify(line)}\n`)
+  }
+
+  #compact(): void {
+    const next = `${this.#file}.new`
+    const descriptor = openSync(next, 'w', 0o600)
+    for (const kind of KINDS) {
+      for (const entry of this.#catalogue.list(kind)) {
+        if (entry.origin !== 'admin') continue
+        const { id, value, createdIndex, modifiedIndex } = entry
+        this.#write(descriptor, { kind, id, revision: modifiedIndex, created: createdIndex, value })
+      }
+    }
+    fsyncSync(descriptor)
+    renameSync(next, this.#file)
+    closeSync(this.#descriptor)
+    this.#descriptor = descriptor
+    this.#lines = 0
+  }
+
+  close(): void {
+    closeSync(this.#descriptor)
+  }
+}
+
+function parseLine(text: string): Line | undefined {
+  try {
+    const line = JSON.parse(text) as Line
+    return KINDS.includes(line.kind) && typeof line.id === 'string' ? line : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,46 @@
+import type { ServerSettings } from '../http/settings.ts'
+import type { RouterMode } from '../route/index.ts'
+
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+}
+
+export interface AdminKey {
+  readonly name: string
+  readonly key: string
+  readonly role: 'admin' | 'viewer'
+}
+
+export interface AdminConfig {
+  readonly listen: ListenAddress
+  /** Empty: one is generated and kept in `dataDirectory`, unless `keyRequired` is off. */
+  readonly keys: readonly AdminKey[]
+  readonly keyRequired: boolean
+  readonly allow: readonly string[]
+  readonly cors: boolean
+}
+
+/** What config.yaml says, checked, with defaults filled in. */
+export interface GatewayConfig {
+  readonly listen: readonly ListenAddress[]
+  readonly reusePort: boolean
+  readonly router: RouterMode
+  readonly server: ServerSettings
+  readonly showUpstreamStatus: boolean
+  readonly trustedAddresses: readonly string[]
+  /** undefined: the Admin API is off. */
+  readonly admin: AdminConfig | undefined
+  /** Where Admin API objects and the generated key are kept; undefined: in memory only. */
+  readonly dataDirectory: string | undefined
+  /** Names in `plugins`; undefined: all. */
+  readonly plugins: readonly string[] | undefined
+  readonly pluginAttributes: Readonly<Record<string, unknown>>
+  /** Path of the access log, undefined: none. */
+  readonly accessLog: string | undefined
+  readonly ingressClass: string
+  /** Time running requests get on stop, in ms. */
+  readonly shutdownTimeout: number
+  /** Keys of the file that mean nothing here, as dotted names. */
+  readonly ignored: readonly string[]
+}

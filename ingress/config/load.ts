@@ -1,0 +1,138 @@
+import { readFileSync } from 'node:fs'
+import { parseDocument } from 'yaml'
+import { GatewayConfigError } from '../errors.ts'
+import { DEFAULT_SERVER_SETTINGS } from '../http/settings.ts'
+import { isObject, type JsonObject } from '../objects/index.ts'
+import { AddressSet } from '../route/index.ts'
+import type { AdminConfig, AdminKey, GatewayConfig, ListenAddress } from './gateway-config.ts'
+import { Section } from './section.ts'
+
+/**
+ * Reads a config.yaml with APISIX's keys; without a file, the defaults. Throws GatewayConfigError naming file and field.
+ * Keys without a meaning here are listed in `ignored`, for the caller to warn about.
+ */
+export function loadGatewayConfig(file?: string | undefined): GatewayConfig {
+  return parseGatewayConfig(file === undefined ? '' : read(file), file ?? 'built-in defaults')
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new GatewayConfigError(
+      file,
+      '',
+      `cannot be read: ${cause instanceof Error ? cause.message : cause}`,
+      { cause },
+    )
+  }
+}
+
+/** As loadGatewayConfig, on the text; `file` is for messages. */
+export function parseGatewayConfig(text: string, file: string): GatewayConfig {
+  const document = parseDocument(text)
+  const [problem] = document.errors
+  if (problem !== undefined) throw new GatewayConfigError(file, '', problem.message, { cause: problem })
+  const content: unknown = document.toJS() ?? {}
+  if (!isObject(content)) throw new GatewayConfigError(file, '', 'must be a map of sections')
+  return build(new Section(content, file, ''))
+}
+
+function build(root: Section): GatewayConfig {
+  const apisix = root.section('apisix')
+  const deployment = root.section('deployment')
+  const nginx = root.section('nginx_config').section('http')
+  const nginxMain = root.section('nginx_config')
+  const plexus = root.section('plexus')
+  const router = apisix.section('router')
+  const listen = addresses(apisix, 'node_listen', { host: '0.0.0.0', port: 9080 })
+  const trustedAddresses = apisix.strings('trusted_addresses') ?? []
+  checkAddresses(apisix, 'trusted_addresses', trustedAddresses)
+  const adminEnabled = apisix.boolean('enable_admin') ?? true
+  const config: GatewayConfig = {
+    listen,
+    reusePort: apisix.boolean('enable_reuseport') ?? false,
+    router: router.choice('http', ['radixtree_host_uri', 'radixtree_uri'] as const) ?? 'radixtree_host_uri',
+    server: {
+      ...DEFAULT_SERVER_SETTINGS,
+      serverToken: 'Plexus',
+      headerTimeout: nginx.duration('client_header_timeout') ?? DEFAULT_SERVER_SETTINGS.headerTimeout,
+      bodyTimeout: nginx.duration('client_body_timeout') ?? DEFAULT_SERVER_SETTINGS.bodyTimeout,
+      sendTimeout: nginx.duration('send_timeout') ?? DEFAULT_SERVER_SETTINGS.sendTimeout,
+      keepaliveTimeout: nginx.duration('keepalive_timeout') ?? DEFAULT_SERVER_SETTINGS.keepaliveTimeout,
+      maxBodySize: nginx.size('client_max_body_size') ?? 0,
+    },
+    showUpstreamStatus: apisix.boolean('show_upstream_status_in_response_header') ?? false,
+    trustedAddresses,
+    admin: adminEnabled ? admin(apisix, deployment.section('admin')) : undefined,
+    dataDirectory: plexus.string('data_dir'),
+    plugins: root.strings('plugins'),
+    pluginAttributes: root.section('plugin_attr').all(),
+    accessLog:
+      (nginx.boolean('enable_access_log') ?? true) ? accessLog(nginx.string('access_log')) : undefined,
+    ingressClass: plexus.string('ingress_class') ?? 'apisix',
+    shutdownTimeout: nginxMain.duration('worker_shutdown_timeout') ?? 30_000,
+    ignored: [],
+  }
+  return { ...config, ignored: root.unread() }
+}
+
+/** APISIX writes an access log by default, into its own directory; here one is written when a path is given. */
+function accessLog(path: string | undefined): string | undefined {
+  return path === undefined || path === 'off' ? undefined : path
+}
+
+function addresses(section: Section, field: string, fallback: ListenAddress): ListenAddress[] {
+  const value = section.raw(field)
+  if (value === undefined) return [fallback]
+  const list = Array.isArray(value) ? value : [value]
+  return list.map((entry, index) => address(section, `${field}[${index}]`, entry, fallback))
+}
+
+function address(section: Section, field: string, entry: unknown, fallback: ListenAddress): ListenAddress {
+  const port = isObject(entry) ? (entry.port ?? fallback.port) : entry
+  const host = isObject(entry) ? (entry.ip ?? fallback.host) : fallback.host
+  if (!Number.isInteger(Number(port)) || Number(port) < 0 || Number(port) > 65535) {
+    throw section.error(field, `${JSON.stringify(port)} is not a port`)
+  }
+  if (typeof host !== 'string') throw section.error(field, 'ip must be a string')
+  return { host, port: Number(port) }
+}
+
+function admin(apisix: Section, section: Section): AdminConfig {
+  // APISIX 2.x has these keys under `apisix`, 3.x under `deployment.admin`.
+  const listenAt = section.raw('admin_listen') ?? apisix.raw('admin_listen')
+  const fallback = { host: '127.0.0.1', port: 9180 }
+  const allow = section.strings('allow_admin') ?? apisix.strings('allow_admin') ?? ['127.0.0.0/24', '::1']
+  checkAddresses(section, 'allow_admin', allow)
+  return {
+    listen: listenAt === undefined ? fallback : address(section, 'admin_listen', listenAt, fallback),
+    keys: keys(section, section.raw('admin_key') ?? apisix.raw('admin_key')),
+    keyRequired: section.boolean('admin_key_required') ?? true,
+    allow,
+    cors: section.boolean('enable_admin_cors') ?? apisix.boolean('enable_admin_cors') ?? true,
+  }
+}
+
+function keys(section: Section, value: unknown): AdminKey[] {
+  if (value === undefined || value === null) return []
+  if (!Array.isArray(value)) throw section.error('admin_key', 'must be a list of {name, key, role}')
+  return value.flatMap((entry: unknown, index) => {
+    if (!isObject(entry)) throw section.error(`admin_key[${index}]`, 'must be a map {name, key, role}')
+    const { name, key, role } = entry as JsonObject
+    if (key === undefined || key === null || key === '') return []
+    const asRole = role ?? 'admin'
+    if (asRole !== 'admin' && asRole !== 'viewer') {
+      throw section.error(`admin_key[${index}].role`, `${JSON.stringify(role)} is not one of admin, viewer`)
+    }
+    return [{ name: String(name ?? asRole), key: String(key), role: asRole }]
+  })
+}
+
+function checkAddresses(section: Section, field: string, list: readonly string[]): void {
+  try {
+    new AddressSet(list)
+  } catch (cause) {
+    throw section.error(field, cause instanceof Error ? cause.message : String(cause))
+  }
+}

@@ -1,0 +1,136 @@
+import type { ApisixUpstream, Service, Store } from '#watch'
+import { endpointsOfPort, keyFrom } from '#watch'
+import type { Upstream, UpstreamNode } from '../objects/index.ts'
+import { DESCRIPTION, idOf, MANAGED_BY, upstreamName } from './names.ts'
+import type { ServiceBackend, Translation } from './translation.ts'
+
+const WEIGHT = 100
+
+export interface BackendReference {
+  readonly namespace: string
+  readonly service: string
+  readonly port: number | string
+  readonly granularity: 'endpoint' | 'service'
+}
+
+function servicePort(service: Service | undefined, port: number | string) {
+  return service?.spec.ports.find((one) => (typeof port === 'number' ? one.port === port : one.name === port))
+}
+
+/** Registers a backend with the translation and returns the id of its upstream. */
+export function addBackend(
+  store: Store,
+  translation: Translation,
+  reference: BackendReference,
+  field: string,
+): string {
+  const { namespace, service: serviceName, granularity } = reference
+  const key = keyFrom(namespace, serviceName)
+  translation.uses.add(`Service ${key}`)
+  translation.uses.add(`ApisixUpstream ${key}`)
+  const service = store.get('Service', key)
+  const port = servicePort(service, reference.port)
+  if (service === undefined) translation.problem(field, `Service ${key} does not exist`)
+  else if (port === undefined && service.spec.type !== 'ExternalName') {
+    translation.problem(field, `Service ${key} has no port ${reference.port}`)
+  }
+  const number = port?.port ?? reference.port
+  const name = upstreamName(namespace, serviceName, number, granularity)
+  const id = idOf(name)
+  if (!translation.backends.some((one) => one.id === id)) {
+    translation.backends.push({ id, name, namespace, service: serviceName, port: number, granularity })
+  }
+  return id
+}
+
+/** The upstream of a Service port with the nodes it has now, and the settings of the ApisixUpstream of the same name. */
+export function backendUpstream(store: Store, backend: ServiceBackend): Upstream {
+  const key = keyFrom(backend.namespace, backend.service)
+  return {
+    id: backend.id,
+    name: backend.name,
+    desc: DESCRIPTION,
+    labels: MANAGED_BY,
+    type: 'roundrobin',
+    hash_on: 'vars',
+    scheme: 'http',
+    pass_host: 'pass',
+    ...upstreamSettings(store.get('ApisixUpstream', key), backend.port),
+    nodes: backendNodes(store, key, backend),
+  }
+}
+
+function backendNodes(store: Store, key: string, backend: ServiceBackend): UpstreamNode[] {
+  const service = store.get('Service', key)
+  if (service === undefined) return []
+  const port = servicePort(service, backend.port)
+  if (service.spec.type === 'ExternalName') {
+    const number = port?.port ?? (typeof backend.port === 'number' ? backend.port : 80)
+    return service.spec.externalName === '' ? [] : [node(service.spec.externalName, number)]
+  }
+  if (port === undefined) return []
+  if (backend.granularity === 'service') {
+    const ip = service.spec.clusterIP
+    return ip === '' || ip === 'None' ? [] : [node(ip, port.port)]
+  }
+  return endpointsOfPort(store.endpoints.of(key), { name: port.name, protocol: port.protocol })
+    .filter((endpoint) => endpoint.ready && !endpoint.terminating)
+    .map((endpoint) => node(endpoint.address, endpoint.port))
+}
+
+function node(host: string, port: number): UpstreamNode {
+  return { host, port, weight: WEIGHT, priority: 0 }
+}
+
+/** The part of an upstream that an ApisixUpstream decides, its port's settings over the general ones. */
+export function upstreamSettings(
+  upstream: ApisixUpstream | undefined,
+  port: number | string,
+): Partial<Upstream> {
+  if (upstream === undefined) return {}
+  const own = upstream.spec.portLevelSettings.find((one) => one.port === port)
+  const merged: Partial<Record<keyof Upstream, unknown>> = {}
+  for (const settings of [upstream.spec, own]) {
+    if (settings === undefined) continue
+    if (settings.scheme === 'https') merged.scheme = settings.scheme
+    if (settings.retries !== undefined) merged.retries = settings.retries
+    if (settings.timeout !== undefined) {
+      merged.timeout = { connect: 60, send: 60, read: 60, ...withoutUndefined(settings.timeout) }
+    }
+    if (settings.passHost !== undefined) merged.pass_host = settings.passHost
+    if (settings.upstreamHost !== '') merged.upstream_host = settings.upstreamHost
+    if (settings.loadbalancer?.type === 'chash') {
+      merged.type = 'chash'
+      merged.hash_on = settings.loadbalancer.hashOn === '' ? 'vars' : settings.loadbalancer.hashOn
+      merged.key = settings.loadbalancer.key
+    }
+  }
+  return merged as Partial<Upstream>
+}
+
+/** An ApisixUpstream that lists servers itself. */
+export function externalUpstream(upstream: ApisixUpstream): Upstream {
+  const { namespace, name } = upstream.metadata
+  const full = `${namespace}_${name}`
+  return {
+    id: idOf(full),
+    name: full,
+    desc: DESCRIPTION,
+    labels: MANAGED_BY,
+    type: 'roundrobin',
+    hash_on: 'vars',
+    scheme: 'http',
+    pass_host: 'pass',
+    ...upstreamSettings(upstream, 0),
+    nodes: upstream.spec.externalNodes.map((one) => ({
+      host: one.name,
+      ...(one.port === undefined ? {} : { port: one.port }),
+      weight: one.weight,
+      priority: 0,
+    })),
+  }
+}
+
+function withoutUndefined<T extends object>(value: T): Partial<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as Partial<T>
+}

@@ -1,0 +1,2 @@
+export type { TranslationProblem } from './translation.ts'
+export { Translator, WATCHED } from './translator.ts'

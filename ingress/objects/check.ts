@@ -1,0 +1,142 @@
+import { checkPlugins } from '../plugins/compile.ts'
+import type { Plugin } from '../plugins/plugin.ts'
+import { AddressSet, compileExpression } from '../route/index.ts'
+import type { Catalogue } from './catalogue.ts'
+import { SCHEMAS } from './schema.ts'
+import type { Kind } from './types.ts'
+import { isObject, type JsonObject, validate } from './validator.ts'
+
+export interface CheckContext {
+  readonly catalogue: Catalogue
+  readonly registry: ReadonlyMap<string, Plugin>
+}
+
+const REFERENCES = [
+  ['upstream_id', 'upstreams', 'upstream'],
+  ['service_id', 'services', 'service'],
+  ['plugin_config_id', 'plugin_configs', 'plugin config'],
+] as const
+
+/** The first fault of an object in the Admin API's words; undefined if it is good. Defaults are filled in place. */
+export function checkObject(
+  kind: Kind,
+  id: string,
+  value: JsonObject,
+  context: CheckContext,
+): string | undefined {
+  if (kind === 'plugin_metadata') return checkMetadata(id, value, context)
+  const fault = validate(SCHEMAS[kind], value)
+  if (fault !== undefined) return `invalid configuration: ${fault}`
+  return (
+    checkPluginsOf(kind, id, value, context) ??
+    (kind === 'upstreams' ? checkUpstream(value) : undefined) ??
+    (isObject(value.upstream) ? checkUpstream(value.upstream) : undefined) ??
+    (kind === 'routes' ? checkRoute(value) : undefined) ??
+    checkReferences(value, context)
+  )
+}
+
+function checkMetadata(id: string, value: JsonObject, { registry }: CheckContext): string | undefined {
+  const plugin = registry.get(id)
+  if (plugin === undefined) return 'invalid plugin name'
+  if (plugin.metadataSchema === undefined) return undefined
+  const fault = validate(plugin.metadataSchema, value)
+  return fault === undefined ? undefined : `invalid configuration: ${fault}`
+}
+
+function checkPluginsOf(
+  kind: Kind,
+  id: string,
+  value: JsonObject,
+  context: CheckContext,
+): string | undefined {
+  if (value.plugins === undefined) return undefined
+  const fault = checkPlugins(value.plugins, context.registry, { forConsumer: kind === 'consumers' })
+  if (fault !== undefined) return kind === 'consumers' ? `invalid plugins configuration: ${fault}` : fault
+  if (kind === 'consumers') return checkDuplicateKeys(id, value.plugins as JsonObject, context)
+  if (kind !== 'global_rules') return undefined
+  for (const rule of context.catalogue.entries('global_rules')) {
+    if (rule.id === id) continue
+    const shared = Object.keys(rule.value.plugins ?? {}).find((name) =>
+      Object.hasOwn(value.plugins as object, name),
+    )
+    if (shared !== undefined) return `plugin '${shared}' already exists in global rule with id '${rule.id}'`
+  }
+  return undefined
+}
+
+function checkDuplicateKeys(
+  username: string,
+  plugins: JsonObject,
+  context: CheckContext,
+): string | undefined {
+  for (const [name, conf] of Object.entries(plugins)) {
+    const keyOf = context.registry.get(name)?.consumerKey
+    if (keyOf === undefined || !isObject(conf)) continue
+    for (const other of context.catalogue.entries('consumers')) {
+      const theirs = other.value.plugins?.[name]
+      if (other.id !== username && theirs !== undefined && keyOf(theirs) === keyOf(conf)) {
+        return `duplicate key of plugin ${name} found with consumer: ${other.id}`
+      }
+    }
+  }
+  return undefined
+}
+
+function checkUpstream(upstream: JsonObject): string | undefined {
+  if (upstream.type === 'chash') {
+    if (upstream.hash_on !== 'consumer' && upstream.key === undefined) return 'missing key'
+  } else if (upstream.type !== 'roundrobin')
+    return `balancer type ${String(upstream.type)} is not available yet`
+  if (upstream.scheme !== 'http' && upstream.scheme !== 'https') {
+    return `scheme ${String(upstream.scheme)} is not available yet`
+  }
+  if (upstream.nodes === undefined) return 'service discovery is not available yet: give nodes'
+  if (
+    upstream.pass_host === 'rewrite' &&
+    (upstream.upstream_host === undefined || upstream.upstream_host === '')
+  ) {
+    return "`upstream_host` can't be empty when `pass_host` is `rewrite`"
+  }
+  if (!isObject(upstream.nodes)) return undefined
+  for (const address of Object.keys(upstream.nodes)) {
+    const port = /^(?:\[[^\]]*\]|[^:]*):(\d+)$/.exec(address)?.[1]
+    if (port !== undefined && (Number(port) < 1 || Number(port) > 65535)) return `invalid port ${port}`
+    if (port === undefined && /:.*:/.test(address) && !address.startsWith('[')) {
+      return "IPv6 address must be enclosed with '[' and ']'"
+    }
+  }
+  return undefined
+}
+
+function checkRoute(route: JsonObject): string | undefined {
+  if (route.host !== undefined && route.hosts !== undefined) return 'only one of host or hosts is allowed'
+  if (route.remote_addr !== undefined && route.remote_addrs !== undefined) {
+    return 'only one of remote_addr or remote_addrs is allowed'
+  }
+  const addresses = (route.remote_addrs ??
+    (route.remote_addr === undefined ? [] : [route.remote_addr])) as string[]
+  try {
+    new AddressSet(addresses)
+  } catch (error) {
+    return `invalid configuration: ${error instanceof Error ? error.message : String(error)}`
+  }
+  if (route.filter_func !== undefined)
+    return "failed to load 'filter_func' string: Lua functions are not available"
+  if (!Array.isArray(route.vars)) return undefined
+  try {
+    compileExpression(route.vars)
+    return undefined
+  } catch (error) {
+    return `failed to validate the 'vars' expression: ${error instanceof Error ? error.message : String(error)}`
+  }
+}
+
+function checkReferences(value: JsonObject, { catalogue }: CheckContext): string | undefined {
+  for (const [field, kind, words] of REFERENCES) {
+    const id = value[field]
+    if (id === undefined || catalogue.get(kind, String(id)) !== undefined) continue
+    return `failed to fetch ${words} info by ${words} id [${String(id)}], response code: 404`
+  }
+  return undefined
+}
