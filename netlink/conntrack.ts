@@ -85,7 +85,11 @@ export class ConntrackSocket {
   readonly #socket: NetlinkSocket
 
   constructor(options: { netns?: string | undefined } = {}) {
-    this.#socket = new NetlinkSocket({ protocol: NETLINK_NETFILTER, netns: options.netns, receiveBuffer: 4 << 20 })
+    this.#socket = new NetlinkSocket({
+      protocol: NETLINK_NETFILTER,
+      netns: options.netns,
+      receiveBuffer: 4 << 20,
+    })
   }
 
   /** Connections that match the filter. */

@@ -5,6 +5,7 @@ const KERNEL_ERRORS = new Map<number, readonly [string, string]>([
   [34, ['ERANGE', 'Numerical result out of range']],
   [76, ['ENOTUNIQ', 'Name not unique on network']],
   [85, ['ERESTART', 'Interrupted: the generation changed meanwhile']],
+  [95, ['EOPNOTSUPP', 'Operation not supported']],
   [524, ['ENOTSUPP', 'Operation is not supported']],
 ])
 

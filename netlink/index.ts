@@ -1,5 +1,6 @@
 /** Netlink in TypeScript: rtnetlink, nf_tables and network namespaces. See README.md. */
 export { formatAddress, formatMac, maskBytes, packAddress, packIPv4, packIPv6, packMac } from './address.ts'
+export { type ConntrackEntry, type ConntrackFilter, ConntrackSocket } from './conntrack.ts'
 export {
   isAlreadyExists,
   isBusy,
@@ -10,7 +11,13 @@ export {
 } from './errors.ts'
 export { tryFlock } from './flock.ts'
 export { createNetns, deleteNetns, getSysctl, netnsInode, runInNetns, setSysctl } from './netns.ts'
+export { NftError } from './nft/errors.ts'
+export { nft } from './nft/match.ts'
+export { concat, type Protocol, packHostU32, packIfname, packPort, packProto } from './nft/pack.ts'
+export { NftSocket } from './nft/socket.ts'
+export { type NftOperation, NftTransaction } from './nft/transaction.ts'
 export type * from './nft/types.ts'
+export { storedComment } from './nft/userdata.ts'
 export { peerCredentials } from './peer-credentials.ts'
 export { RouteMonitor, type RouteMonitorOptions } from './route/monitor.ts'
 export { RouteSocket } from './route/socket.ts'

@@ -1,0 +1,222 @@
+import { attributesOf, type Message, messagesOf } from '../codec/reader.ts'
+import { MessageWriter } from '../codec/writer.ts'
+import { isNotFound, NetlinkError } from '../errors.ts'
+import * as ffi from '../ffi.ts'
+import { NETLINK_NETFILTER, type NetlinkRequest, NetlinkSocket, NLMSG_ERROR } from '../socket.ts'
+import * as c from './constants.ts'
+import { decodeChain, decodeRule, decodeSet, decodeTable } from './decode.ts'
+import { decodeElements, joinRanges, type WireElement } from './decode-elements.ts'
+import { type SentMessage, writeBatch, writeNfgenmsg } from './encode.ts'
+import { explain, NftError, type Refusal } from './errors.ts'
+import { NFT_SCHEMAS } from './schema.ts'
+import { describeOperation } from './text.ts'
+import type { NftTransaction } from './transaction.ts'
+import type * as t from './types.ts'
+
+/** A batch is one send() and has to fit; the kernel takes memory only for what is sent. */
+const SEND_BUFFER = 1 << 29
+/** One error per message of a refused batch has to fit. */
+const RECEIVE_BUFFER = 1 << 27
+/** A batch's buffer is kept for the next one up to this size. */
+const KEEP_BUFFER = 1 << 20
+
+type ObjectKind = keyof typeof c.MESSAGES
+
+/** `second` is the chain of rules, the name of a set. */
+interface ObjectFilter {
+  family?: t.NftFamily | undefined
+  table?: string | undefined
+  second?: string | undefined
+}
+
+/** nf_tables in one namespace. Every call is synchronous. */
+export class NftSocket {
+  readonly #socket: NetlinkSocket
+  readonly #errors = new Uint8Array(16 * 1024)
+  #writer = new MessageWriter(64 * 1024)
+
+  /** `netns` is the path of a namespace; default: the one the thread is in. */
+  constructor(options: { netns?: string | undefined } = {}) {
+    this.#socket = new NetlinkSocket({
+      protocol: NETLINK_NETFILTER,
+      netns: options.netns,
+      sendBuffer: SEND_BUFFER,
+      receiveBuffer: RECEIVE_BUFFER,
+    })
+  }
+
+  close(): void {
+    this.#socket.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /**
+   * Applies a transaction: all of it, atomically for packets, or nothing. Throws NftError with every refused change,
+   * or the transaction's own first mistake. With `generation` it fails with ERESTART if anybody has changed the
+   * namespace's ruleset since that generation.
+   */
+  commit(tx: NftTransaction, options: { generation?: number | undefined } = {}): void {
+    if (tx.error !== undefined) throw tx.error
+    if (tx.empty) return
+    const writer = this.#writer
+    writer.reset()
+    const rangeForm = (set: t.NftSetRef): 'pair' | 'key-end' => this.#rangeForm(set)
+    const messages = writeBatch(writer, tx, {
+      nextSeq: () => this.#socket.nextSeq(),
+      rangeForm,
+      generation: options.generation,
+    })
+    if (ffi.send(this.#socket.fd, writer.storage, writer.length, 0) < 0) {
+      throw new NetlinkError({
+        errno: ffi.errno(),
+        request: `nf_tables commit of ${writer.length} bytes: send`,
+      })
+    }
+    const refusals = this.#collect(messages, writer.storage)
+    if (writer.storage.length > KEEP_BUFFER) this.#writer = new MessageWriter(64 * 1024)
+    const [first] = refusals
+    if (first === undefined) return
+    throw new NftError(
+      refusals.map(({ failure }) => failure),
+      {
+        errno: first.errno,
+        ...(first.attribute === undefined ? {} : { attribute: first.attribute }),
+        ...(first.detail === undefined ? {} : { detail: first.detail }),
+      },
+    )
+  }
+
+  /** The commit ran within send(): its errors are there, or there are none. */
+  #collect(messages: readonly SentMessage[], bytes: Uint8Array): Refusal[] {
+    const replies: Message[] = []
+    for (;;) {
+      let length: number | undefined
+      try {
+        length = this.#socket.receive(this.#errors, 'nf_tables commit', { dontWait: true })
+      } catch (error) {
+        // More errors than the buffer holds: those that were kept have to do.
+        if (error instanceof NetlinkError && error.code === 'ENOBUFS') continue
+        throw error
+      }
+      if (length === undefined) break
+      for (const message of messagesOf(this.#errors.slice(0, length), length)) {
+        if (message.type === NLMSG_ERROR) replies.push(message)
+      }
+    }
+    if (replies.length === 0) return []
+    const sets = new Map<string, t.NftSetSpec>()
+    for (const { operation } of messages) {
+      if (operation.object === 'set') describeOperation(operation, sets)
+    }
+    const bySeq = new Map(messages.map((message) => [message.seq, message]))
+    return replies
+      .map((reply) => explain(reply, bySeq.get(reply.seq), { bytes, sets }))
+      .filter((refusal) => refusal.errno !== 0)
+  }
+
+  /** All tables. */
+  tables(): t.NftTable[] {
+    return this.#dump('table', {}, decodeTable)
+  }
+
+  /** Chains of a table; [] if there is no such table. */
+  chains(family: t.NftFamily, table: string): t.NftChain[] {
+    // The kernel has no filter by table here.
+    return this.#dump('chain', { family }, decodeChain).filter((chain) => chain.table === table)
+  }
+
+  /** Rules of a table, or of one chain, in order. */
+  rules(family: t.NftFamily, table: string, chain?: string): t.NftRule[] {
+    return this.#dump('rule', { family, table, second: chain }, decodeRule)
+  }
+
+  /** Sets and maps of a table, anonymous ones included. */
+  sets(family: t.NftFamily, table: string): t.NftSet[] {
+    return this.#emptyIfMissing(() => this.#dump('set', { family, table }, decodeSet))
+  }
+
+  /** One set or map, undefined if there is none. */
+  set(ref: t.NftSetRef): t.NftSet | undefined {
+    let found: t.NftSet | undefined
+    try {
+      this.#socket.request(
+        this.#request('set', { family: ref.family, table: ref.table, second: ref.set }),
+        (message) => {
+          found = decodeSet(message)
+        },
+      )
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+    }
+    return found
+  }
+
+  /** Elements of a set or map; ENOENT if there is no such set. Ranges come with an inclusive `keyEnd`. */
+  elements(family: t.NftFamily, table: string, set: string): t.NftElement[] {
+    const request = this.#request('elements', { family, table, second: set })
+    const pairs = this.set({ family, table, set })
+    const parts = this.#socket.dump(request, (message) => {
+      const wire: WireElement[] = []
+      decodeElements(message, wire)
+      return wire
+    })
+    const ranges = pairs?.flags.includes('interval') === true && !pairs.flags.includes('concat')
+    return joinRanges(parts.flat(), { pairs: ranges })
+  }
+
+  /** Number that changes with every commit of anybody in the namespace. */
+  generation(): number {
+    let generation = 0
+    this.#socket.request(
+      {
+        label: 'NFT_MSG_GETGEN',
+        type: (c.NFNL_SUBSYS_NFTABLES << 8) | c.NFT_MSG_GETGEN,
+        flags: 0,
+        header: c.NFGENMSG,
+        schema: NFT_SCHEMAS.table,
+        body: (w) => writeNfgenmsg(w, 0),
+      },
+      (message) => {
+        generation = attributesOf(message, c.NFGENMSG).u32Be(1) ?? 0
+      },
+    )
+    return generation
+  }
+
+  #rangeForm(ref: t.NftSetRef): 'pair' | 'key-end' {
+    return this.set(ref)?.flags.includes('concat') === true ? 'key-end' : 'pair'
+  }
+
+  #request(kind: ObjectKind, filter: ObjectFilter): NetlinkRequest {
+    const { family, table, second } = filter
+    const what = [family, table, second].filter((part) => part !== undefined).join(' ')
+    return {
+      label: `nf_tables get ${kind} ${what}`,
+      type: (c.NFNL_SUBSYS_NFTABLES << 8) | c.MESSAGES[kind].get,
+      flags: 0,
+      header: c.NFGENMSG,
+      schema: NFT_SCHEMAS[kind],
+      body: (w) => {
+        writeNfgenmsg(w, family === undefined ? 0 : c.FAMILIES[family])
+        if (table !== undefined) w.attrString(1, table)
+        if (second !== undefined) w.attrString(2, second)
+      },
+    }
+  }
+
+  #dump<T>(kind: ObjectKind, filter: ObjectFilter, decode: (message: Message) => T | undefined): T[] {
+    return this.#socket.dump(this.#request(kind, filter), decode)
+  }
+
+  #emptyIfMissing<T>(read: () => T[]): T[] {
+    try {
+      return read()
+    } catch (error) {
+      if (isNotFound(error)) return []
+      throw error
+    }
+  }
+}
