@@ -1,6 +1,6 @@
 // The agent's health and metrics listener: /healthz (alive), /readyz (every component serves), /metrics.
 import fastify, { type FastifyInstance } from 'fastify'
-import type { Registry } from 'prom-client'
+import { Registry } from 'prom-client'
 import type { Component } from './component.ts'
 import { parseListenAddress } from './listen-address.ts'
 
@@ -19,9 +19,9 @@ export function readiness(components: readonly Component[]): ReadinessReport {
 export async function startHealthServer(options: {
   listen: string
   components: readonly Component[]
-  metrics: Registry
+  registries: ReadonlyMap<string, Registry>
 }): Promise<FastifyInstance> {
-  const { components, metrics } = options
+  const { components, registries } = options
   const server = fastify({ logger: false, forceCloseConnections: true })
   server.get('/healthz', async () => ({ status: 'ok' }))
   server.get('/readyz', async (_request, reply) => {
@@ -29,7 +29,9 @@ export async function startHealthServer(options: {
     return reply.code(report.ready ? 200 : 503).send(report)
   })
   server.get('/metrics', async (_request, reply) =>
-    reply.type(metrics.contentType).send(await metrics.metrics()),
+    reply
+      .type(Registry.PROMETHEUS_CONTENT_TYPE)
+      .send(await Registry.merge([...registries.values()]).metrics()),
   )
   await server.listen(parseListenAddress(options.listen))
   return server

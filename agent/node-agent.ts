@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { manifestSource, openStore, type Store } from '#watch'
 import { watchFiles } from './changed-files.ts'
-import { type ComponentContext, componentDefinitions, enabledComponents, startOrder } from './components.ts'
+import { componentDefinitions, enabledComponents, startOrder } from './components.ts'
 import { type AgentConfiguration, type ComponentName, loadConfiguration } from './configuration.ts'
 import { controlAnswers } from './control-answers.ts'
 import { startControlServer } from './control-server.ts'
@@ -38,7 +38,7 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
   collectDefaultMetrics({ register: metrics })
   const source = manifestSource({ directories: config.manifests, log, metrics })
   const store = await openStore({ source, log, metrics })
-  const context: ComponentContext = { store, log, metrics }
+  const registries = new Map<string, Registry>([['agent', metrics]])
 
   const supervised = new Map<ComponentName, SupervisedComponent>()
   const components: SupervisedComponent[] = []
@@ -56,6 +56,7 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
     const component = supervised.get(name)
     if (component === undefined) return
     supervised.delete(name)
+    registries.delete(name)
     components.splice(components.indexOf(component), 1)
     await component.stop()
   }
@@ -65,7 +66,7 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
     answers: controlAnswers({ nodeName: config.nodeName, store, source, components }),
   })
   const health =
-    config.health && (await startHealthServer({ listen: config.health.listen, components, metrics }))
+    config.health && (await startHealthServer({ listen: config.health.listen, components, registries }))
   for (const name of enabledComponents(config)) await start(name)
 
   let reloading: Promise<void> = Promise.resolve()

@@ -10,7 +10,7 @@ export function addCniCommand(program: Command): void {
     .option('--conf-dir <dir>', 'where the container runtime looks for configuration', '/etc/cni/net.d')
     .action(async ({ binDir, confDir }: { binDir: string; confDir: string }) => {
       const { installCni } = await import('#cni')
-      for (const path of installCni({ binDir, confDir }).written) process.stdout.write(`${path}\n`)
+      for (const path of installCni({ binDir, confDir }).files) process.stdout.write(`${path}\n`)
     })
   for (const command of cni.commands) command.exitOverride()
 }

@@ -6,7 +6,12 @@ interface LabOptions {
 
 /** `plexus lab`: a cluster of network namespaces on this machine. */
 export function addLabCommand(program: Command): void {
-  const lab = program.command('lab').description('a cluster of network namespaces on this machine')
+  // Options of the command that `exec` runs in the pod must not be taken for options of plexus.
+  program.enablePositionalOptions()
+  const lab = program
+    .command('lab')
+    .enablePositionalOptions()
+    .description('a cluster of network namespaces on this machine')
   const command = (name: string, description: string): Command =>
     lab.command(name).description(description).option('--name <name>', 'name of the lab', 'lab')
 
@@ -36,8 +41,20 @@ export function addLabCommand(program: Command): void {
       const { labCommands } = await import('#lab')
       process.exitCode = await labCommands.exec({ ...options, pod, command: argv })
     })
-  command('down', 'stop it and remove everything, also what a crashed lab left').action(async (options: LabOptions) => {
-    const { labCommands } = await import('#lab')
-    process.exitCode = await labCommands.down(options)
-  })
+  lab
+    .command('kubelet', { hidden: true })
+    .description('the kubelet of one node; started by the lab inside the node')
+    .requiredOption('--state <dir>', "the lab's state directory")
+    .requiredOption('--node <name>', 'the node')
+    .option('--ready-file <path>', 'written once it serves')
+    .action(async (options: { state: string; node: string; readyFile?: string }) => {
+      const { labCommands } = await import('#lab')
+      process.exitCode = await labCommands.kubelet(options)
+    })
+  command('down', 'stop it and remove everything, also what a crashed lab left').action(
+    async (options: LabOptions) => {
+      const { labCommands } = await import('#lab')
+      process.exitCode = await labCommands.down(options)
+    },
+  )
 }

@@ -1,5 +1,5 @@
 // `plexus proxy|dns|gateway|overlay`: one component on its own, fed by its own watch cache.
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import { Registry } from 'prom-client'
 import { manifestSource, openStore } from '#watch'
 import type { Component } from '../component.ts'
 import type { ComponentContext } from '../components.ts'
@@ -23,16 +23,15 @@ export async function runSingleComponent(
   if (options.kubeconfig !== undefined)
     throw new UsageError('--kubeconfig: reading from an API server is not built yet; give --manifests DIR')
   const log = createLogger({ level: options.logLevel, format: options.logFormat })
-  const metrics = new Registry()
-  collectDefaultMetrics({ register: metrics })
-  const source = manifestSource({ directories: options.manifests ?? [], log, metrics })
-  const store = await openStore({ source, log, metrics })
-  let component = await start({ store, log, metrics })
+  const source = manifestSource({ directories: options.manifests ?? [], log })
+  const store = await openStore({ source, log })
+  // A registry for each start: a component that is started again registers its metrics again.
+  let component = await start({ store, log, metrics: new Registry() })
   log.info({ component: component.name, pid: process.pid }, 'component serves')
   let reloading: Promise<void> = Promise.resolve()
   const restart = async (): Promise<void> => {
     await component.stop()
-    component = await start({ store, log, metrics })
+    component = await start({ store, log, metrics: new Registry() })
     log.info({ component: component.name }, 'configuration reloaded')
   }
   await serveUntilSignal({
