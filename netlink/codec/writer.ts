@@ -150,7 +150,11 @@ export class MessageWriter {
   }
 
   attrBytes(type: number, value: Uint8Array): void {
-    this.#bytes.set(value, this.#header(type, value.length))
+    const at = this.#header(type, value.length)
+    // After #header: it may have moved to a bigger buffer. Short values are faster copied by hand.
+    const bytes = this.#bytes
+    if (value.length > 32) bytes.set(value, at)
+    else for (let i = 0; i < value.length; i += 1) bytes[at + i] = value[i] ?? 0
   }
 
   /** Starts a nested attribute; give the returned offset to `endNest`. */

@@ -36,7 +36,11 @@ export interface Refusal {
 }
 
 /** Explains the NLMSG_ERROR `reply` to the message `sent` (undefined: to the batch itself). */
-export function explain(reply: Message, sent: SentMessage | undefined, bytes: Uint8Array): Refusal {
+export function explain(
+  reply: Message,
+  sent: SentMessage | undefined,
+  batch: { bytes: Uint8Array; sets: Map<string, NftSetSpec> },
+): Refusal {
   const errno = -(readU32(reply.bytes, reply.body) | 0)
   const { code, text } = describeErrno(errno)
   if (sent === undefined) {
