@@ -8,7 +8,8 @@ export function cleanup(): void {
     const present = socket.tables()
     const transaction = new NftTransaction()
     for (const { family, table: name } of [tableOf(4), tableOf(6)]) {
-      if (present.some((table) => table.family === family && table.name === name)) transaction.deleteTable({ family, name })
+      if (present.some((table) => table.family === family && table.name === name))
+        transaction.deleteTable({ family, name })
     }
     socket.commit(transaction)
   } finally {

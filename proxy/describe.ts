@@ -1,6 +1,6 @@
 import { type Endpoint, endpointsOfPort, type Service, type ServiceEndpoints } from '#watch'
 import { type Family, familyOf } from './model/bytes.ts'
-import { clusterIPsOf, frontendsOf, policyOf, type Problem } from './model/frontends.ts'
+import { clusterIPsOf, frontendsOf, type Problem, policyOf } from './model/frontends.ts'
 import { whyIgnored } from './model/handled.ts'
 import { selectEndpoints } from './model/selection.ts'
 import type { NodeView } from './model/service-rules.ts'
@@ -40,7 +40,11 @@ export interface DescribeContext {
   readonly conflicts: (service: string, family: Family) => readonly string[]
 }
 
-export function serviceRows(service: Service, endpoints: ServiceEndpoints, context: DescribeContext): ServiceRow[] {
+export function serviceRows(
+  service: Service,
+  endpoints: ServiceEndpoints,
+  context: DescribeContext,
+): ServiceRow[] {
   const name = `${service.metadata.namespace}/${service.metadata.name}`
   const ignored = whyIgnored(service)
   const rows: ServiceRow[] = []
@@ -52,7 +56,10 @@ export function serviceRows(service: Service, endpoints: ServiceEndpoints, conte
       const selection = selectEndpoints(candidates, context.view(family))
       const hasLocal = frontends.some((frontend) => policyOf(service, frontend) === 'Local')
       const refused = context.refused(name, family)
-      const notes = [...context.conflicts(name, family), ...problems.map(({ field, message }) => `${field}: ${message}`)]
+      const notes = [
+        ...context.conflicts(name, family),
+        ...problems.map(({ field, message }) => `${field}: ${message}`),
+      ]
       rows.push({
         service: name,
         port: portText(port),
@@ -63,7 +70,10 @@ export function serviceRows(service: Service, endpoints: ServiceEndpoints, conte
         ),
         endpoints: selection.cluster.length,
         localEndpoints: hasLocal ? selection.local.length : undefined,
-        affinity: service.spec.sessionAffinity === 'ClientIP' ? `ClientIP ${service.spec.sessionAffinityTimeout}s` : '',
+        affinity:
+          service.spec.sessionAffinity === 'ClientIP'
+            ? `ClientIP ${service.spec.sessionAffinityTimeout}s`
+            : '',
         state: ignored !== undefined ? 'ignored' : refused !== undefined ? 'refused' : 'programmed',
         detail: ignored ?? refused ?? notes.join('; '),
       })
@@ -72,7 +82,11 @@ export function serviceRows(service: Service, endpoints: ServiceEndpoints, conte
   return rows
 }
 
-export function endpointRows(service: Service, endpoints: ServiceEndpoints, context: DescribeContext): EndpointRow[] {
+export function endpointRows(
+  service: Service,
+  endpoints: ServiceEndpoints,
+  context: DescribeContext,
+): EndpointRow[] {
   if (whyIgnored(service) !== undefined) return []
   const rows: EndpointRow[] = []
   for (const port of service.spec.ports) {
@@ -116,7 +130,13 @@ function usesLocal({ spec }: Service): boolean {
 }
 
 function familiesOf(service: Service): Family[] {
-  return [...new Set(clusterIPsOf(service).filter((address) => address !== '').map(familyOf))]
+  return [
+    ...new Set(
+      clusterIPsOf(service)
+        .filter((address) => address !== '')
+        .map(familyOf),
+    ),
+  ]
 }
 
 function portText(port: { readonly name: string; readonly port: number; readonly protocol: string }): string {

@@ -1,10 +1,12 @@
 import type { Logger } from 'pino'
-import type { ServiceRules } from './model/service-rules.ts'
-import { serviceRules } from './model/service-rules.ts'
-import type { Family } from './model/bytes.ts'
 import type { Service, Store } from '#watch'
 import type { KubeProxyConfiguration } from './config/configuration.ts'
+import { type ConntrackTable, deleteStaleConnections, parseFrontend } from './conntrack/reconcile.ts'
+import { servingEndpoints } from './conntrack/serving.ts'
 import { familyLabel, type ProxyMetrics } from './metrics.ts'
+import type { Family } from './model/bytes.ts'
+import type { FrontendKey, ServiceRules } from './model/service-rules.ts'
+import { serviceRules } from './model/service-rules.ts'
 import type { NodeState } from './node-view.ts'
 import { buildRuleset } from './rules/ruleset.ts'
 import type { TableSocket } from './sync/kernel-state.ts'
@@ -29,6 +31,7 @@ export class FamilyProxy {
   readonly #label: { ip_family: 'IPv4' | 'IPv6' }
   readonly #table: TableSync
   readonly #pending = new Set<string>()
+  readonly #udpTouched = new Set<FrontendKey>()
   #node: NodeState
   /** performance.now() since when something waits that could not be programmed */
   #failingSince: number | undefined
@@ -72,7 +75,8 @@ export class FamilyProxy {
   /** Computes and compares everything with the next sync. */
   markAll(): void {
     for (const service of this.#table.ledger.services()) this.#pending.add(service)
-    for (const { metadata } of this.#options.store.list('Service')) this.#pending.add(`${metadata.namespace}/${metadata.name}`)
+    for (const { metadata } of this.#options.store.list('Service'))
+      this.#pending.add(`${metadata.namespace}/${metadata.name}`)
     this.#table.doubt()
   }
 
@@ -86,13 +90,14 @@ export class FamilyProxy {
     const started = performance.now()
     const changes = [...this.#pending].map((service) => this.#changeOf(service))
     try {
-      const { full, elements } = this.#table.sync(changes)
+      const { full, elements, udpFrontends } = this.#table.sync(changes)
       const seconds = (performance.now() - started) / 1000
       metrics.syncDuration.observe(this.#label, seconds)
       ;(full ? metrics.fullSyncDuration : metrics.partialSyncDuration).observe(this.#label, seconds)
       metrics.elements.inc(this.#label, elements)
       metrics.lastSync.setToCurrentTime(this.#label)
       this.#pending.clear()
+      for (const frontend of udpFrontends) this.#udpTouched.add(frontend)
       this.#failingSince = undefined
       this.#failure = undefined
     } catch (error) {
@@ -105,10 +110,31 @@ export class FamilyProxy {
     }
   }
 
+  /** Deletes UDP connections that lead to endpoints which have gone since the last call. */
+  cleanConntrack(conntrack: ConntrackTable): void {
+    if (this.#udpTouched.size === 0) return
+    const { metrics, store } = this.#options
+    const started = performance.now()
+    const frontends = new Set(this.#udpTouched)
+    this.#udpTouched.clear()
+    const deleted = deleteStaleConnections(conntrack, {
+      family: this.family,
+      frontends,
+      nodeAddresses: this.#node.addresses,
+      serving: (frontend) =>
+        servingEndpoints(store, this.#table.ledger.ownerOf(frontend), parseFrontend(frontend, this.family)),
+    })
+    metrics.conntrackDuration.observe(this.#label, (performance.now() - started) / 1000)
+    metrics.conntrackDeleted.inc(this.#label, deleted)
+  }
+
   /** Looks whether someone else changed our table and repairs it. */
   audit(options: { thorough: boolean }): void {
     if (this.#table.audit(options) !== 'changed') return
-    this.#options.log.warn({ ...this.#label, table: tableOf(this.family).table }, 'someone else changed our table; repairing it')
+    this.#options.log.warn(
+      { ...this.#label, table: tableOf(this.family).table },
+      'someone else changed our table; repairing it',
+    )
     this.#options.metrics.repairs.inc(this.#label)
     this.#table.doubt()
     this.sync()
@@ -118,7 +144,11 @@ export class FamilyProxy {
     const { store } = this.#options
     const service = store.get('Service', key)
     if (service === undefined) return { service: key, rules: undefined, created: '' }
-    return { service: key, rules: this.#rulesOf(key, service), created: service.metadata.creationTimestamp ?? '' }
+    return {
+      service: key,
+      rules: this.#rulesOf(key, service),
+      created: service.metadata.creationTimestamp ?? '',
+    }
   }
 
   #rulesOf(key: string, service: Service): ServiceRules | undefined {

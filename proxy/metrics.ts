@@ -2,7 +2,12 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { Family } from './model/bytes.ts'
 
 /** 1 ms .. 16 s, as kube-proxy has them, plus what it cannot reach. */
-const SYNC_BUCKETS = [0.0001, 0.00025, 0.0005, ...Array.from({ length: 15 }, (_, index) => 0.001 * 2 ** index)]
+const SYNC_BUCKETS = [
+  0.0001,
+  0.00025,
+  0.0005,
+  ...Array.from({ length: 15 }, (_, index) => 0.001 * 2 ** index),
+]
 /** 0.25 s .. 300 s of kube-proxy, plus the range below. */
 const PROGRAMMING_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300]
 
@@ -33,13 +38,27 @@ export class ProxyMetrics {
     const labelNames = ['ip_family'] as const
     const duration = (name: string, help: string) =>
       new Histogram({ name: `kubeproxy_${name}`, help, labelNames, buckets: SYNC_BUCKETS, registers })
-    const gauge = (name: string, help: string) => new Gauge({ name: `kubeproxy_${name}`, help, labelNames, registers })
-    const counter = (name: string, help: string) => new Counter({ name: `kubeproxy_${name}`, help, labelNames, registers })
-    this.syncDuration = duration('sync_proxy_rules_duration_seconds', 'Time to program the kernel, any kind of sync')
-    this.fullSyncDuration = duration('sync_full_proxy_rules_duration_seconds', 'Time of syncs that compared everything')
-    this.partialSyncDuration = duration('sync_partial_proxy_rules_duration_seconds', 'Time of syncs of what changed')
+    const gauge = (name: string, help: string) =>
+      new Gauge({ name: `kubeproxy_${name}`, help, labelNames, registers })
+    const counter = (name: string, help: string) =>
+      new Counter({ name: `kubeproxy_${name}`, help, labelNames, registers })
+    this.syncDuration = duration(
+      'sync_proxy_rules_duration_seconds',
+      'Time to program the kernel, any kind of sync',
+    )
+    this.fullSyncDuration = duration(
+      'sync_full_proxy_rules_duration_seconds',
+      'Time of syncs that compared everything',
+    )
+    this.partialSyncDuration = duration(
+      'sync_partial_proxy_rules_duration_seconds',
+      'Time of syncs of what changed',
+    )
     this.lastSync = gauge('sync_proxy_rules_last_timestamp_seconds', 'When the rules were last programmed')
-    this.lastQueued = gauge('sync_proxy_rules_last_queued_timestamp_seconds', 'When a sync was last asked for')
+    this.lastQueued = gauge(
+      'sync_proxy_rules_last_queued_timestamp_seconds',
+      'When a sync was last asked for',
+    )
     this.programming = new Histogram({
       name: 'kubeproxy_network_programming_duration_seconds',
       help: 'From the change of an endpoint, as EndpointSlices are stamped, to the kernel',
@@ -47,7 +66,10 @@ export class ProxyMetrics {
       buckets: PROGRAMMING_BUCKETS,
       registers,
     })
-    this.endpointChanges = counter('sync_proxy_rules_endpoint_changes_total', 'Services whose endpoints changed')
+    this.endpointChanges = counter(
+      'sync_proxy_rules_endpoint_changes_total',
+      'Services whose endpoints changed',
+    )
     this.serviceChanges = counter('sync_proxy_rules_service_changes_total', 'Services changed')
     this.syncFailures = counter('sync_proxy_rules_nftables_sync_failures_total', 'Commits the kernel refused')
     this.noLocalEndpoints = new Gauge({
@@ -56,8 +78,14 @@ export class ProxyMetrics {
       labelNames: ['ip_family', 'traffic_policy'] as const,
       registers,
     })
-    this.conntrackDuration = duration('conntrack_reconciler_sync_duration_seconds', 'Time to clean UDP conntrack entries')
-    this.conntrackDeleted = counter('conntrack_reconciler_deleted_entries_total', 'UDP conntrack entries deleted')
+    this.conntrackDuration = duration(
+      'conntrack_reconciler_sync_duration_seconds',
+      'Time to clean UDP conntrack entries',
+    )
+    this.conntrackDeleted = counter(
+      'conntrack_reconciler_deleted_entries_total',
+      'UDP conntrack entries deleted',
+    )
     this.quarantined = new Gauge({
       name: 'plexus_proxy_quarantined_services',
       help: 'Services whose latest change the kernel refused',

@@ -15,9 +15,15 @@ export interface NodeState {
 }
 
 /** The state of this node; a missing Node object leaves addresses, zone and pod CIDRs empty. */
-export function nodeState(nodeName: string, node: Node | undefined, config: KubeProxyConfiguration): NodeState {
+export function nodeState(
+  nodeName: string,
+  node: Node | undefined,
+  config: KubeProxyConfiguration,
+): NodeState {
   const locality = localityOf(nodeName, node)
-  const internal = (node?.status.addresses ?? []).filter(({ type }) => type === 'InternalIP').map(({ address }) => address)
+  const internal = (node?.status.addresses ?? [])
+    .filter(({ type }) => type === 'InternalIP')
+    .map(({ address }) => address)
   const addresses = withBindAddress(internal, config.bindAddress)
   const podCIDRs = node?.spec.podCIDRs ?? []
   return {

@@ -15,7 +15,8 @@ export function observeProgramming(
   const now = Date.now()
   for (const { before, after } of changes.objects('EndpointSlice').values()) {
     const stamp = after?.metadata.annotations[TRIGGER_TIME]
-    if (after === undefined || stamp === undefined || stamp === before?.metadata.annotations[TRIGGER_TIME]) continue
+    if (after === undefined || stamp === undefined || stamp === before?.metadata.annotations[TRIGGER_TIME])
+      continue
     const at = Date.parse(stamp)
     if (Number.isNaN(at) || at < since || after.addressType === 'FQDN') continue
     const label = { ip_family: familyLabel(after.addressType === 'IPv6' ? 6 : 4) }

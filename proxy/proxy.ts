@@ -1,8 +1,9 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
-import { NetlinkError, NftSocket } from '#netlink'
+import { ConntrackSocket, NetlinkError, NftSocket } from '#netlink'
 import type { ChangeSet, Store, Subscription } from '#watch'
 import type { KubeProxyConfiguration } from './config/configuration.ts'
+import type { ConntrackTable } from './conntrack/reconcile.ts'
 import { type EndpointRow, endpointRows, type ServiceRow, serviceRows } from './describe.ts'
 import { FamilyProxy } from './family-proxy.ts'
 import { familyLabel, ProxyMetrics } from './metrics.ts'
@@ -27,6 +28,8 @@ export interface ProxyOptions {
   readonly metrics: Registry
   /** the connection to nf_tables; by default one in the network namespace of this process */
   readonly openSocket?: (() => TableSocket) | undefined
+  /** likewise the connection to ctnetlink */
+  readonly openConntrack?: (() => ConntrackTable) | undefined
 }
 
 export interface ProxyComponent {
@@ -43,12 +46,12 @@ export interface ProxyComponent {
 
 /** Starts programming Services into nf_tables; resolves when everything the store holds is in the kernel. */
 export async function startProxy(options: ProxyOptions): Promise<ProxyComponent> {
-  const proxy = new Proxy(options)
+  const proxy = new ServiceProxy(options)
   await proxy.start()
   return proxy
 }
 
-class Proxy implements ProxyComponent {
+class ServiceProxy implements ProxyComponent {
   readonly name = 'proxy'
   readonly #store: Store
   readonly #config: KubeProxyConfiguration
@@ -56,6 +59,7 @@ class Proxy implements ProxyComponent {
   readonly #log: Logger
   readonly #metrics: ProxyMetrics
   readonly #socket: TableSocket
+  readonly #conntrack: ConntrackTable
   readonly #started = Date.now()
   #node: NodeState
   #families: FamilyProxy[]
@@ -75,13 +79,19 @@ class Proxy implements ProxyComponent {
     this.#metrics = new ProxyMetrics(options.metrics)
     this.#node = nodeState(this.#nodeName, undefined, options.config)
     this.#socket = (options.openSocket ?? (() => new NftSocket()))()
+    this.#conntrack = (options.openConntrack ?? (() => new ConntrackSocket()))()
     this.#families = ([4, 6] as const).map((family) => this.#openFamily(family))
   }
 
   async start(): Promise<void> {
     const first = Promise.withResolvers<void>()
     this.#subscription = this.#store.subscribe(
-      { name: 'proxy', kinds: ['Node', 'EndpointSlice'], services: true, coalesceMs: this.#config.nftables.minSyncPeriod },
+      {
+        name: 'proxy',
+        kinds: ['Node', 'EndpointSlice'],
+        services: true,
+        coalesceMs: this.#config.nftables.minSyncPeriod,
+      },
       (changes) => {
         try {
           this.#take(changes)
@@ -100,7 +110,10 @@ class Proxy implements ProxyComponent {
     }
     this.#audit = setInterval(() => this.#auditTables(), AUDIT_PERIOD_MS).unref()
     if (this.#node.addresses.length === 0 && this.#config.nodePortAddresses.includes('primary')) {
-      this.#log.warn({ object: `Node ${this.#nodeName}` }, 'no InternalIP is known for this node: node ports are not offered')
+      this.#log.warn(
+        { object: `Node ${this.#nodeName}` },
+        'no InternalIP is known for this node: node ports are not offered',
+      )
     }
   }
 
@@ -122,6 +135,7 @@ class Proxy implements ProxyComponent {
     clearTimeout(this.#garbage)
     clearTimeout(this.#retry)
     this.#socket.close()
+    this.#conntrack.close()
   }
 
   describeServices(): ServiceRow[] {
@@ -166,13 +180,31 @@ class Proxy implements ProxyComponent {
         }
       }
     }
+    this.#cleanConntrack()
     this.#scheduleGarbage()
     if (errors.length > 0) throw errors[0]
     this.#retryMs = FIRST_RETRY_MS
   }
 
+  /** After the rules: a connection begun in between goes to an endpoint that is alive. */
+  #cleanConntrack(): void {
+    for (const family of this.#families) {
+      try {
+        family.cleanConntrack(this.#conntrack)
+      } catch (error) {
+        this.#log.warn(
+          { err: error, ip_family: familyLabel(family.family) },
+          'UDP connections could not be cleaned',
+        )
+      }
+    }
+  }
+
   #scheduleRetry(error: unknown): void {
-    this.#log.error({ err: error, retryMs: this.#retryMs }, 'programming nf_tables failed; the previous rules stay')
+    this.#log.error(
+      { err: error, retryMs: this.#retryMs },
+      'programming nf_tables failed; the previous rules stay',
+    )
     clearTimeout(this.#retry)
     this.#retry = setTimeout(() => this.#guarded(() => this.#sync()), this.#retryMs)
     this.#retryMs = Math.min(this.#retryMs * 2, this.#config.nftables.syncPeriod)
@@ -197,7 +229,7 @@ class Proxy implements ProxyComponent {
       if (now - this.#lastFull >= this.#config.configSyncPeriod) {
         this.#lastFull = now
         for (const family of this.#families) family.markAll()
-        return this.#sync()
+        this.#sync()
       }
       for (const family of this.#families) family.audit({ thorough })
     })

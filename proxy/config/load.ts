@@ -35,12 +35,13 @@ export interface LoadedProxyConfiguration {
 
 /**
  * Reads a KubeProxyConfiguration file and logs its warnings, each once; throws ProxyConfigurationError naming the file
- * and the field.
+ * and the field. Without a file: the defaults.
  */
 export function loadProxyConfiguration(
-  file: string,
+  file: string | undefined,
   options: { log?: Logger | undefined } = {},
 ): KubeProxyConfiguration {
+  if (file === undefined) return DEFAULT_CONFIGURATION
   let text: string
   try {
     text = readFileSync(file, 'utf8')

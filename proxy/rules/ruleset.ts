@@ -36,7 +36,9 @@ export interface Ruleset {
 
 export function buildRuleset(family: Family, config: KubeProxyConfiguration, node: NodeState): Ruleset {
   const words = vocabulary(family)
-  const nodePortRanges = config.nodePortAddresses.filter((cidr) => cidr !== 'primary' && cidr.includes(':') === (family === 6))
+  const nodePortRanges = config.nodePortAddresses.filter(
+    (cidr) => cidr !== 'primary' && cidr.includes(':') === (family === 6),
+  )
   const fixed = fixedChains(words, {
     masqueradeMark: 2 ** config.nftables.masqueradeBit,
     nodePortRanges,

@@ -9,8 +9,12 @@ import type { PartType, SetShape } from '../model/sets.ts'
 const AFFINITY_SIZE = 1 << 20
 
 /** The shape as the kernel is told, without table. */
-export function setSpec(shape: SetShape, family: Family): Pick<NftSetSpec, 'name' | 'key' | 'data' | 'flags' | 'size'> {
-  const type = (part: PartType): NftType => (part === 'address' ? (family === 4 ? 'ipv4_addr' : 'ipv6_addr') : part)
+export function setSpec(
+  shape: SetShape,
+  family: Family,
+): Pick<NftSetSpec, 'name' | 'key' | 'data' | 'flags' | 'size'> {
+  const type = (part: PartType): NftType =>
+    part === 'address' ? (family === 4 ? 'ipv4_addr' : 'ipv6_addr') : part
   return {
     name: shape.name,
     key: shape.key.map(type),

@@ -32,7 +32,10 @@ export class Claims {
     for (const frontend of frontends) {
       const others = this.#claimantsOf(frontend)
       if (others.length > 0) note(others[0])
-      this.#store(frontend, others.length === 0 ? [service] : [...others, service].sort((a, b) => this.#compare(a, b)))
+      this.#store(
+        frontend,
+        others.length === 0 ? [service] : [...others, service].sort((a, b) => this.#compare(a, b)),
+      )
     }
     return affected
   }

@@ -29,7 +29,9 @@ export function decodeElement(shape: SetShape, element: NftElement): [ElementKey
 function encodeVerdict(key: Uint8Array, data: ElementData): NftElement {
   const end = data.indexOf('\0')
   const text = data.slice(0, end)
-  const verdict: NftVerdict = text.startsWith('goto ') ? { verdict: 'goto', chain: text.slice(5) } : { verdict: 'drop' }
+  const verdict: NftVerdict = text.startsWith('goto ')
+    ? { verdict: 'goto', chain: text.slice(5) }
+    : { verdict: 'drop' }
   const comment = data.slice(end + 1)
   return comment === '' ? { key, data: verdict } : { key, data: verdict, comment }
 }

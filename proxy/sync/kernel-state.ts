@@ -7,7 +7,10 @@ import type { TableRef } from './batch.ts'
 import { decodeElement } from './element-codec.ts'
 
 /** What the syncer asks of the kernel; a test may put something between. */
-export type TableSocket = Pick<NftSocket, 'commit' | 'tables' | 'chains' | 'rules' | 'sets' | 'elements' | 'generation' | 'close'>
+export type TableSocket = Pick<
+  NftSocket,
+  'commit' | 'tables' | 'chains' | 'rules' | 'sets' | 'elements' | 'generation' | 'close'
+>
 
 /** Our table as a dump shows it. */
 export interface KernelState {
@@ -54,7 +57,9 @@ function sameShape(set: ReturnType<TableSocket['sets']>[number], shape: SetShape
   return (
     String(set.key) === String(spec.key) &&
     String(set.data) === String(spec.data) &&
-    (['interval', 'timeout', 'dynamic'] as const).every((flag) => set.flags.includes(flag) === flags.includes(flag)) &&
+    (['interval', 'timeout', 'dynamic'] as const).every(
+      (flag) => set.flags.includes(flag) === flags.includes(flag),
+    ) &&
     set.size === spec.size
   )
 }

@@ -1,5 +1,5 @@
-import type { FrontendKey, ServiceRules } from '../model/service-rules.ts'
 import { targetOf } from '../model/chains.ts'
+import type { FrontendKey, ServiceRules } from '../model/service-rules.ts'
 import { type ElementData, type ElementKey, type Elements, SETS } from '../model/sets.ts'
 import { Claims } from './claims.ts'
 
@@ -62,6 +62,10 @@ export class Ledger {
     return this.#programmed.get(service)
   }
 
+  ownerOf(frontend: FrontendKey): string | undefined {
+    return this.#claims.ownerOf(frontend)
+  }
+
   /** The Services that own frontends which this one wants too. */
   rivalsOf(service: string): string[] {
     const frontends = this.#wanted.get(service)?.frontends.keys() ?? []
@@ -98,12 +102,16 @@ export class Ledger {
    * From what the kernel shows to wanted, for all Services. Elements nobody wants are `leftovers`. Services on `hold` keep
    * what they have in the kernel and get nothing new.
    */
-  planAgainst(kernel: Elements, hold: ReadonlySet<string>): { deltas: ServiceDelta[]; leftovers: ElementEntry[] } {
+  planAgainst(
+    kernel: Elements,
+    hold: ReadonlySet<string>,
+  ): { deltas: ServiceDelta[]; leftovers: ElementEntry[] } {
     const kept = new Set<ElementKey>()
     const deltas: ServiceDelta[] = []
     for (const service of hold) {
       const grant = this.#programmed.get(service)
-      for (const [key, data] of grant === undefined ? [] : elementsOf(grant)) if (kernel.get(key) === data) kept.add(key)
+      for (const [key, data] of grant === undefined ? [] : elementsOf(grant))
+        if (kernel.get(key) === data) kept.add(key)
     }
     for (const service of new Set([...this.#wanted.keys(), ...this.#programmed.keys()])) {
       if (hold.has(service)) continue

@@ -1,11 +1,13 @@
 import { NftError, type NftFailure, NftTransaction } from '#netlink'
+import { udpFrontendOf } from '../conntrack/touched.ts'
+import type { FrontendKey } from '../model/service-rules.ts'
 import { type ElementKey, SET_SHAPES } from '../model/sets.ts'
 import type { Ruleset } from '../rules/ruleset.ts'
 import { setSpec } from '../rules/set-spec.ts'
 import { addDeltas, type TableRef } from './batch.ts'
 import { type KernelState, readKernelState, type TableSocket } from './kernel-state.ts'
-import { Watchman } from './watchman.ts'
 import { type Change, type ElementEntry, elementsOf, Ledger, type ServiceDelta, targetsOf } from './ledger.ts'
+import { Watchman } from './watchman.ts'
 
 /** Above this many Services in one commit their elements travel together, and are taken apart only if something fails. */
 const SEPARATE_LIMIT = 64
@@ -31,6 +33,8 @@ export interface SyncResult {
   readonly full: boolean
   /** element changes sent */
   readonly elements: number
+  /** UDP frontends whose entry or endpoints changed */
+  readonly udpFrontends: ReadonlySet<FrontendKey>
 }
 
 /** Keeps one table equal to what is wanted. All methods are synchronous; a failed one leaves the kernel as it was. */
@@ -78,8 +82,7 @@ export class TableSync {
     const dirty = this.#ledger.want(changes)
     for (const service of dirty) this.#quarantined.delete(service)
     if (this.#inDoubt) return this.#compare()
-    const elements = this.#commitChanges(dirty)
-    return elements === 'drift' ? this.#compare() : { full: false, elements }
+    return this.#commitChanges(dirty) ?? this.#compare()
   }
 
   /**
@@ -106,19 +109,22 @@ export class TableSync {
     const transaction = new NftTransaction()
     this.#deleteChains(transaction, unused)
     const failures = this.#commit(transaction)
-    if (failures !== undefined) return this.doubt()
+    if (failures !== undefined) {
+      this.doubt()
+      return
+    }
     this.#sharedChains = used
     this.#watchman.chainsChanged(this.#ledger.chains())
   }
 
-  #commitChanges(dirty: ReadonlySet<string>): number | 'drift' {
+  /** Undefined if the kernel does not hold what it should, so that everything must be compared. */
+  #commitChanges(dirty: ReadonlySet<string>): SyncResult | undefined {
     let separate = dirty.size <= SEPARATE_LIMIT
     for (;;) {
       const deltas = this.#ledger.plan([...dirty].filter((service) => !this.#quarantined.has(service)))
-      const elements = countElements(deltas)
-      if (elements === 0) {
+      if (countElements(deltas) === 0) {
         this.#ledger.accept(deltas)
-        return 0
+        return this.#result(deltas, { full: false, leftovers: [] })
       }
       const transaction = new NftTransaction()
       const chains = this.#withPicks(this.#targets(deltas))
@@ -130,9 +136,9 @@ export class TableSync {
         this.#ledger.accept(deltas)
         for (const chain of created) this.#sharedChains.add(chain)
         if (created.length > 0) this.#watchman.chainsChanged(this.#ledger.chains())
-        return elements
+        return this.#result(deltas, { full: false, leftovers: [] })
       }
-      if (failures.some(({ code }) => DRIFT.has(code))) return 'drift'
+      if (failures.some(({ code }) => DRIFT.has(code))) return undefined
       if (separate) this.#blame(failures, deltas)
       separate = true
     }
@@ -163,7 +169,7 @@ export class TableSync {
         this.#sharedChains = chains
         this.#inDoubt = false
         this.#watchman.trust(this.#ledger.chains())
-        return { full: true, elements: countElements(deltas) + leftovers.length }
+        return this.#result(deltas, { full: true, leftovers })
       }
       if (!separate) separate = true
       else if (!fresh && !this.#isBlamable(failures, plan.deltas)) fresh = true
@@ -184,7 +190,8 @@ export class TableSync {
         transaction.addSet({ ...table, ...setSpec(shape, this.#ruleset.family) })
       }
     }
-    for (const { name, hook } of this.#ruleset.baseChains) transaction.addChain({ ...table, name, hook, policy: 'accept' })
+    for (const { name, hook } of this.#ruleset.baseChains)
+      transaction.addChain({ ...table, name, hook, policy: 'accept' })
     this.#writeChains(transaction, [...this.#ruleset.fixedChains.keys(), ...chains])
   }
 
@@ -196,22 +203,41 @@ export class TableSync {
     }
     for (const chain of names) {
       transaction.flushChain({ ...table, name: chain })
-      for (const expressions of this.#ruleset.rulesOf(chain)) transaction.addRule({ ...table, chain, expressions })
+      for (const expressions of this.#ruleset.rulesOf(chain))
+        transaction.addRule({ ...table, chain, expressions })
     }
   }
 
   /** Chains and sets in our table that are none of ours, and shared chains out of use. */
   #removeStrangers(transaction: NftTransaction, kernel: KernelState, chains: ReadonlySet<string>): void {
     const ours = new Set([...this.#ruleset.fixedChains.keys(), ...chains])
-    this.#deleteChains(transaction, [...kernel.chains.keys()].filter((name) => !ours.has(name)))
+    this.#deleteChains(
+      transaction,
+      [...kernel.chains.keys()].filter((name) => !ours.has(name)),
+    )
     const shapes = new Set<string>(SET_SHAPES.map(({ name }) => name))
-    for (const set of kernel.sets) if (!shapes.has(set)) transaction.deleteSet({ ...this.#options.table, set })
+    for (const set of kernel.sets)
+      if (!shapes.has(set)) transaction.deleteSet({ ...this.#options.table, set })
   }
 
   #deleteChains(transaction: NftTransaction, names: readonly string[]): void {
     const { table } = this.#options
     for (const name of names) transaction.flushChain({ ...table, name })
     for (const name of names) transaction.deleteChain({ ...table, name })
+  }
+
+  #result(
+    deltas: readonly ServiceDelta[],
+    { full, leftovers }: { full: boolean; leftovers: readonly ElementEntry[] },
+  ): SyncResult {
+    const udpFrontends = new Set<FrontendKey>()
+    for (const entries of [leftovers, ...deltas.flatMap(({ remove, add }) => [remove, add])]) {
+      for (const [key] of entries) {
+        const frontend = udpFrontendOf(key, this.#ruleset.family)
+        if (frontend !== undefined) udpFrontends.add(frontend)
+      }
+    }
+    return { full, elements: countElements(deltas) + leftovers.length, udpFrontends }
   }
 
   *#targets(deltas: readonly ServiceDelta[]): Iterable<string> {

@@ -1,0 +1,108 @@
+import { nft } from '#netlink'
+import type { Family } from '../model/bytes.ts'
+import { SETS } from '../model/sets.ts'
+import type { Rule } from './ruleset.ts'
+import type { Vocabulary } from './vocabulary.ts'
+
+/** The chain that verdict maps send connections to which nothing can serve. */
+export const REJECT = 'reject'
+export const MARK_FOR_MASQUERADE = 'mark-for-masquerade'
+
+export interface FixedChainOptions {
+  readonly masqueradeMark: number
+  /** node ports are offered on the primary addresses of the node */
+  readonly primaryNodePorts: boolean
+  /** node ports are offered on local addresses in these networks */
+  readonly nodePortRanges: readonly string[]
+}
+
+/** Chains that are there with or without Services, base chains last. */
+export function fixedChains(
+  words: Vocabulary,
+  options: FixedChainOptions,
+): ReadonlyMap<string, readonly Rule[]> {
+  const { masqueradeMark } = options
+  const isNew = nft.matchCtState(['new'])
+  const guards = nodePortGuards(words.family, options)
+  const onNodePorts = (map: string): Rule[] => [
+    [nft.matchDaddr(words.loopback), nft.return()],
+    ...guards.map((guard) => [...guard, words.nodePortVmap(map)]),
+  ]
+  return new Map<string, readonly Rule[]>([
+    [REJECT, [[words.reject]]],
+    [MARK_FOR_MASQUERADE, [[nft.orMark(masqueradeMark)]]],
+    [
+      'firewall-check',
+      [
+        [allowedSource(words), nft.return()],
+        [words.frontendIn(SETS.firewallIps.name), nft.drop()],
+      ],
+    ],
+    ['service-endpoints-check', [[words.frontendVmap(SETS.noEndpointServices.name)]]],
+    ['nodeport-endpoints-check', onNodePorts(SETS.noEndpointNodePorts.name)],
+    ['cluster-ips-check', [[nft.matchTuple(words.family, ['daddr'], SETS.clusterIps.name), words.reject]]],
+    ['nodeports', onNodePorts(SETS.serviceNodePorts.name)],
+    ['services', [[words.frontendVmap(SETS.serviceIps.name)], [nft.jump('nodeports')]]],
+    [
+      'masquerading',
+      [
+        // An endpoint that reached itself must not see its own address as the client's: it would answer past conntrack.
+        [
+          nft.matchCtStatus(['dnat']),
+          nft.matchTuple(words.family, ['saddr', 'daddr'], SETS.hairpin.name),
+          nft.masquerade({ fullyRandom: true }),
+        ],
+        [nft.matchMark({ mask: masqueradeMark, value: 0 }), nft.return()],
+        [nft.xorMark(masqueradeMark)],
+        [nft.masquerade({ fullyRandom: true })],
+      ],
+    ],
+    ['filter-prerouting-pre-dnat', [[isNew, nft.jump('firewall-check')]]],
+    ['filter-output-pre-dnat', [[isNew, nft.jump('firewall-check')]]],
+    [
+      'filter-input',
+      [
+        [isNew, nft.jump('nodeport-endpoints-check')],
+        [isNew, nft.jump('service-endpoints-check')],
+      ],
+    ],
+    [
+      'filter-forward',
+      [
+        [isNew, nft.jump('service-endpoints-check')],
+        [isNew, nft.jump('cluster-ips-check')],
+      ],
+    ],
+    [
+      'filter-output',
+      [
+        [isNew, nft.jump('service-endpoints-check')],
+        [isNew, nft.jump('cluster-ips-check')],
+      ],
+    ],
+    ['nat-prerouting', [[nft.jump('services')]]],
+    ['nat-output', [[nft.jump('services')]]],
+    ['nat-postrouting', [[nft.jump('masquerading')]]],
+  ])
+}
+
+/** The client may reach the VIP. The key is that of a frontend with the client's address behind. */
+function allowedSource(words: Vocabulary) {
+  const { family } = words
+  const saddr = family === 4 ? { offset: 12, length: 4 } : { offset: 8, length: 16 }
+  return [
+    ...nft.loadTuple(family, ['daddr', 'l4proto', 'dport']),
+    nft.payload({ base: 'network', ...saddr, register: family === 4 ? 11 : 14 }),
+    nft.lookup({ set: SETS.firewallAllowed.name, register: 1 }),
+  ]
+}
+
+/** Matches of the addresses node ports are offered on; a range is matched against what is local at that moment. */
+function nodePortGuards(family: Family, options: FixedChainOptions): Rule[] {
+  const guards: Rule[] = options.nodePortRanges.map((range) => [
+    nft.matchDaddr(range),
+    nft.matchLocal('daddr'),
+  ])
+  if (options.primaryNodePorts) guards.push([nft.matchTuple(family, ['daddr'], SETS.nodePortIps.name)])
+  return guards
+}
