@@ -1,5 +1,11 @@
 /** The endpoint watch cache: sources, typed store, views, change sets. See README.md. */
 
+export {
+  ManifestDirectoryError,
+  type ManifestSourceOptions,
+  manifestSource,
+} from './manifest/manifest-source.ts'
+export { describeProblem } from './manifest/problem-log.ts'
 export { type MemorySource, memorySource } from './memory-source.ts'
 export { canonicalAddress, canonicalCIDR, familyOf } from './objects/address.ts'
 export type { Decoded } from './objects/decode.ts'

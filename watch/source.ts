@@ -19,6 +19,8 @@ export interface Sink {
 
 /** Something wrong with what a source reads. Lines and columns count from 1. */
 export interface Problem {
+  /** error: something is not in effect as written; warning: read past (a kind nobody here uses) */
+  readonly severity: 'error' | 'warning'
   readonly file?: string | undefined
   readonly line?: number | undefined
   readonly column?: number | undefined
