@@ -26,11 +26,14 @@ export function ensureBridge(host: RouteSocket, conf: BridgeConfiguration): Link
     )
   }
   const withoutMac = link.mac === '' || link.mac === '00:00:00:00:00:00'
-  if (!link.up || withoutMac || (promiscMode && !link.promiscuous)) {
+  // A bridge without ports falls back to the default MTU unless it was set after creation (br_mtu_auto_adjust).
+  const mtuDiffers = mtu > 0 && link.mtu !== mtu
+  if (!link.up || withoutMac || mtuDiffers || (promiscMode && !link.promiscuous)) {
     trySysctl(`net/ipv6/conf/${name}/accept_ra`, '0')
     host.setLink(link.index, {
       up: true,
       ...(withoutMac ? { mac: randomMac() } : {}),
+      ...(mtuDiffers ? { mtu } : {}),
       ...(promiscMode ? { promiscuous: true } : {}),
     })
     link = host.link(link.index) ?? link

@@ -45,7 +45,6 @@ export function wirePod(
       peerNetns: netns,
       peerMac: conf.mac,
       peerMtu: mtu,
-      peerUp: !conf.disableContainerInterface,
     },
   })
   try {

@@ -26,7 +26,7 @@ export function handOver(socketPath: string, request: RequestFrame): Promise<Han
     connected = true
     socket.write(encodeRequest(request))
   })
-  socket.on('data', (chunk) => {
+  socket.on('data', (chunk: Buffer) => {
     chunks.push(chunk)
     try {
       const reply = decodeReply(Buffer.concat(chunks))

@@ -91,10 +91,10 @@ export class CniServer implements CniComponent {
     }
     const chunks: Buffer[] = []
     socket.setTimeout(requestTimeoutMs, () => socket.destroy())
-    const collect = (chunk: Buffer): void => {
-      chunks.push(chunk)
+    const collect = (chunk: string | Buffer): void => {
+      chunks.push(Buffer.from(chunk))
       try {
-        const request = decodeRequest(chunks.length === 1 ? chunk : Buffer.concat(chunks))
+        const request = decodeRequest(Buffer.concat(chunks))
         if (request === undefined) return
         socket.off('data', collect)
         socket.setTimeout(0)
@@ -105,6 +105,10 @@ export class CniServer implements CniComponent {
       }
     }
     socket.on('data', collect)
+    // Half a request and then nothing more: allowHalfOpen would keep the connection.
+    socket.once('end', () => {
+      if (socket.listeners('data').includes(collect)) socket.destroy()
+    })
   }
 
   async #serve(request: RequestFrame): Promise<ReplyFrame> {
