@@ -45,8 +45,13 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
   const start = async (name: ComponentName): Promise<void> => {
     const component = new SupervisedComponent(name, {
       log,
-      start: () =>
-        componentDefinitions[name].start(config, { ...context, log: log.child({ component: name }) }),
+      start: () => {
+        // A registry for each start: a component that is started again registers its metrics again.
+        const own = new Registry()
+        registries.set(name, own)
+        const context = { store, log: log.child({ component: name }), metrics: own }
+        return componentDefinitions[name].start(config, context)
+      },
     })
     supervised.set(name, component)
     components.push(component)
