@@ -43,6 +43,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const app = fastify({
     bodyLimit: BODY_LIMIT,
     forceCloseConnections: true,
+    exposeHeadRoutes: false,
     routerOptions: { ignoreDuplicateSlashes: true },
   })
   // curl -d sends its form type: the body is JSON whatever it is called.
@@ -142,7 +143,8 @@ function registerRoutes(app: FastifyInstance, options: AdminOptions): void {
       kind === undefined ? failure(`not found schema: ${name}`) : { status: 200, body: SCHEMAS[kind] },
     )
   })
-  app.all(`${PREFIX}/*`, (request, reply) => send(reply, dispatch(request, resources)))
+  const handler = (request: FastifyRequest, reply: FastifyReply) => send(reply, dispatch(request, resources))
+  app.route({ method: ['GET', 'PUT', 'POST', 'PATCH', 'DELETE'], url: `${PREFIX}/*`, handler })
 }
 
 function dispatch(request: FastifyRequest, resources: Resources): AdminAnswer {

@@ -1,0 +1,38 @@
+import net from 'node:net'
+
+/** Sends bytes and collects what comes back until the server closes or `until` is satisfied; fails after ten seconds. */
+export function exchange(
+  port: number,
+  data: string | Buffer | readonly (string | Buffer)[],
+  until: (text: string) => boolean = () => false,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, '127.0.0.1')
+    let text = ''
+    const timer = setTimeout(() => {
+      socket.destroy()
+      reject(new Error(`no end after ten seconds; so far: ${JSON.stringify(text.slice(0, 500))}`))
+    }, 10_000)
+    const finish = () => {
+      clearTimeout(timer)
+      socket.destroy()
+      resolve(text)
+    }
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1')
+      if (until(text)) finish()
+    })
+    socket.on('error', finish)
+    socket.on('close', finish)
+    socket.on('connect', async () => {
+      for (const piece of Array.isArray(data) ? data : [data]) {
+        socket.write(typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece)
+        await new Promise((next) => setTimeout(next, 5))
+      }
+    })
+  })
+}
+
+export function statusOf(text: string): number {
+  return Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1] ?? 0)
+}
