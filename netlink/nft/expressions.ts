@@ -37,6 +37,7 @@ const CMP_OPS = { eq: 0, neq: 1, lt: 2, lte: 3, gt: 4, gte: 5 } as const
 const META_KEYS = {
   length: 0,
   protocol: 1,
+  priority: 2,
   mark: 3,
   iif: 4,
   oif: 5,
@@ -157,7 +158,7 @@ export const expressions = {
   },
 
   /** Sets metadata (e.g. the mark) from a register. */
-  metaSet(o: { key: 'mark' | 'pkttype'; register?: number }): NftExpression {
+  metaSet(o: { key: 'mark' | 'pkttype' | 'priority'; register?: number }): NftExpression {
     return build('meta', `[meta ${o.key} set reg ${o.register ?? 1}]`, (w) => {
       w.attrU32Be(2, META_KEYS[o.key])
       w.attrU32Be(3, o.register ?? 1)
