@@ -1,0 +1,176 @@
+import type { Next, Plugin } from '../core/plugin.ts'
+import type { BlockSettings, InstanceView, PluginDefinition, Setup, Surroundings } from '../core/setup.ts'
+import type { Corefile } from '../corefile/parse.ts'
+import type { Block, Directive } from '../corefile/tree.ts'
+import { parseZoneKey } from '../corefile/zone-key.ts'
+import { CorefileError } from '../errors.ts'
+import { pluginOrder } from '../plugin-order.ts'
+import { endOfChain } from '../server/dispatch.ts'
+
+/** A server block ready to take queries. */
+export interface BuiltBlock {
+  readonly settings: BlockSettings
+  readonly plugins: readonly Plugin[]
+  readonly chain: Next | undefined
+}
+
+/** The address, port and scheme a block listens on; `address` undefined stands for every local address. */
+export interface ListenKey {
+  readonly address: string | undefined
+  readonly port: number
+}
+
+export interface BuildOptions {
+  readonly corefile: Corefile
+  readonly defaultPort: number
+  readonly surroundings: Omit<Surroundings, 'instance'>
+  readonly instance: InstanceView & { blocks: BlockSettings[] }
+  readonly previous: readonly BuiltBlock[]
+}
+
+/** Sets up every block of a Corefile. Starts nothing yet. Throws CorefileError. */
+export function buildBlocks(options: BuildOptions): BuiltBlock[] {
+  const parsed = options.corefile.blocks.map((block) => ({ block, settings: settingsOf(block, options.defaultPort) }))
+  options.instance.blocks.push(...parsed.map(({ settings }) => settings))
+  const known = new Map(pluginOrder.map((entry) => [entry.name, entry]))
+  for (const { block } of parsed) {
+    for (const directive of block.directives) checkDirective(directive, known)
+  }
+  const built = parsed.map(({ block, settings }) => {
+    const plugins: Plugin[] = []
+    for (const entry of pluginOrder) {
+      if (!('setup' in entry)) continue
+      const [first, ...rest] = block.directives.filter((directive) => directive.name === entry.name)
+      if (first === undefined) continue
+      const made = setUp(entry, { first, rest, settings, plugins, options })
+      plugins.push(...made)
+    }
+    settings.plugins.push(...plugins)
+    return { settings, plugins, chain: block.directives.length === 0 ? undefined : chainOf(plugins) }
+  })
+  checkOverlap(built)
+  return built
+}
+
+function setUp(
+  entry: PluginDefinition,
+  at: { first: Directive; rest: Directive[]; settings: BlockSettings; plugins: Plugin[]; options: BuildOptions },
+): readonly Plugin[] {
+  const { options, settings } = at
+  const before = options.previous.find((block) => sameKeys(block.settings, settings))
+  const c: Setup = {
+    ...options.surroundings,
+    instance: options.instance,
+    directives: [at.first, ...at.rest],
+    block: settings,
+    previous: before?.plugins.find((plugin) => plugin.name === entry.name),
+  }
+  const made = entry.setup(c)
+  return made === undefined ? [] : 'handle' in made ? [made] : made
+}
+
+function sameKeys(a: BlockSettings, b: BlockSettings): boolean {
+  const text = (settings: BlockSettings): string => JSON.stringify([settings.keys, settings.bind])
+  return JSON.stringify(a.keys) === JSON.stringify(b.keys) || text(a) === text(b)
+}
+
+function settingsOf(block: Block, defaultPort: number): BlockSettings {
+  const keys = block.keys.map((key) => {
+    const parsed = parseZoneKey(key.text, key, defaultPort)
+    if (parsed.scheme !== 'dns') {
+      throw new CorefileError('DNS_COREFILE_KEY', key, `server block key '${key.text}': serving ${parsed.scheme}:// is planned; today only dns:// (UDP and TCP) is served`)
+    }
+    return parsed
+  })
+  return {
+    keys,
+    zones: [...new Set(keys.flatMap((key) => key.zones))],
+    at: { file: block.file, line: block.line },
+    bind: [],
+    anyClass: false,
+    debug: false,
+    root: '',
+    tcp: {},
+    servers: [],
+    plugins: [],
+  }
+}
+
+type OrderEntry = (typeof pluginOrder)[number]
+
+function checkDirective(directive: Directive, known: ReadonlyMap<string, OrderEntry>): void {
+  const entry = known.get(directive.name)
+  if (entry === undefined) {
+    const near = nearest(directive.name, [...known.keys()])
+    const hint = near === undefined ? '' : `; did you mean '${near}'?`
+    throw new CorefileError('DNS_PLUGIN_UNKNOWN', directive, `unknown directive '${directive.name}'${hint}`)
+  }
+  if ('planned' in entry) {
+    throw new CorefileError('DNS_PLUGIN_PLANNED', directive, `'${directive.name}' is a CoreDNS plugin that Plexus does not have: ${entry.planned}`)
+  }
+}
+
+/** The known word at edit distance 1 or 2, for hints. */
+function nearest(word: string, candidates: readonly string[]): string | undefined {
+  let best: { word: string; distance: number } | undefined
+  for (const candidate of candidates) {
+    const distance = editDistance(word, candidate)
+    if (distance <= 2 && (best === undefined || distance < best.distance)) best = { word: candidate, distance }
+  }
+  return best?.word
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j += 1) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1
+      next.push(Math.min((row[j] as number) + 1, (next[j - 1] as number) + 1, (row[j - 1] as number) + cost))
+    }
+    row = next
+  }
+  return row[b.length] as number
+}
+
+/** Closures from the last plugin to the first; the loop is gone once queries come. */
+function chainOf(plugins: readonly Plugin[]): Next {
+  return plugins.reduceRight<Next>((next, plugin) => (query) => plugin.handle(query, next), endOfChain)
+}
+
+/** The addresses and ports a block listens on. */
+export function listenKeys(settings: BlockSettings): { key: ListenKey; zones: readonly string[] }[] {
+  const addresses = settings.bind.length === 0 ? [undefined] : settings.bind
+  return settings.keys.flatMap(({ port, zones }) => addresses.map((address) => ({ key: { address, port }, zones })))
+}
+
+/** 'dns://:53', 'dns://127.0.0.1:53', 'dns://[::1]:53'. */
+export function serverLabel(key: ListenKey): string {
+  const host = key.address === undefined ? '' : key.address.includes(':') ? `[${key.address}]` : key.address
+  return `dns://${host}:${key.port}`
+}
+
+function checkOverlap(blocks: readonly BuiltBlock[]): void {
+  const taken = new Map<string, string>()
+  const scopes = new Map<string, { bound: boolean; label: string }>()
+  for (const { settings } of blocks) {
+    for (const { key, zones } of listenKeys(settings)) {
+      for (const zone of zones) {
+        const label = `${serverLabel(key)} ${zone}`
+        const where = `${settings.at.file}:${settings.at.line}`
+        const other = taken.get(label)
+        if (other !== undefined && settings.accepts === undefined) {
+          throw new CorefileError('DNS_COREFILE_KEY', settings.at, `cannot serve ${label}: it is already defined at ${other}`)
+        }
+        taken.set(label, where)
+        const scope = `${zone}:${key.port}`
+        const bound = key.address !== undefined
+        const before = scopes.get(scope)
+        if (before !== undefined && before.bound !== bound) {
+          throw new CorefileError('DNS_COREFILE_KEY', settings.at, `cannot serve ${label}: zone overlap with ${before.label}, one has 'bind' and the other listens on every address`)
+        }
+        scopes.set(scope, { bound, label })
+      }
+    }
+  }
+}

@@ -1,0 +1,30 @@
+import type { Query } from './query.ts'
+import type { Reply } from './reply.ts'
+
+/** The answer, at once where it is known at once: no promise is made for it then. */
+export type Outcome = Reply | Promise<Reply>
+
+/** The rest of the chain. */
+export type Next = (query: Query) => Outcome
+
+/** A plugin of one server block. All but `name` and `handle` is optional. */
+export interface Plugin {
+  readonly name: string
+  /** Answers, or asks `next` and may change what comes back. */
+  handle(query: Query, next: Next): Outcome
+  /** Runs before the block takes queries: connect, read, wait. What it throws stops the start (or the reload). */
+  start?(): void | Promise<void>
+  /** Runs after the block has stopped taking queries. */
+  stop?(): void | Promise<void>
+  /** False while queries would fail; shown by `ready`. */
+  ready?(): boolean
+  /** What is wrong though it still serves; shown by health and status. */
+  trouble?(): string | undefined
+  /** Forget what was kept for these names (lower case, qualified). */
+  forget?(names: Iterable<string>): void
+}
+
+/** Applies `change` to the answer, whether it is there or still to come. */
+export function onReply(outcome: Outcome, change: (reply: Reply) => Reply): Outcome {
+  return outcome instanceof Promise ? outcome.then(change) : change(outcome)
+}

@@ -1,0 +1,177 @@
+import {
+  type Edns,
+  encodeMessage,
+  Flag,
+  Opcode,
+  type Question,
+  readName,
+  readU16,
+  Type,
+} from '../wire/index.ts'
+import type { Outcome } from './plugin.ts'
+
+export type Transport = 'udp' | 'tcp' | 'tls' | 'https'
+
+/** The two ends a query came in on. */
+export interface Peer {
+  readonly transport: Transport
+  readonly clientAddress: string
+  readonly clientPort: number
+  readonly localAddress: string
+  readonly localPort: number
+}
+
+/** What a query needs of the server it came to. */
+export interface QueryHome {
+  /** 'dns://:53', the `server` label of metrics */
+  readonly label: string
+  /** Runs a query through the whole server again, from the choice of the block on. */
+  resolve(query: Query): Outcome
+}
+
+interface QueryParts {
+  readonly wire: Uint8Array
+  readonly questionEnd: number
+  readonly name: string
+  readonly edns: Edns | undefined
+  readonly peer: Peer
+  readonly home: QueryHome
+  readonly maxSize: number
+  readonly depth?: number | undefined
+}
+
+/** How often a query may lead to another one inside the server (CNAME chains). */
+export const maxDepth = 10
+
+/**
+ * A query as plugins see it. It reads from the octets it came in; nothing is decoded that nobody asks for.
+ * Exactly one question, class and opcode already judged by the server.
+ */
+export class Query {
+  /** header and question are valid here; the rest is as it came */
+  readonly wire: Uint8Array
+  /** octet after the question */
+  readonly questionEnd: number
+  /** the name in lower case */
+  readonly name: string
+  readonly type: number
+  readonly class: number
+  readonly edns: Edns | undefined
+  readonly peer: Peer
+  readonly home: QueryHome
+  readonly depth: number
+  /** largest reply in octets; plugins may lower it */
+  maxSize: number
+  /** zone of the server block that takes the query; set by the server */
+  zone = '.'
+  /** name of the view that let the query in ('' without) */
+  view = ''
+  /** told the size of the answer in octets once it is written */
+  responseSize: { observe(size: number): void } | undefined
+  /** called when the answer is written; for logs */
+  onSent: ((size: number) => void) | undefined
+
+  constructor(parts: QueryParts) {
+    this.wire = parts.wire
+    this.questionEnd = parts.questionEnd
+    this.name = parts.name
+    this.type = readU16(parts.wire, parts.questionEnd - 4)
+    this.class = readU16(parts.wire, parts.questionEnd - 2)
+    this.edns = parts.edns
+    this.peer = parts.peer
+    this.home = parts.home
+    this.maxSize = parts.maxSize
+    this.depth = parts.depth ?? 0
+  }
+
+  get id(): number {
+    return readU16(this.wire, 0)
+  }
+
+  get flags(): number {
+    return readU16(this.wire, 2)
+  }
+
+  get opcode(): number {
+    return (this.flags >> 11) & 15
+  }
+
+  get recursionDesired(): boolean {
+    return (this.flags & Flag.RD) !== 0
+  }
+
+  get checkingDisabled(): boolean {
+    return (this.flags & Flag.CD) !== 0
+  }
+
+  get dnssecOk(): boolean {
+    return this.edns?.dnssecOk === true
+  }
+
+  /** The name with the letter case the client wrote. */
+  get originalName(): string {
+    return readName(this.wire, 12).name
+  }
+
+  get question(): Question {
+    return { name: this.originalName, type: this.type, class: this.class }
+  }
+
+  /** Size of the query as it came, in octets. */
+  get size(): number {
+    return this.wire.length
+  }
+
+  /** The same query for another name or type: for plugins that ask on. */
+  derive(change: { name?: string; type?: number; class?: number; edns?: Edns | undefined }): Query {
+    const name = change.name ?? this.originalName
+    const edns = 'edns' in change ? change.edns : this.edns
+    const wire = encodeMessage({
+      id: this.id,
+      response: false,
+      opcode: Opcode.QUERY,
+      authoritative: false,
+      truncated: false,
+      recursionDesired: this.recursionDesired,
+      recursionAvailable: false,
+      authenticData: (this.flags & Flag.AD) !== 0,
+      checkingDisabled: this.checkingDisabled,
+      rcode: 0,
+      questions: [{ name, type: change.type ?? this.type, class: change.class ?? this.class }],
+      answer: [],
+      authority: [],
+      additional: [],
+      edns,
+    })
+    const query = new Query({
+      wire,
+      questionEnd: questionEndOf(wire),
+      name: name.toLowerCase(),
+      edns,
+      peer: this.peer,
+      home: this.home,
+      maxSize: this.maxSize,
+      depth: this.depth,
+    })
+    query.zone = this.zone
+    query.view = this.view
+    return query
+  }
+
+  /** What the whole server answers for another name or type (an external CNAME target). Undefined when too deep. */
+  resolve(name: string, type: number = this.type): Outcome | undefined {
+    if (this.depth >= maxDepth) return undefined
+    const derived = this.derive({ name, type })
+    const query = new Query({ ...derived, depth: this.depth + 1 })
+    return this.home.resolve(query)
+  }
+}
+
+function questionEndOf(wire: Uint8Array): number {
+  return readName(wire, 12).next + 4
+}
+
+/** True for types that ask for a zone transfer. */
+export function isTransfer(type: number): boolean {
+  return type === Type.AXFR || type === Type.IXFR
+}

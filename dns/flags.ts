@@ -1,0 +1,85 @@
+import { DnsError } from './errors.ts'
+import { pluginOrder } from './plugin-order.ts'
+
+/** What CoreDNS's command line can say. */
+export interface DnsFlags {
+  /** path of the Corefile; 'stdin' reads it from standard input; undefined: ./Corefile, or the default one */
+  readonly conf: string | undefined
+  readonly port: number
+  readonly pidfile: string | undefined
+  readonly quiet: boolean
+  /** list the plugins and end */
+  readonly plugins: boolean
+  readonly version: boolean
+  /** arguments that are not CoreDNS's, for the caller */
+  readonly rest: readonly string[]
+}
+
+const valued = new Set(['conf', 'dns.port', 'p', 'pidfile'])
+const switches = new Set(['quiet', 'plugins', 'version'])
+
+/**
+ * Reads CoreDNS's flags the way Go's flag package does: one or two dashes, `-name value` or `-name=value`, switches also
+ * as `-name=false`. What it does not know is left in `rest` with its order kept. Throws DnsError DNS_FLAG.
+ */
+export function parseDnsFlags(argv: readonly string[]): DnsFlags {
+  const values = new Map<string, string>()
+  const rest: string[] = []
+  for (let i = 0; i < argv.length; i += 1) {
+    const argument = argv[i] as string
+    if (argument === '--') {
+      rest.push(...argv.slice(i + 1))
+      break
+    }
+    const match = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(argument)
+    const name = match?.[1] ?? ''
+    if (match === null || (!valued.has(name) && !switches.has(name))) {
+      rest.push(argument)
+      continue
+    }
+    let value = match[2]
+    if (value === undefined && valued.has(name)) {
+      i += 1
+      value = argv[i]
+      if (value === undefined) throw new DnsError('DNS_FLAG', `flag needs an argument: -${name}`)
+    }
+    values.set(name === 'p' ? 'dns.port' : name, value ?? 'true')
+  }
+  return {
+    conf: values.get('conf'),
+    port: readPort(values.get('dns.port') ?? '53'),
+    pidfile: values.get('pidfile'),
+    quiet: readSwitch('quiet', values),
+    plugins: readSwitch('plugins', values),
+    version: readSwitch('version', values),
+    rest,
+  }
+}
+
+function readPort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : -1
+  if (port < 0 || port > 65_535) throw new DnsError('DNS_FLAG', `-dns.port '${text}' is no port`)
+  return port
+}
+
+function readSwitch(name: string, values: ReadonlyMap<string, string>): boolean {
+  const text = (values.get(name) ?? 'false').toLowerCase()
+  if (['true', 't', '1'].includes(text)) return true
+  if (['false', 'f', '0'].includes(text)) return false
+  throw new DnsError('DNS_FLAG', `-${name} '${text}' is neither true nor false`)
+}
+
+/** The Corefile of a server started without one, as in CoreDNS. */
+export const defaultCorefile = '.:53 {\n    whoami\n    log\n}\n'
+
+/** Names of the plugins there are, for -plugins. */
+export function pluginNames(): string[] {
+  return pluginOrder.filter((entry) => 'setup' in entry).map((entry) => entry.name)
+}
+
+export const dnsUsage = `  -conf FILE         Corefile to load, or "stdin" (default "Corefile")
+  -dns.port, -p N    port of server blocks that name none (default 53)
+  -pidfile FILE      write the process id there
+  -quiet             do not print the banner
+  -plugins           list the plugins and end
+  -version           show the version and end`

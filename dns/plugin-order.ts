@@ -1,0 +1,90 @@
+/**
+ * The order in which plugins take a query, whatever their order in the Corefile: that of CoreDNS 1.14.7 (rewrite, autopath
+ * and acl before cache). Adding a plugin: write its folder, put its definition in the place of its name here.
+ */
+import type { PluginDefinition } from './core/setup.ts'
+import { bind } from './plugins/bind/setup.ts'
+import { cache } from './plugins/cache/setup.ts'
+import { errors } from './plugins/errors/setup.ts'
+import { forward } from './plugins/forward/setup.ts'
+import { health } from './plugins/health/setup.ts'
+import { hosts } from './plugins/hosts/setup.ts'
+import { kubernetes } from './plugins/kubernetes/setup.ts'
+import { loadbalance } from './plugins/loadbalance/setup.ts'
+import { log } from './plugins/log/setup.ts'
+import { loop } from './plugins/loop/setup.ts'
+import { prometheus } from './plugins/prometheus/setup.ts'
+import { ready } from './plugins/ready/setup.ts'
+import { reload } from './plugins/reload/setup.ts'
+import { whoami } from './plugins/whoami/setup.ts'
+
+/** A plugin that CoreDNS has and Plexus does not: what to tell whoever uses it. */
+interface Planned {
+  readonly name: string
+  readonly planned: string
+}
+
+const planned = (name: string, why = 'it is planned'): Planned => ({ name, planned: why })
+
+export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
+  planned('root'),
+  planned('metadata'),
+  planned('geoip'),
+  planned('cancel'),
+  planned('proxyproto'),
+  planned('quic'),
+  planned('grpc_server'),
+  planned('https'),
+  planned('https3'),
+  planned('timeouts'),
+  planned('multisocket'),
+  reload,
+  planned('nsid'),
+  planned('bufsize'),
+  bind,
+  planned('debug'),
+  planned('trace'),
+  ready,
+  health,
+  planned('pprof'),
+  planned('shed'),
+  prometheus,
+  errors,
+  log,
+  planned('dnstap'),
+  planned('local'),
+  planned('dns64'),
+  planned('any'),
+  planned('chaos'),
+  loadbalance,
+  planned('tsig'),
+  planned('rewrite'),
+  planned('autopath'),
+  planned('acl'),
+  cache,
+  planned('header'),
+  planned('dnssec'),
+  planned('tls'),
+  planned('minimal'),
+  planned('template'),
+  planned('transfer'),
+  hosts,
+  planned('route53', 'a data source outside the cluster, not planned'),
+  planned('azure', 'a data source outside the cluster, not planned'),
+  planned('clouddns', 'a data source outside the cluster, not planned'),
+  planned('k8s_external'),
+  kubernetes,
+  planned('file'),
+  planned('auto'),
+  planned('secondary'),
+  planned('etcd', 'a data source outside the cluster, not planned'),
+  loop,
+  forward,
+  planned('grpc'),
+  planned('erratic'),
+  whoami,
+  planned('on', 'hooks that run commands are not planned'),
+  planned('sign'),
+  planned('view'),
+  planned('nomad', 'a data source outside the cluster, not planned'),
+]

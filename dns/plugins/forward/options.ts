@@ -1,0 +1,32 @@
+import type { SecureContextOptions } from 'node:tls'
+
+export interface UpstreamAddress {
+  readonly address: string
+  readonly port: number
+  readonly tls: (SecureContextOptions & { readonly servername: string | undefined }) | undefined
+}
+
+export interface ForwardOptions {
+  readonly from: string
+  readonly except: readonly string[]
+  readonly to: readonly UpstreamAddress[]
+  readonly forceTcp: boolean
+  readonly preferUdp: boolean
+  readonly expireMs: number
+  readonly maxAgeMs: number
+  readonly readTimeoutMs: number
+  /** 0: an upstream is never taken to be down */
+  readonly maxFails: number
+  /** 0: twice the number of upstreams */
+  readonly maxAttempts: number
+  /** 0: no limit */
+  readonly maxConcurrent: number
+  readonly policy: 'random' | 'round_robin' | 'sequential'
+  readonly healthCheck: { readonly intervalMs: number; readonly recursion: boolean; readonly domain: string }
+  readonly failFast: boolean
+  /** codes for which the next upstream is asked */
+  readonly failover: ReadonlySet<number>
+  /** codes for which the next forward of the block is asked */
+  readonly next: ReadonlySet<number>
+  readonly nextOnNoData: boolean
+}

@@ -1,0 +1,70 @@
+import { readFileSync, statSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
+import { directiveError, type Setup } from '../../core/setup.ts'
+import type { Argument } from '../../corefile/tree.ts'
+import { addressFamily, canonicalAddress } from '../../wire/index.ts'
+import type { UpstreamAddress } from './options.ts'
+
+const name = 'forward'
+
+/** Reads one TO: an address with or without port, `tls://`, or a file in the form of resolv.conf. */
+export function readTarget(argument: Argument, c: Setup): UpstreamAddress[] {
+  const match = /^([a-z0-9]+):\/\/(.*)$/s.exec(argument.text)
+  const scheme = match?.[1] ?? 'dns'
+  const rest = match?.[2] ?? argument.text
+  if (scheme !== 'dns' && scheme !== 'tls') {
+    throw directiveError(argument, name, `upstreams over ${scheme}:// are planned; dns:// and tls:// work today`)
+  }
+  const address = parseHostPort(rest, scheme === 'tls' ? 853 : 53)
+  if (address !== undefined) {
+    return [{ ...address.at, tls: scheme === 'tls' ? { servername: address.servername } : undefined }]
+  }
+  if (match !== null) throw directiveError(argument, name, `'${rest}' is no IP address with or without port`)
+  return readResolvConf(argument, isAbsolute(rest) ? rest : join(c.block.root, rest))
+}
+
+function parseHostPort(
+  text: string,
+  defaultPort: number,
+): { at: { address: string; port: number }; servername: string | undefined } | undefined {
+  const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text)
+  let host = text
+  let port: string | undefined
+  if (bracketed !== null) {
+    host = bracketed[1] ?? ''
+    port = bracketed[2]
+  } else if (addressFamily(text.replace(/%.*$/, '')) === undefined) {
+    const colon = text.lastIndexOf(':')
+    if (colon < 0) return undefined
+    host = text.slice(0, colon)
+    port = text.slice(colon + 1)
+  }
+  const [plain = '', suffix] = host.split('%', 2)
+  if (addressFamily(plain) === undefined) return undefined
+  const number = port === undefined ? defaultPort : /^\d{1,5}$/.test(port) ? Number(port) : 0
+  if (number < 1 || number > 65_535) return undefined
+  // fe80::1%eth0 has a zone index; 9.9.9.9%dns.quad9.net names the certificate.
+  const scoped = plain.startsWith('fe80:') && suffix !== undefined
+  return {
+    at: { address: scoped ? `${plain}%${suffix}` : canonicalAddress(plain), port: number },
+    servername: scoped ? undefined : suffix,
+  }
+}
+
+function readResolvConf(argument: Argument, file: string): UpstreamAddress[] {
+  let text: string
+  try {
+    if (!statSync(file).isFile()) throw new Error('it is no file')
+    text = readFileSync(file, 'utf8')
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw directiveError(argument, name, `'${argument.text}' is neither an IP address nor a file: ${reason}`)
+  }
+  const servers = text
+    .split('\n')
+    .map((line) => /^nameserver\s+(\S+)/.exec(line.trim())?.[1])
+    .filter((server) => server !== undefined)
+  const found = servers.flatMap((server) => parseHostPort(server, 53)?.at ?? [])
+  if (found.length === 0) throw directiveError(argument, name, `there is no nameserver in ${file}`)
+  return found.map((at) => ({ ...at, tls: undefined }))
+}

@@ -1,0 +1,269 @@
+import type { Key, Store } from '#watch'
+import { type Next, type Outcome, onReply, type Plugin } from '../../core/plugin.ts'
+import { prepare } from '../../core/prepared.ts'
+import { isTransfer, type Query } from '../../core/query.ts'
+import { failure, Reply } from '../../core/reply.ts'
+import type { BlockSettings, InstanceView } from '../../core/setup.ts'
+import type { MetricFamilies } from '../../metrics/metrics.ts'
+import { addressFamily, addressOfReverse, isReverseName, isSubdomain, longestZone, Rcode, type ResourceRecord, reverseName, Type } from '../../wire/index.ts'
+import { AnswerTable } from './answers.ts'
+import { ClusterView } from './cluster.ts'
+import type { ServiceEntry } from './entry.ts'
+import { programmingMetric } from './metrics.ts'
+import { type Asked, addressOfPodName, readAsked } from './name.ts'
+import { nameServers } from './nameserver.ts'
+import { NegativeAnswers } from './negative.ts'
+import type { KubernetesOptions } from './options.ts'
+import { addressRecord, type Found, noData, serviceName, serviceRecords, soaRecord, targetRecord } from './records.ts'
+
+const versionTtl = 28_800
+/** a name that does not exist */
+const missing = Symbol('missing')
+type Answer = Found | typeof missing | Outcome
+
+/** Answers for the cluster: Services, their endpoints, pods, and the reverse names of their addresses. */
+export class KubernetesPlugin implements Plugin {
+  readonly name = 'kubernetes'
+  readonly #options: KubernetesOptions
+  readonly #cluster: ClusterView
+  readonly #store: Store
+  readonly #instance: InstanceView
+  readonly #block: BlockSettings
+  readonly #metrics: MetricFamilies
+  readonly #negatives = new Map<string, NegativeAnswers>()
+  readonly #answers = new AnswerTable()
+
+  constructor(parts: {
+    options: KubernetesOptions
+    store: Store
+    instance: InstanceView
+    block: BlockSettings
+    metrics: MetricFamilies
+  }) {
+    this.#options = parts.options
+    this.#store = parts.store
+    this.#instance = parts.instance
+    this.#block = parts.block
+    this.#metrics = parts.metrics
+    this.#cluster = new ClusterView(parts.store, parts.options)
+    // The root has no octets to point to.
+    for (const zone of parts.options.zones) if (zone !== '.') this.#negatives.set(zone, new NegativeAnswers(zone, parts.options.ttl))
+  }
+
+  async start(): Promise<void> {
+    this.#cluster.start((changed) => this.#changed(changed), programmingMetric(this.#metrics))
+    if (this.#cluster.synced) return
+    const { startupTimeoutMs } = this.#options
+    await Promise.race([
+      this.#store.whenSynced(),
+      new Promise((resolve) => setTimeout(resolve, startupTimeoutMs).unref()),
+    ])
+  }
+
+  stop(): void {
+    this.#cluster.stop()
+  }
+
+  ready(): boolean {
+    return this.#cluster.synced
+  }
+
+  trouble(): string | undefined {
+    return this.#cluster.synced ? undefined : 'no complete state of the cluster yet'
+  }
+
+  handle(query: Query, next: Next): Outcome {
+    const known = this.#answers.get(query.name, query.type, this.#cluster.serial)
+    if (known !== undefined && query.class === 1) return known
+    const zone = longestZone(query.name, this.#options.zones)
+    if (zone === undefined || query.class !== 1) return next(query)
+    if (isTransfer(query.type)) return failure(Rcode.REFUSED, this.name)
+    const answer = isReverseName(zone) ? this.#reverse(query) : this.#forward(query, zone)
+    if (answer === missing) return this.#notFound(query, zone, next)
+    if (answer instanceof Promise || answer instanceof Reply) return answer
+    return this.#positive(query, zone, answer)
+  }
+
+  #forward(query: Query, zone: string): Answer {
+    const asked = readAsked(query.name, zone)
+    switch (asked.kind) {
+      case 'apex':
+        return this.#apex(query, zone)
+      case 'version':
+        if (query.type !== Type.TXT) return missing
+        return {
+          answer: [{ kind: 'text', name: query.originalName, type: Type.TXT, class: 1, ttl: versionTtl, texts: ['1.1.0'] }],
+          additional: [],
+        }
+      case 'nameserver':
+        return this.#nameserver(query, zone)
+      case 'empty':
+        return noData
+      case 'namespace':
+        if (asked.of === 'pod' && this.#options.pods === 'disabled') return missing
+        return this.#cluster.exposed(asked.namespace) ? noData : missing
+      case 'pod':
+        return this.#pod(query, asked.namespace, asked.pod)
+      case 'service':
+        return this.#service(query, zone, asked)
+      case 'none':
+        return missing
+    }
+  }
+
+  #service(query: Query, zone: string, asked: Extract<Asked, { kind: 'service' }>): Answer {
+    const entry = this.#cluster.service(asked.namespace, asked.service)
+    if (entry === undefined) return missing
+    const below = asked.endpoint !== '' || asked.port !== '' || asked.protocol !== ''
+    if (entry.externalName !== '') return below ? missing : this.#external(query, zone, entry)
+    const { endpoint, port, protocol } = asked
+    const { ttl } = this.#options
+    const found = serviceRecords(entry, { name: query.originalName, type: query.type, zone, ttl, endpoint, port, protocol })
+    if (found === undefined) return missing
+    return this.#keep(query, zone, entry.key, found)
+  }
+
+  /** Answers about Services are rendered once and served from the table until a change concerns them. */
+  #keep(query: Query, zone: string, key: Key, found: Found): Reply {
+    const reply = this.#positive(query, zone, found)
+    const sections = { answer: reply.answer, authority: reply.authority, additional: reply.additional }
+    const prepared = prepare({ name: query.name, type: query.type }, sections)
+    if (prepared === undefined) return reply
+    const kept = new Reply({ authoritative: true, prepared, live: true, plugin: this.name })
+    // A NODATA answer carries the serial of the zone, so it lasts until the next change of anything.
+    this.#answers.put(key, query.name, query.type, { reply: kept, serial: found.answer.length > 0 ? -1 : this.#cluster.serial })
+    return kept
+  }
+
+  /** CNAME, and for address queries what the whole server knows about its target. */
+  #external(query: Query, zone: string, entry: ServiceEntry): Answer {
+    const { type } = query
+    if (type !== Type.CNAME && type !== Type.A && type !== Type.AAAA) return noData
+    const owner = query.originalName
+    const cname = targetRecord(owner, Type.CNAME, entry.externalName, this.#options.ttl)
+    const alone: Found = { answer: [cname], additional: [] }
+    if (type === Type.CNAME || entry.externalName.toLowerCase() === query.name) return alone
+    const inner = query.resolve(entry.externalName)
+    if (inner === undefined) return alone
+    return onReply(inner, (reply) => {
+      const resolved = reply.rcode === Rcode.NOERROR ? reply.answer.filter((record) => !same(record, cname)) : []
+      return this.#positive(query, zone, { answer: [cname, ...resolved], additional: [] }).with({ truncated: reply.truncated })
+    })
+  }
+
+  #pod(query: Query, namespace: string, pod: string): Answer {
+    const { pods, ttl } = this.#options
+    if (pods === 'disabled' || !this.#podNamespace(namespace)) return missing
+    const address = addressOfPodName(pod)
+    const family = addressFamily(address)
+    if (family === undefined) return missing
+    if (pods === 'verified' && !this.#cluster.podExists(namespace, address)) return missing
+    if (query.type !== (family === 4 ? Type.A : Type.AAAA)) return noData
+    return { answer: [addressRecord(query.originalName, address, ttl)], additional: [] }
+  }
+
+  /** A namespace with nothing but pods counts as well. */
+  #podNamespace(namespace: string): boolean {
+    if (this.#cluster.exposed(namespace)) return true
+    const { namespaces, namespaceLabels } = this.#options
+    if ((namespaces.size > 0 && !namespaces.has(namespace)) || namespaceLabels !== undefined) return false
+    for (const _ of this.#store.lookup('Pod', 'namespace', namespace)) return true
+    return false
+  }
+
+  /** Cluster addresses before endpoints; one PTR for each Service that has the address among its endpoints. */
+  #reverse(query: Query): Answer {
+    const address = addressOfReverse(query.name)
+    if (address === undefined) return this.#options.zones.includes(query.name) ? this.#apex(query, query.name) : missing
+    const { primaryZone, ttl } = this.#options
+    let names = this.#cluster.servicesAt(address).map((entry) => serviceName(entry, '', primaryZone))
+    if (names.length === 0) {
+      names = this.#cluster.servicesWithEndpoint(address).flatMap((entry) =>
+        [...new Set(entry.endpoints.filter((target) => target.address === address).map((target) => target.host))].map((host) =>
+          serviceName(entry, host, primaryZone),
+        ),
+      )
+    }
+    if (names.length === 0) return missing
+    if (query.type !== Type.PTR) return noData
+    return { answer: names.map((name) => targetRecord(query.originalName, Type.PTR, name, ttl)), additional: [] }
+  }
+
+  #apex(query: Query, zone: string): Answer {
+    const { ttl } = this.#options
+    if (query.type === Type.SOA) return { answer: [soaRecord(zone, this.#cluster.serial, ttl)], additional: [] }
+    if (query.type !== Type.NS) return noData
+    const servers = this.#nameServers(zone)
+    return {
+      answer: servers.map(({ name }) => targetRecord(query.originalName, Type.NS, name, ttl)),
+      additional: servers.flatMap(({ name, addresses }) => addresses.map((address) => addressRecord(name, address, ttl))),
+    }
+  }
+
+  #nameserver(query: Query, zone: string): Answer {
+    const family = query.type === Type.A ? 4 : query.type === Type.AAAA ? 6 : 0
+    if (family === 0) return noData
+    const addresses = new Set(this.#nameServers(zone).flatMap((server) => server.addresses))
+    const wanted = [...addresses].filter((address) => address.includes(':') === (family === 6))
+    return { answer: wanted.map((address) => addressRecord(query.originalName, address, this.#options.ttl)), additional: [] }
+  }
+
+  #nameServers(zone: string): { name: string; addresses: readonly string[] }[] {
+    const own = this.#block.bind.length > 0 ? this.#block.bind : this.#instance.localAddresses()
+    return nameServers(this.#cluster, this.#store, { own, ports: this.#instance.localPorts(), zone })
+  }
+
+  #positive(query: Query, zone: string, found: Found): Reply {
+    const { answer, additional } = found
+    if (answer.length > 0) return new Reply({ authoritative: true, answer, additional, live: true, plugin: this.name })
+    return this.#negative(query, zone, Rcode.NOERROR)
+  }
+
+  #notFound(query: Query, zone: string, next: Next): Outcome {
+    const { fallthrough } = this.#options
+    if (fallthrough?.some((below) => isSubdomain(query.name, below)) === true) return next(query)
+    // Without the cluster's state nobody can say that a name does not exist.
+    if (!this.#cluster.synced) {
+      return this.#negative(query, zone, Rcode.SERVFAIL).with({ error: new Error('no complete state of the cluster yet') })
+    }
+    return this.#negative(query, zone, Rcode.NXDOMAIN)
+  }
+
+  #negative(query: Query, zone: string, rcode: number): Reply {
+    const prepared = this.#negatives.get(zone)?.prepared(query, this.#cluster.serial)
+    const authority = prepared === undefined ? [soaRecord(zone, this.#cluster.serial, this.#options.ttl)] : undefined
+    return new Reply({ rcode, authoritative: true, prepared, authority, live: true, plugin: this.name })
+  }
+
+  /** Drops answers that a change concerns, here and in the caches of the block. */
+  #changed(changed: { services: Iterable<Key>; addresses: Iterable<string>; everything: boolean }): void {
+    if (changed.everything) this.#answers.clear()
+    else for (const key of changed.services) this.#answers.drop(key)
+    if (this.#options.fallthrough === undefined) return
+    const names = this.#namesOf(changed)
+    for (const plugin of this.#block.plugins) plugin.forget?.(names)
+  }
+
+  /** Names that may have been passed on, and be cached as missing, before the change. */
+  #namesOf(changed: { services: Iterable<Key>; addresses: Iterable<string> }): Set<string> {
+    const names = new Set<string>()
+    for (const address of changed.addresses) {
+      const reverse = reverseName(address)
+      if (reverse !== undefined) names.add(reverse)
+    }
+    const zones = this.#options.zones.filter((zone) => !isReverseName(zone))
+    for (const key of changed.services) {
+      const [namespace = '', service = ''] = key.split('/')
+      const entry = this.#cluster.service(namespace, service)
+      const hosts = new Set(['', ...(entry?.endpoints ?? []).map((target) => target.host)])
+      for (const zone of zones) {
+        for (const host of hosts) names.add(`${host === '' ? '' : `${host}.`}${service}.${namespace}.svc.${zone === '.' ? '' : zone}`)
+      }
+    }
+    return names
+  }
+}
+
+function same(a: ResourceRecord, b: ResourceRecord): boolean {
+  return a.kind === 'target' && b.kind === 'target' && a.type === b.type && a.name === b.name && a.target === b.target
+}

@@ -1,0 +1,147 @@
+import type { Logger } from 'pino'
+import type { Query, QueryHome } from '../../core/query.ts'
+import type { Reply } from '../../core/reply.ts'
+import type { BlockSettings } from '../../core/setup.ts'
+import { type Buckets, type Cell, type Counter, type Gauge, type Histogram, type MetricFamilies, sizeBuckets, timeBuckets } from '../../metrics/metrics.ts'
+import type { DispatchEvents } from '../../server/dispatch.ts'
+import { rcodeName, Type, typeName } from '../../wire/index.ts'
+
+/** Types with a label of their own; the rest is 'other', so that a client cannot make up label values. */
+const labelled = new Set<number>([
+  Type.A,
+  Type.AAAA,
+  Type.CNAME,
+  Type.DNSKEY,
+  Type.DS,
+  Type.MX,
+  Type.NSEC,
+  Type.NSEC3,
+  Type.NS,
+  Type.PTR,
+  Type.RRSIG,
+  Type.SOA,
+  Type.SRV,
+  Type.TXT,
+  Type.HTTPS,
+  Type.SVCB,
+  Type.IXFR,
+  Type.AXFR,
+  Type.ANY,
+])
+
+/** CoreDNS's metrics about queries and about the process; one per registry. */
+export class ServerMetrics {
+  readonly requests: Counter
+  readonly responses: Counter
+  readonly dnssecRequests: Counter
+  readonly durations: Histogram
+  readonly requestSizes: Histogram
+  readonly responseSizes: Histogram
+  readonly #panics: Cell
+  readonly #reloadFailures: Cell
+  readonly #enabled: Gauge
+  readonly #dropped = new Map<string, QueryMetrics>()
+
+  constructor(families: MetricFamilies) {
+    const scope = ['server', 'zone', 'view']
+    this.requests = families.counter('coredns_dns_requests_total', 'Queries per zone, protocol, address family and type.', [...scope, 'proto', 'family', 'type'])
+    this.responses = families.counter('coredns_dns_responses_total', 'Answers per response code and the plugin that gave them.', [...scope, 'rcode', 'plugin'])
+    this.dnssecRequests = families.counter('coredns_dns_do_requests_total', 'Queries with the DO bit per zone.', scope)
+    this.durations = families.histogram('coredns_dns_request_duration_seconds', 'Time each query took in seconds.', scope, timeBuckets)
+    this.requestSizes = families.histogram('coredns_dns_request_size_bytes', 'Size of queries in octets.', [...scope, 'proto'], sizeBuckets)
+    this.responseSizes = families.histogram('coredns_dns_response_size_bytes', 'Size of answers in octets.', [...scope, 'proto'], sizeBuckets)
+    this.#panics = families.counter('coredns_panics_total', 'Internal errors that cost a query its answer.').cell()
+    this.#reloadFailures = families.counter('coredns_reload_failed_total', 'Reloads that failed; the old configuration kept serving.').cell()
+    this.#enabled = families.gauge('coredns_plugin_enabled', '1 for each plugin of each server block.', [...scope, 'name'])
+    families.gauge('coredns_build_info', 'Version of the server.', ['version', 'revision', 'goversion']).cell('plexus', '', '').value = 1
+  }
+
+  /** What the dispatchers report. */
+  events(log: Logger): DispatchEvents {
+    return {
+      refused: (query, reply, home) => this.#droppedAt(home).count(query, reply, 0),
+      panic: (query, error) => {
+        this.#panics.value += 1
+        log.error({ object: `query ${query.name} ${typeName(query.type)}`, err: error }, 'a plugin failed on a query')
+      },
+    }
+  }
+
+  /** Queries that no block took count under zone "dropped". */
+  #droppedAt(home: QueryHome): QueryMetrics {
+    let found = this.#dropped.get(home.label)
+    if (found === undefined) {
+      found = new QueryMetrics(this, { server: home.label, zone: 'dropped', view: '' })
+      this.#dropped.set(home.label, found)
+    }
+    return found
+  }
+
+  reloadFailed(): void {
+    this.#reloadFailures.value += 1
+  }
+
+  /** coredns_plugin_enabled, for the configuration that serves now. */
+  enable(blocks: readonly BlockSettings[]): void {
+    this.#enabled.reset()
+    for (const block of blocks) {
+      for (const server of block.servers) {
+        for (const zone of block.zones) {
+          for (const plugin of block.plugins) this.#enabled.cell(server, zone, '', plugin.name).value = 1
+        }
+      }
+    }
+  }
+}
+
+/** The cells of one server and zone, found once. */
+export class QueryMetrics {
+  readonly #metrics: ServerMetrics
+  readonly #scope: readonly [string, string, string]
+  readonly #requests = new Map<number, Cell>()
+  readonly #responses = new Map<string, Cell>()
+  readonly #sizes = new Map<string, { request: Buckets; response: Buckets }>()
+  readonly #durations: Buckets
+  readonly #dnssec: Cell
+
+  constructor(metrics: ServerMetrics, scope: { server: string; zone: string; view: string }) {
+    this.#metrics = metrics
+    this.#scope = [scope.server, scope.zone, scope.view]
+    this.#durations = metrics.durations.cell(...this.#scope)
+    this.#dnssec = metrics.dnssecRequests.cell(...this.#scope)
+  }
+
+  /** Counts a query and its answer; `seconds` is what it took. */
+  count(query: Query, reply: Reply, seconds: number): void {
+    const { transport } = query.peer
+    const proto = transport === 'udp' || transport === 'tcp' ? transport : 'tcp'
+    const family = query.peer.clientAddress.includes(':') ? 2 : 1
+    const type = labelled.has(query.type) ? query.type : 0
+    const requestKey = (type << 2) | (proto === 'udp' ? 2 : 0) | (family - 1)
+    let request = this.#requests.get(requestKey)
+    if (request === undefined) {
+      request = this.#metrics.requests.cell(...this.#scope, proto, String(family), type === 0 ? 'other' : typeName(type))
+      this.#requests.set(requestKey, request)
+    }
+    request.value += 1
+    const responseKey = reply.plugin === '' ? String(reply.rcode) : `${reply.rcode} ${reply.plugin}`
+    let response = this.#responses.get(responseKey)
+    if (response === undefined) {
+      response = this.#metrics.responses.cell(...this.#scope, rcodeName(reply.rcode), reply.plugin)
+      this.#responses.set(responseKey, response)
+    }
+    response.value += 1
+    let sizes = this.#sizes.get(proto)
+    if (sizes === undefined) {
+      sizes = {
+        request: this.#metrics.requestSizes.cell(...this.#scope, proto),
+        response: this.#metrics.responseSizes.cell(...this.#scope, proto),
+      }
+      this.#sizes.set(proto, sizes)
+    }
+    sizes.request.observe(query.size)
+    query.responseSize = sizes.response
+    if (query.dnssecOk) this.#dnssec.value += 1
+    this.#durations.observe(seconds)
+  }
+}

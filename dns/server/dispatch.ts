@@ -1,0 +1,154 @@
+import type { Next, Outcome } from '../core/plugin.ts'
+import { isTransfer, type Query, type QueryHome } from '../core/query.ts'
+import { headerOnly, receive } from '../core/receive.ts'
+import { render } from '../core/render.ts'
+import { failure, type Reply } from '../core/reply.ts'
+import { Class, Opcode, Rcode, Type } from '../wire/index.ts'
+import type { Receiver, Respond } from './transport.ts'
+
+/** What a server block is for the dispatcher. */
+export interface Route {
+  readonly zone: string
+  /** true where classes other than IN make sense (chaos, forward) */
+  readonly anyClass: boolean
+  /** undefined in a block without plugins */
+  readonly chain: Next | undefined
+  /** false when the block's `view` does not want the query */
+  readonly accepts?: ((query: Query) => boolean) | undefined
+}
+
+/** Called once per query that no block took, or that failed inside. */
+export interface DispatchEvents {
+  refused(query: Query, reply: Reply, home: QueryHome): void
+  panic(query: Query, error: unknown): void
+}
+
+const out = Buffer.allocUnsafeSlow(65535)
+
+/** The blocks behind one address and port: finds the block of a query, runs its chain, writes the answer. */
+export class Dispatcher implements QueryHome {
+  readonly label: string
+  readonly #zones = new Map<string, Route[]>()
+  readonly #anyClass: boolean
+  readonly #events: DispatchEvents
+
+  constructor(label: string, routes: readonly Route[], events: DispatchEvents) {
+    this.label = label
+    this.#events = events
+    for (const route of routes) this.#zones.set(route.zone, [...(this.#zones.get(route.zone) ?? []), route])
+    this.#anyClass = routes.some((route) => route.anyClass)
+  }
+
+  /** For listeners. */
+  readonly receiver: Receiver = (wire, peer, respond) => {
+    const received = receive(wire, peer, this)
+    if (received === undefined) {
+      respond(undefined)
+      return
+    }
+    if ('refusal' in received) {
+      respond(received.refusal)
+      return
+    }
+    const { query } = received
+    let outcome: Outcome
+    try {
+      outcome = this.#take(query)
+    } catch (error) {
+      outcome = this.#panic(query, error)
+    }
+    if (outcome instanceof Promise) {
+      outcome.then(
+        (reply) => this.#send(query, reply, respond),
+        (error: unknown) => this.#send(query, this.#panic(query, error), respond),
+      )
+    } else this.#send(query, outcome, respond)
+  }
+
+  resolve(query: Query): Outcome {
+    try {
+      const outcome = this.#take(query)
+      return outcome instanceof Promise ? outcome.catch((error: unknown) => this.#panic(query, error)) : outcome
+    } catch (error) {
+      return this.#panic(query, error)
+    }
+  }
+
+  #panic(query: Query, error: unknown): Reply {
+    this.#events.panic(query, error)
+    return failure(Rcode.SERVFAIL, '')
+  }
+
+  #take(query: Query): Outcome {
+    if (query.class !== Class.IN && !this.#anyClass) return this.#refuse(query)
+    const route = this.#route(query)
+    if (route?.chain === undefined) return this.#refuse(query)
+    query.zone = route.zone
+    return route.chain(query)
+  }
+
+  #refuse(query: Query): Reply {
+    const reply = failure(Rcode.REFUSED, '')
+    this.#events.refused(query, reply, this)
+    return reply
+  }
+
+  /** Longest zone first. A DS record lives in the parent zone (RFC 4035 §3.1.4.1). */
+  #route(query: Query): Route | undefined {
+    const { name } = query
+    let fallback: Route | undefined
+    for (let at = 0; ; ) {
+      const zone = at === 0 ? name : at >= name.length ? '.' : name.slice(at)
+      const routes = this.#zones.get(zone)
+      if (routes !== undefined) {
+        for (const route of routes) {
+          if (route.accepts !== undefined && !route.accepts(query)) continue
+          if (query.type !== Type.DS || at > 0 || zone === '.') return route
+          fallback = route
+          break
+        }
+      }
+      if (zone === '.') return fallback
+      at = nextLabel(name, at)
+    }
+  }
+
+  #send(query: Query, reply: Reply, respond: Respond): void {
+    if (reply.silent) {
+      query.onSent?.(0)
+      respond(undefined)
+      return
+    }
+    let length: number
+    try {
+      length = render(query, reply, out)
+    } catch (error) {
+      const failed = this.#panic(query, error)
+      try {
+        length = render(query, failed, out)
+      } catch {
+        respond(headerOnly(query.wire, Rcode.SERVFAIL))
+        return
+      }
+    }
+    query.responseSize?.observe(length)
+    query.onSent?.(length)
+    respond(out.subarray(0, length))
+  }
+}
+
+function nextLabel(name: string, from: number): number {
+  let at = from
+  for (;;) {
+    const dot = name.indexOf('.', at)
+    if (dot < 0) return name.length
+    if (dot === 0 || name.charCodeAt(dot - 1) !== 92) return dot + 1
+    at = dot + 1
+  }
+}
+
+/** The end of every chain: nobody had an answer. Transfers and NOTIFY are refused, the rest is a server failure. */
+export function endOfChain(query: Query): Reply {
+  if (isTransfer(query.type) || query.opcode === Opcode.NOTIFY) return failure(Rcode.REFUSED, '')
+  return failure(Rcode.SERVFAIL, '', new Error('no next plugin found'))
+}
