@@ -1,5 +1,6 @@
 /** The endpoint watch cache: sources, typed store, views, change sets. See README.md. */
 
+export { ServiceCIDRError } from './control/address-range.ts'
 export {
   ManifestDirectoryError,
   type ManifestSourceOptions,

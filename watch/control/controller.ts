@@ -6,6 +6,8 @@ import type { ObjectChange } from '../store/change-set.ts'
 export interface DerivedWriter {
   /** Puts a derived object; does nothing where the source has an object of that key. */
   derive(object: AnyObject): void
+  /** Puts an object of the source in another form (defaults filled in). */
+  revise(object: AnyObject): void
   /** Takes a derived object away; does nothing if it is not a derived one (any more). */
   withdraw(kind: Kind, key: Key): void
 }

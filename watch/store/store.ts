@@ -22,8 +22,8 @@ export interface StoreOptions {
   /** this node: decides between EndpointSlices that disagree about one address */
   readonly nodeName?: string | undefined
   readonly metrics?: Registry | undefined
-  /** stand-ins for controllers of the control plane, run in this order after each step */
-  readonly controllers?: readonly Controller[] | undefined
+  /** makes the stand-ins for controllers of the control plane, run in this order after each step */
+  readonly controllers?: ((store: Store) => readonly Controller[]) | undefined
   /** rewrites objects of the source before they are stored (addresses allocated, ...) */
   readonly admit?: ((object: AnyObject) => AnyObject) | undefined
 }
@@ -49,7 +49,6 @@ export class Store implements Sink {
 
   constructor(options: StoreOptions) {
     this.#log = options.log
-    this.#controllers = options.controllers ?? []
     this.#admit = options.admit ?? ((object) => object)
     this.#tables = Object.fromEntries(kinds.map((kind) => [kind, new Table(kind)])) as unknown as Tables
     const slices = this.#tables.EndpointSlice
@@ -57,6 +56,7 @@ export class Store implements Sink {
       slicesOf: (service) => slices.lookup('service', service),
       nodeName: options.nodeName,
     })
+    this.#controllers = options.controllers?.(this) ?? []
     this.#metrics = new StoreMetrics(options.metrics, (kind) => this.size(kind))
   }
 
@@ -181,6 +181,7 @@ export class Store implements Sink {
         controller.settle({
           derive: (object) => this.#derive(object),
           withdraw: (kind, key) => this.#withdraw(kind, key),
+          revise: (object) => this.#write(object, { derived: false }),
         })
       }
       this.#step = undefined
