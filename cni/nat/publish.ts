@@ -23,6 +23,7 @@ import {
 } from './names.ts'
 import type { PortMapping } from './port-mapping.ts'
 import { addMasqueradeChain, addScaffold } from './scaffold.ts'
+import { forgetStaleUdpFlows } from './udp-flows.ts'
 
 /** What of a pod the node's nftables have to know. */
 export interface Publication {
@@ -71,6 +72,7 @@ export function publishPod(key: AttachmentKey, publication: Publication): void {
     // Lets 127.0.0.1:hostPort reach the pod (the packet leaves with a loopback source until it is masqueraded).
     setSysctl(`net/ipv4/conf/${publication.bridge}/route_localnet`, '1')
   }
+  forgetStaleUdpFlows(publication)
 }
 
 /**

@@ -187,6 +187,32 @@ test('a host port in use is an error that names its pod and undoes everything; o
   t.regex(node.rulesWith('10.1.2.4 . 80').join(), /net\/c2\/eth0/)
 })
 
+test('a UDP client that has been sending all the time reaches the new pod of a host port', async (t) => {
+  const { node, outside } = withOutside(t)
+  const script = join(node.directory, 'client.cjs')
+  writeFileSync(
+    script,
+    `const client = require('node:dgram').createSocket('udp4')
+client.on('message', (data) => console.log(String(data)))
+client.on('error', () => {})
+setInterval(() => client.send('x', 5353, '192.0.2.1', () => {}), 20)
+`,
+  )
+  const client = outside.start([process.execPath, script])
+  let answers = ''
+  client.stdout?.on('data', (chunk: Buffer) => (answers += chunk))
+  const portMappings = [{ hostPort: 5353, containerPort: 53, protocol: 'udp' }]
+  const conf = node.conf({ isDefaultGateway: true, runtimeConfig: { portMappings } })
+  for (const id of ['c1', 'c2']) {
+    const pod = node.pod()
+    await startEcho(node, pod, 53)
+    t.is((await node.run(conf, { command: 'ADD', netns: pod.path, id })).code, 0)
+    answers = ''
+    await waitUntil(() => answers.includes('192.0.2.2'), { what: `an answer of ${id}`, timeoutMs: 3000 })
+    t.is((await node.run(conf, { command: 'DEL', netns: pod.path, id })).code, 0)
+  }
+})
+
 test('port mappings that cannot be are refused', async (t) => {
   const node = new Node(t)
   await node.agent()
