@@ -56,8 +56,12 @@ function pickRules(words: Vocabulary, by: 'frontend' | 'nodePort', chain: Shared
   // A packet may arrive here just before its service shrinks, and look for its slot just after: the first slot remains.
   if (count > 1) random.push([words.dnatToRandom(by, { count: 1, offset })])
   if (sticky === 0) return random
-  const remember: Rule = [words.remember(by, { count, offset, timeoutMs: sticky * 1000 })]
-  const remembered: Rule = [words.dnatToRemembered(by)]
+  const chooseAndGo: Rule[] = [
+    [words.chooseSlot(by, { count, offset })],
+    [words.remember(sticky * 1000)],
+    [words.recall()],
+    [words.dnatToSlot(by)],
+  ]
   // What is remembered may be gone: forget it and choose anew. If nothing can be remembered (the set is full), any will do.
-  return [remember, remembered, [words.forget()], remember, remembered, ...random]
+  return [...chooseAndGo, [words.forget()], ...chooseAndGo, ...random]
 }

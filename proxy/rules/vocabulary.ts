@@ -25,12 +25,19 @@ export interface Vocabulary {
   readonly reject: NftExpression
   /** DNAT to the endpoint in one of `count` slots from `offset` on */
   dnatToRandom(by: 'frontend' | 'nodePort', slots: { count: number; offset: number }): Words
-  /** remembers a random endpoint for the client, unless one is remembered; starts the timeout anew */
-  remember(by: 'frontend' | 'nodePort', slots: { count: number; offset: number; timeoutMs: number }): Words
-  /** DNAT to the endpoint remembered for the client; goes on if there is none, or it is gone */
-  dnatToRemembered(by: 'frontend' | 'nodePort'): Words
-  /** forgets the client's endpoint */
+  /**
+   * Session affinity, rule by rule. A slot passes from one rule to the next in the packet's priority (SO_PRIORITY, a hint
+   * to queueing disciplines): nft 1.0.6 aborts on listing a map's result as part of another key, and the mark belongs to
+   * others. Only the first packet of a connection comes here.
+   */
+  chooseSlot(by: 'frontend' | 'nodePort', slots: { count: number; offset: number }): Words
+  /** remembers the chosen slot for the client unless one is remembered; starts the timeout anew */
+  remember(timeoutMs: number): Words
+  /** goes on with the slot remembered for the client */
+  recall(): Words
   forget(): Words
+  /** DNAT to the endpoint in the slot; goes on with the next rule if it is gone */
+  dnatToSlot(by: 'frontend' | 'nodePort'): Words
 }
 
 export function vocabulary(family: Family): Vocabulary {
@@ -51,6 +58,10 @@ export function vocabulary(family: Family): Vocabulary {
   const affinity = SETS.affinity.name
   /** Past the client's key: twice an address, protocol and port. */
   const afterClient = unit(2 * addressUnits + 2)
+  const clientAndSlot = [
+    ...nft.loadTuple(family, CLIENT),
+    nft.meta({ key: 'priority', register: afterClient }),
+  ]
   return {
     family,
     loopback: family === 4 ? '127.0.0.0/8' : '::1/128',
@@ -63,23 +74,26 @@ export function vocabulary(family: Family): Vocabulary {
       nft.numgen({ modulus: count, offset, register: unit(keyUnits(by)) }),
       ...dnat(by),
     ],
-    remember: (by, { count, offset, timeoutMs }) => [
+    chooseSlot: (by, { count, offset }) => [
       ...load(by),
       nft.numgen({ modulus: count, offset, register: unit(keyUnits(by)) }),
-      nft.lookup({ set: stickySlotsOf(by), register: 1, into: afterClient }),
-      ...nft.loadTuple(family, CLIENT),
+      nft.lookup({ set: stickySlotsOf(by), register: 1, into: 1 }),
+      nft.metaSet({ key: 'priority' }),
+    ],
+    remember: (timeoutMs) => [
+      ...clientAndSlot,
       nft.dynset({ set: affinity, op: 'update', key: 1, data: afterClient, timeoutMs }),
     ],
-    dnatToRemembered: (by) => [
+    recall: () => [
       ...nft.loadTuple(family, CLIENT),
-      nft.lookup({ set: affinity, register: 1, into: unit(keyUnits(by)) }),
-      ...load(by),
-      ...dnat(by),
+      nft.lookup({ set: affinity, register: 1, into: 1 }),
+      nft.metaSet({ key: 'priority' }),
     ],
-    forget: () => [
-      ...nft.loadTuple(family, CLIENT),
-      nft.immediate({ value: new Uint8Array(4), register: afterClient }),
-      nft.dynset({ set: affinity, op: 'delete', key: 1, data: afterClient }),
+    forget: () => [...clientAndSlot, nft.dynset({ set: affinity, op: 'delete', key: 1, data: afterClient })],
+    dnatToSlot: (by) => [
+      ...load(by),
+      nft.meta({ key: 'priority', register: unit(keyUnits(by)) }),
+      ...dnat(by),
     ],
   }
 }
