@@ -72,7 +72,7 @@ function connect(lab: string, machine: Machine): void {
     socket.addLink({
       name: 'eth0',
       kind: 'veth',
-      veth: { peerName: portName(machine.part), peerNetns: fabric, peerUp: true },
+      veth: { peerName: portName(machine.part), peerNetns: fabric },
     })
     const index = indexOf(socket, 'eth0')
     socket.replaceAddress({ index, address: `${machine.address}/24` })

@@ -56,7 +56,7 @@ export function claimUnderlay(lab: string): Underlay {
       socket.addLink({
         name: underlay.hostLink,
         kind: 'veth',
-        veth: { peerName: HOST_PORT, peerNetns: netnsPath(namespaceName(lab, 'fabric')), peerUp: true },
+        veth: { peerName: HOST_PORT, peerNetns: netnsPath(namespaceName(lab, 'fabric')) },
       })
       return underlay
     } catch (error) {

@@ -1,5 +1,6 @@
 import { RouteSocket } from '#netlink'
 import { namespaceName, netnsPath } from '../cluster/names.ts'
+import { findProgram } from '../cluster/preflight.ts'
 import { shopAnswer, type Tour } from './tour.ts'
 
 const VXLAN_DEVICE = 'flannel.1'
@@ -40,7 +41,7 @@ async function withUnderlayCounter(
   use: (count: () => Promise<number>) => Promise<void>,
 ): Promise<void> {
   const nft = async (...args: string[]) => {
-    const result = await tour.runSilently('fabric', ['nft', '-j', ...args])
+    const result = await tour.runSilently('fabric', [findProgram('nft') ?? 'nft', '-j', ...args])
     if (result.code !== 0) throw new Error(`nft ${args.join(' ')}: ${result.stderr.trim()}`)
     return result.stdout
   }
