@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { DnsError } from './errors.ts'
 import { pluginOrder } from './plugin-order.ts'
 
@@ -11,8 +12,6 @@ export interface DnsFlags {
   /** list the plugins and end */
   readonly plugins: boolean
   readonly version: boolean
-  /** arguments that are not CoreDNS's, for the caller */
-  readonly rest: readonly string[]
 }
 
 const valued = new Set(['conf', 'dns.port', 'p', 'pidfile'])
@@ -20,22 +19,16 @@ const switches = new Set(['quiet', 'plugins', 'version'])
 
 /**
  * Reads CoreDNS's flags the way Go's flag package does: one or two dashes, `-name value` or `-name=value`, switches also
- * as `-name=false`. What it does not know is left in `rest` with its order kept. Throws DnsError DNS_FLAG.
+ * as `-name=false`. Throws DnsError DNS_FLAG for anything else.
  */
 export function parseDnsFlags(argv: readonly string[]): DnsFlags {
   const values = new Map<string, string>()
-  const rest: string[] = []
   for (let i = 0; i < argv.length; i += 1) {
     const argument = argv[i] as string
-    if (argument === '--') {
-      rest.push(...argv.slice(i + 1))
-      break
-    }
     const match = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(argument)
     const name = match?.[1] ?? ''
     if (match === null || (!valued.has(name) && !switches.has(name))) {
-      rest.push(argument)
-      continue
+      throw new DnsError('DNS_FLAG', `unknown argument '${argument}'; known are\n${dnsUsage}`)
     }
     let value = match[2]
     if (value === undefined && valued.has(name)) {
@@ -52,8 +45,20 @@ export function parseDnsFlags(argv: readonly string[]): DnsFlags {
     quiet: readSwitch('quiet', values),
     plugins: readSwitch('plugins', values),
     version: readSwitch('version', values),
-    rest,
   }
+}
+
+/** What to print and end with (-version, -plugins), or undefined. */
+export function describeDnsFlags(flags: DnsFlags): string | undefined {
+  if (flags.version) return `Plexus DNS ${version()}, in place of CoreDNS 1.14`
+  if (flags.plugins) return pluginNames().map((name) => `dns.${name}`).join('\n')
+  return undefined
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  const { version: found } = JSON.parse(text) as { version: string }
+  return found
 }
 
 function readPort(text: string): number {
@@ -68,9 +73,6 @@ function readSwitch(name: string, values: ReadonlyMap<string, string>): boolean 
   if (['false', 'f', '0'].includes(text)) return false
   throw new DnsError('DNS_FLAG', `-${name} '${text}' is neither true nor false`)
 }
-
-/** The Corefile of a server started without one, as in CoreDNS. */
-export const defaultCorefile = '.:53 {\n    whoami\n    log\n}\n'
 
 /** Names of the plugins there are, for -plugins. */
 export function pluginNames(): string[] {

@@ -3,7 +3,8 @@ import { Registry } from 'prom-client'
 import type { Store } from '#watch'
 import { Configuration, versionOf } from './component/configuration.ts'
 import { Listeners } from './component/listeners.ts'
-import { type Corefile, parseCorefile, readCorefile } from './corefile/parse.ts'
+import { type CorefileSource, openCorefile } from './component/load.ts'
+import type { Corefile } from './corefile/parse.ts'
 import { HttpEndpoints } from './http/endpoints.ts'
 import { MetricFamilies } from './metrics/metrics.ts'
 import { ServerMetrics } from './plugins/prometheus/metrics.ts'
@@ -14,8 +15,8 @@ const addressIntervalMs = 1000
 export interface DnsOptions {
   /** the cluster, for the kubernetes plugin; without it a Corefile that has the plugin is an error */
   readonly store?: Store | undefined
-  /** path of the Corefile, or its text */
-  readonly corefile: string | { readonly text: string; readonly name?: string | undefined }
+  /** path of the Corefile, 'stdin', its text, or undefined for ./Corefile */
+  readonly corefile?: CorefileSource
   /** port of blocks that name none (53); 0 takes a free one, for tests */
   readonly port?: number | undefined
   readonly log: Logger
@@ -46,12 +47,7 @@ export async function startDns(options: DnsOptions): Promise<DnsComponent> {
   const serverMetrics = new ServerMetrics(metrics)
   const listeners = new Listeners(log)
   const endpoints = new HttpEndpoints()
-  const parse = (): Corefile => {
-    const { corefile } = options
-    const environment = options.environment ?? process.env
-    if (typeof corefile === 'string') return readCorefile(corefile, { environment })
-    return parseCorefile(corefile.text, corefile.name ?? 'Corefile', { environment })
-  }
+  const parse = (): Corefile => openCorefile(options.corefile, { environment: options.environment })
 
   let current: Configuration | undefined
   let stopping: Promise<void> | undefined

@@ -5,6 +5,7 @@ import type { Block, Directive } from '../corefile/tree.ts'
 import { parseZoneKey } from '../corefile/zone-key.ts'
 import { CorefileError } from '../errors.ts'
 import { pluginOrder } from '../plugin-order.ts'
+import { checkDirectives } from './check.ts'
 import { endOfChain } from '../server/dispatch.ts'
 
 /** A server block ready to take queries. */
@@ -32,10 +33,7 @@ export interface BuildOptions {
 export function buildBlocks(options: BuildOptions): BuiltBlock[] {
   const parsed = options.corefile.blocks.map((block) => ({ block, settings: settingsOf(block, options.defaultPort) }))
   options.instance.blocks.push(...parsed.map(({ settings }) => settings))
-  const known = new Map(pluginOrder.map((entry) => [entry.name, entry]))
-  for (const { block } of parsed) {
-    for (const directive of block.directives) checkDirective(directive, known)
-  }
+  for (const { block } of parsed) checkDirectives(block)
   const built = parsed.map(({ block, settings }) => {
     const plugins: Plugin[] = []
     for (const entry of pluginOrder) {
@@ -94,43 +92,6 @@ function settingsOf(block: Block, defaultPort: number): BlockSettings {
     servers: [],
     plugins: [],
   }
-}
-
-type OrderEntry = (typeof pluginOrder)[number]
-
-function checkDirective(directive: Directive, known: ReadonlyMap<string, OrderEntry>): void {
-  const entry = known.get(directive.name)
-  if (entry === undefined) {
-    const near = nearest(directive.name, [...known.keys()])
-    const hint = near === undefined ? '' : `; did you mean '${near}'?`
-    throw new CorefileError('DNS_PLUGIN_UNKNOWN', directive, `unknown directive '${directive.name}'${hint}`)
-  }
-  if ('planned' in entry) {
-    throw new CorefileError('DNS_PLUGIN_PLANNED', directive, `'${directive.name}' is a CoreDNS plugin that Plexus does not have: ${entry.planned}`)
-  }
-}
-
-/** The known word at edit distance 1 or 2, for hints. */
-function nearest(word: string, candidates: readonly string[]): string | undefined {
-  let best: { word: string; distance: number } | undefined
-  for (const candidate of candidates) {
-    const distance = editDistance(word, candidate)
-    if (distance <= 2 && (best === undefined || distance < best.distance)) best = { word: candidate, distance }
-  }
-  return best?.word
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j += 1) {
-      const cost = a[i - 1] === b[j - 1] ? 0 : 1
-      next.push(Math.min((row[j] as number) + 1, (next[j - 1] as number) + 1, (row[j - 1] as number) + cost))
-    }
-    row = next
-  }
-  return row[b.length] as number
 }
 
 /** Closures from the last plugin to the first; the loop is gone once queries come. */

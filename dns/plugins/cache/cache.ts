@@ -87,12 +87,14 @@ export class CachePlugin implements Plugin {
 
   /** Asks the rest of the chain, once for all that ask at the same time. */
   #fetch(query: Query, key: string, next: Next): Outcome {
-    const flight = `${key} ${query.flags & Flag.RD} ${query.name}`
-    const running = this.#fetching.get(flight)
-    if (running !== undefined && query.edns?.options.length !== 1) return running.then((reply) => withFlags(query, reply))
+    // EDNS options (client subnet) may ask for an answer of one's own; UDP may get a truncated one that TCP must not.
+    const shared = (query.edns?.options.length ?? 0) === 0
+    const flight = `${query.peer.transport} ${key} ${query.flags & Flag.RD} ${query.name}`
+    const running = shared ? this.#fetching.get(flight) : undefined
+    if (running !== undefined) return running.then((reply) => withFlags(query, reply))
     const outcome = onReply(next(query), (reply) => this.#keep(query, key, reply))
     if (!(outcome instanceof Promise)) return outcome
-    if (running === undefined) {
+    if (shared) {
       this.#fetching.set(flight, outcome)
       const done = (): void => void this.#fetching.delete(flight)
       outcome.then(done, done)
