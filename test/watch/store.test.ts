@@ -1,5 +1,5 @@
 import test from 'ava'
-import { type ChangeSet, memorySource, openStore } from '#watch'
+import { type ChangeSet, memorySource, type Source, Store } from '#watch'
 import { log, opened, pod, service, slice } from './objects.ts'
 
 /** Change sets as they come, delivered at once by `store.flush()`. */
@@ -26,20 +26,30 @@ test('the first change set carries everything, later ones what changed with befo
 })
 
 test('nothing is delivered before the first sync', async (t) => {
-  const source = memorySource()
-  const started = Promise.withResolvers<void>()
-  const slow = {
-    ...source,
-    start: (sink: Parameters<typeof source.start>[0]) => started.promise.then(() => source.start(sink)),
+  const store = new Store({ log })
+  const { sets, notify } = collector()
+  store.subscribe({ name: 't', kinds: ['Service'], coalesceMs: 0 }, notify)
+  const gate = Promise.withResolvers<void>()
+  const memory = memorySource({ standalone: false })
+  memory.apply(service('a'))
+  const source: Source = {
+    ...memory,
+    start: async (sink) => {
+      await memory.start(sink)
+      await gate.promise
+    },
   }
-  const opening = openStore({ source: slow, log })
-  source.apply(service('a'))
-  await new Promise((resolve) => setImmediate(resolve))
-  started.resolve()
-  const store = await opening
-  t.true(store.synced)
-  await store.whenSynced()
+  const running = store.run(source)
+  store.flush()
+  await new Promise((resolve) => setTimeout(resolve, 20))
   t.is(store.size('Service'), 1)
+  t.false(store.synced)
+  t.is(sets.length, 0)
+  gate.resolve()
+  await running
+  await store.whenSynced()
+  store.flush()
+  t.deepEqual([...(sets[0]?.objects('Service').keys() ?? [])], ['shop/a'])
   await store.close()
 })
 
