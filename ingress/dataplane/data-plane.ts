@@ -51,31 +51,15 @@ export class DataPlane implements ServerHandler {
 
   onRequest(exchange: Exchange): void {
     this.requests++
-    const { request } = exchange
-    let target = request.target
-    let host = exchange.framing.hostIndex === -1 ? '' : request.value(exchange.framing.hostIndex)
-    if (target.charCodeAt(0) !== 0x2f) {
-      if (request.method === 'CONNECT') {
-        exchange.fail(405)
-        return
-      }
-      const absolute = /^https?:\/\/([^/?@]+)(.*)$/i.exec(target)
-      if (absolute !== null) {
-        // RFC 9112 §3.2.2: the authority of an absolute-form target replaces Host.
-        host = absolute[1] as string
-        const rest = absolute[2] as string
-        target = rest.startsWith('/') ? rest : `/${rest}`
-      } else if (target !== '*' || request.method !== 'OPTIONS') {
-        exchange.fail(400)
-        return
-      }
-    }
-    const uri = target === '*' ? { path: '*', query: '', wire: '*' } : canonicalUri(target)
-    if (uri === undefined) {
-      exchange.fail(400)
+    const named = authority(exchange)
+    const uri = typeof named === 'number' ? undefined : canonicalTarget(named.target)
+    if (typeof named === 'number' || uri === undefined) {
+      // Whoever sends such a target is not trusted with a second request on the connection.
+      exchange.keepAlive = false
+      exchange.fail(typeof named === 'number' ? named : 400)
       return
     }
-    const context = new RequestContext(exchange, uri, host)
+    const context = new RequestContext(exchange, uri, named.host)
     context.route = this.tables.router.find(context)
     const pipeline = new Pipeline(context, this.#pipeline)
     exchange.onFinish = () => {
@@ -95,4 +79,23 @@ export class DataPlane implements ServerHandler {
   close(): void {
     this.pool.close()
   }
+}
+
+/** Host and origin-form target of a request; a status if it has no business here. */
+function authority(exchange: Exchange): { readonly host: string; readonly target: string } | number {
+  const { request, framing } = exchange
+  const { target } = request
+  const host = framing.hostIndex === -1 ? '' : request.value(framing.hostIndex)
+  if (target.charCodeAt(0) === 0x2f || (target === '*' && request.method === 'OPTIONS'))
+    return { host, target }
+  if (request.method === 'CONNECT') return 405
+  const absolute = /^https?:\/\/([^/?@]+)(.*)$/i.exec(target)
+  if (absolute === null) return 400
+  // RFC 9112 §3.2.2: the authority of an absolute-form target replaces Host.
+  const rest = absolute[2] as string
+  return { host: absolute[1] as string, target: rest.startsWith('/') ? rest : `/${rest}` }
+}
+
+function canonicalTarget(target: string): ReturnType<typeof canonicalUri> {
+  return target === '*' ? { path: '*', query: '', wire: '*' } : canonicalUri(target)
 }

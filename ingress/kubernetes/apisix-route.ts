@@ -1,6 +1,7 @@
 import type { ApisixRoute, ApisixRouteExpr, ApisixRouteHTTP } from '#watch'
 import { keyFrom } from '#watch'
 import type { Plugins, Route } from '../objects/index.ts'
+import { checkPlugins } from '../plugins/index.ts'
 import { AddressSet, compileExpression } from '../route/index.ts'
 import { addBackend, externalUpstream } from './backends.ts'
 import { resourceIsOurs } from './classes.ts'
@@ -76,6 +77,12 @@ function translateRule(
     plugins['traffic-split'] = { rules: [{ weighted_upstreams: shares }] }
   }
   Object.assign(plugins, authentication)
+  // Fills in the defaults of what was added here.
+  const fault = checkPlugins(plugins, context.registry, { forConsumer: false })
+  if (fault !== undefined) {
+    translation.problem(field, fault)
+    return undefined
+  }
   const shared = rule.plugin_config_name
   const sharedNamespace = rule.plugin_config_namespace === '' ? namespace : rule.plugin_config_namespace
   return {
