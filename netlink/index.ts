@@ -1,5 +1,15 @@
 /** Netlink in TypeScript: rtnetlink, nf_tables and network namespaces. See README.md. */
-export { formatAddress, formatMac, maskBytes, packAddress, packIPv4, packIPv6, packMac } from './address.ts'
+export {
+  formatAddress,
+  formatMac,
+  maskBytes,
+  type Prefix,
+  packAddress,
+  packIPv4,
+  packIPv6,
+  packMac,
+  parsePrefix,
+} from './address.ts'
 export { type ConntrackEntry, type ConntrackFilter, ConntrackSocket } from './conntrack.ts'
 export {
   isAlreadyExists,

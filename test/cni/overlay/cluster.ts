@@ -1,0 +1,127 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ExecutionContext } from 'ava'
+import {
+  joinNamespaces,
+  type startProcess,
+  stopProcess,
+  type TestNamespace,
+  testDirectory,
+  testNamespace,
+  waitUntil,
+} from '../../support/index.ts'
+
+const ROOT = join(import.meta.dirname, '../../..')
+
+export interface NodeSpec {
+  name: string
+  podCIDRs: readonly string[]
+  addresses: readonly string[]
+  annotations?: Readonly<Record<string, string>>
+}
+
+/** A Node object as kubectl prints it. */
+export function nodeObject({ name, podCIDRs, addresses, annotations = {} }: NodeSpec): unknown {
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name, annotations },
+    spec: podCIDRs.length === 0 ? {} : { podCIDR: podCIDRs[0], podCIDRs },
+    status: { addresses: addresses.map((address) => ({ type: 'InternalIP', address })) },
+  }
+}
+
+/** One machine of a test: its namespace, its overlay process, its files. */
+export class Machine {
+  readonly namespace: TestNamespace
+  readonly subnetFile: string
+  readonly #directory: string
+  readonly #name: string
+  #child: ReturnType<typeof startProcess> | undefined
+  output = ''
+
+  constructor(namespace: TestNamespace, directory: string, name: string) {
+    this.namespace = namespace
+    this.#directory = directory
+    this.#name = name
+    this.subnetFile = join(directory, `${name}.env`)
+  }
+
+  /** Starts `plexus overlay` and waits until it serves. */
+  async start(...flags: string[]): Promise<void> {
+    const ready = join(this.#directory, `${this.#name}.${Math.random()}.ready`)
+    // biome-ignore format: one command line
+    const argv = [join(ROOT, 'bin/plexus'), 'overlay', '--manifests', join(this.#directory, 'manifests'),
+      '--node-name', this.#name, '--net-conf', join(this.#directory, 'net-conf.json'),
+      '--subnet-file', this.subnetFile, '--ready-file', ready, '--log-format', 'json', ...flags]
+    const child = this.namespace.start(argv)
+    this.#child = child
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.output += text
+    })
+    await waitUntil(
+      () => {
+        if (child.exitCode !== null) throw new Error(`overlay ended: ${this.output}`)
+        return this.namespace.try('test', '-e', ready).status === 0
+      },
+      { what: `overlay of ${this.#name}`, timeoutMs: 20_000 },
+    )
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child !== undefined) await stopProcess(this.#child)
+  }
+
+  /** A namespace behind this machine's bridge `cni0`, like a pod with `address`. */
+  addPod(t: ExecutionContext, address: string, gateway: string, mtu = 1450): TestNamespace {
+    const pod = testNamespace(t, 'pod')
+    const length = address.includes(':') ? 64 : 24
+    const port = `v${pod.name.slice(-8)}`
+    if (this.namespace.try('ip', 'link', 'show', 'cni0').status !== 0) {
+      this.namespace.run('ip', 'link', 'add', 'cni0', 'mtu', `${mtu}`, 'type', 'bridge')
+      this.namespace.run('ip', 'link', 'set', 'cni0', 'up')
+    }
+    const nodad = address.includes(':') ? ['nodad'] : []
+    this.namespace.try('ip', 'addr', 'add', `${gateway}/${length}`, 'dev', 'cni0', ...nodad)
+    joinNamespaces(
+      { namespace: pod, name: 'eth0', addresses: [`${address}/${length}`] },
+      { namespace: this.namespace, name: port, addresses: [] },
+    )
+    this.namespace.run('ip', 'link', 'set', port, 'master', 'cni0', 'mtu', `${mtu}`)
+    pod.run('ip', 'link', 'set', 'eth0', 'mtu', `${mtu}`)
+    pod.run('ip', 'route', 'add', 'default', 'via', gateway)
+    return pod
+  }
+}
+
+/** Two machines on one link, 198.18.0.11 and .12 (fd00:18::11 and ::12), with manifests and a net-conf. */
+export class Cluster {
+  readonly directory: string
+  readonly a: Machine
+  readonly b: Machine
+
+  constructor(t: ExecutionContext, netConf: unknown) {
+    this.directory = testDirectory(t, 'overlay')
+    mkdirSync(join(this.directory, 'manifests'))
+    writeFileSync(join(this.directory, 'net-conf.json'), JSON.stringify(netConf))
+    const a = testNamespace(t, 'a')
+    const b = testNamespace(t, 'b')
+    joinNamespaces(
+      { namespace: a, name: 'under0', addresses: ['198.18.0.11/24', 'fd00:18::11/64'] },
+      { namespace: b, name: 'under0', addresses: ['198.18.0.12/24', 'fd00:18::12/64'] },
+    )
+    this.a = new Machine(a, this.directory, 'node1')
+    this.b = new Machine(b, this.directory, 'node2')
+  }
+
+  writeNodes(...nodes: NodeSpec[]): void {
+    const items = nodes.map(nodeObject)
+    writeFileSync(
+      join(this.directory, 'manifests/nodes.json'),
+      JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
+    )
+  }
+}
+
+export const node1: NodeSpec = { name: 'node1', podCIDRs: ['10.244.1.0/24'], addresses: ['198.18.0.11'] }
+export const node2: NodeSpec = { name: 'node2', podCIDRs: ['10.244.2.0/24'], addresses: ['198.18.0.12'] }
