@@ -17,7 +17,9 @@ export interface ExecOptions {
 export async function exec(options: ExecOptions): Promise<number> {
   const layout = labLayout(checkLabName(options.name))
   const entry = enter(layout, requireState(layout), options.pod)
-  const [command = '', ...args] = [...entry.prefix, ...options.command]
+  // A parser that passes arguments through leaves the `--` before them in place.
+  const wanted = options.command[0] === '--' ? options.command.slice(1) : options.command
+  const [command = '', ...args] = [...entry.prefix, ...wanted]
   const terminal = process.env['TERM'] === undefined ? {} : { TERM: process.env['TERM'] }
   // Ctrl-C is for the command: it gets it from the terminal itself.
   const ignore = () => {}

@@ -65,7 +65,7 @@ test('processes of a lab are found by their environment and by their network nam
   const inside = namespace.start(['sleep', '60'])
   t.teardown(() => terminate([marked.identity, other.identity], { graceMs: 0 }))
   const insideIdentity = await waitUntil(() => findProcesses({ netns: [namespace.path] })[0])
-  t.is(insideIdentity.pid, inside.pid)
+  t.is(insideIdentity.pid, inside.pid ?? 0)
   t.deepEqual(findProcesses({ lab }), [marked.identity])
   t.deepEqual(
     findProcesses({ lab, netns: [namespace.path] })
