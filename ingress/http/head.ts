@@ -43,6 +43,7 @@ export class RequestHead extends FieldTable {
   /** Parses a head from `pos`: the offset of the body, INCOMPLETE, or MALFORMED with `fault` set. RFC 9112 §2 and §3. */
   parse(buffer: Buffer, pos: number, end: number): number {
     this.fault = undefined
+    this.buffer = buffer
     // RFC 9112 §2.2: a server should ignore empty lines before the request line.
     while (pos + 1 < end && buffer[pos] === CR && buffer[pos + 1] === LF) pos += 2
     const methodStart = pos
@@ -56,6 +57,7 @@ export class RequestHead extends FieldTable {
     if (pos >= end) return INCOMPLETE
     if (buffer[pos] !== SP || pos === this.targetStart) return this.#refuse(400, 'malformed request target')
     this.targetEnd = pos++
+    if (!isTargetForm(this)) return this.#refuse(400, 'unknown form of request target')
     if (pos + 10 > end) {
       return looksLikeVersion(buffer, pos, end) ? INCOMPLETE : this.#refuse(400, 'malformed protocol version')
     }
@@ -80,6 +82,17 @@ export class RequestHead extends FieldTable {
     this.fault = { status, reason }
     return MALFORMED
   }
+}
+
+/** RFC 9112 §3.2: origin form, absolute form of http(s), authority form of CONNECT, asterisk form. */
+function isTargetForm(head: RequestHead): boolean {
+  const { buffer, targetStart: start, targetEnd: end } = head
+  if (buffer[start] === 0x2f) return true
+  if (buffer[start] === 0x2a) return end === start + 1
+  return (
+    head.method === 'CONNECT' ||
+    /^https?:\/\/./i.test(buffer.toString('latin1', start, Math.min(end, start + 9)))
+  )
 }
 
 function looksLikeVersion(buffer: Buffer, pos: number, end: number): boolean {

@@ -6,6 +6,8 @@ export interface CanonicalUri {
   readonly wire: string
 }
 
+/** Escapes, doubled slashes, possible dot segments, raw bytes beyond ASCII (which are read as UTF-8, like escaped ones). */
+const NEEDS_WORK = /%|\/\/|\/\.|[\x80-\xff]/
 const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?:\/|%2f|$)/i
 
 /**
@@ -17,8 +19,7 @@ export function canonicalUri(target: string): CanonicalUri | undefined {
   const mark = target.indexOf('?')
   const raw = mark === -1 ? target : target.slice(0, mark)
   const query = mark === -1 ? '' : target.slice(mark + 1)
-  if (!raw.includes('%') && !raw.includes('//') && !raw.includes('/.'))
-    return { path: raw, query, wire: target }
+  if (!NEEDS_WORK.test(raw)) return { path: raw, query, wire: target }
   let decoded: string
   try {
     decoded = decodeBytes(raw)

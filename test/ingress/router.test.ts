@@ -184,6 +184,7 @@ test('canonical paths', (t) => {
   t.is(path('/a/..'), '/')
   t.is(path('/.well-known/x'), '/.well-known/x')
   t.is(path('/%C3%A9'), '/é')
+  t.is(path('/\xc3\xa9'), '/é', 'raw bytes mean the same as escaped ones')
   t.is(path('/..'), undefined)
   t.is(path('/%00'), undefined)
   t.is(path('/%4'), undefined)
