@@ -29,7 +29,7 @@ export function fixedChains(
     ...guards.map((guard) => [...guard, words.nodePortVmap(map)]),
   ]
   return new Map<string, readonly Rule[]>([
-    [REJECT, [[words.reject]]],
+    [REJECT, words.reject],
     [MARK_FOR_MASQUERADE, [[nft.orMark(masqueradeMark)]]],
     [
       'firewall-check',
@@ -40,7 +40,10 @@ export function fixedChains(
     ],
     ['service-endpoints-check', [[words.frontendVmap(SETS.noEndpointServices.name)]]],
     ['nodeport-endpoints-check', onNodePorts(SETS.noEndpointNodePorts.name)],
-    ['cluster-ips-check', [[nft.matchTuple(words.family, ['daddr'], SETS.clusterIps.name), words.reject]]],
+    [
+      'cluster-ips-check',
+      [[nft.matchTuple(words.family, ['daddr'], SETS.clusterIps.name), nft.goto(REJECT)]],
+    ],
     ['nodeports', onNodePorts(SETS.serviceNodePorts.name)],
     ['services', [[words.frontendVmap(SETS.serviceIps.name)], [nft.jump('nodeports')]]],
     [

@@ -22,7 +22,8 @@ export interface Vocabulary {
   nodePortVmap(map: string): Words
   /** the loopback network, which node ports never appear on */
   readonly loopback: string
-  readonly reject: NftExpression
+  /** answers that nobody is there */
+  readonly reject: readonly Words[]
   /** DNAT to the endpoint in one of `count` slots from `offset` on */
   dnatToRandom(by: 'frontend' | 'nodePort', slots: { count: number; offset: number }): Words
   /**
@@ -65,7 +66,12 @@ export function vocabulary(family: Family): Vocabulary {
   return {
     family,
     loopback: family === 4 ? '127.0.0.0/8' : '::1/128',
-    reject: nft.reject({ type: 'icmp-unreachable', code: family === 4 ? 3 : 4 }),
+    // The kernel limits ICMP errors to a few per second and client (icmp_ratelimit); resets it does not, and a client that
+    // gets neither waits for seconds. kube-proxy sends ICMP to TCP clients, too; they see ECONNREFUSED either way.
+    reject: [
+      [...nft.matchL4proto('tcp'), nft.reject({ type: 'tcp-reset' })],
+      [nft.reject({ type: 'icmp-unreachable', code: family === 4 ? 3 : 4 })],
+    ],
     frontendVmap: (map) => nft.vmapTuple(family, FRONTEND, map),
     frontendIn: (set) => nft.matchTuple(family, FRONTEND, set),
     nodePortVmap: (map) => nft.vmapTuple(family, NODE_PORT, map),

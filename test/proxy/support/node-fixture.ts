@@ -93,6 +93,11 @@ export class NodeFixture {
 
   async start(): Promise<ProxyComponent> {
     await this.store.run(memorySource({ standalone: false }))
+    return this.follow()
+  }
+
+  /** A proxy on the store as it is: the first one, or one after a restart. */
+  async follow(): Promise<ProxyComponent> {
     this.proxy = await startProxy({
       store: this.store,
       nodeName: NODE,
