@@ -8,7 +8,7 @@ import { componentDefinitions, enabledComponents, startOrder } from './component
 import { type AgentConfiguration, type ComponentName, loadConfiguration } from './configuration.ts'
 import { controlAnswers } from './control-answers.ts'
 import { startControlServer } from './control-server.ts'
-import { messageOf } from './errors.ts'
+import { ConfigurationError, messageOf } from './errors.ts'
 import { startHealthServer } from './health-server.ts'
 import { SupervisedComponent } from './supervised-component.ts'
 
@@ -37,7 +37,13 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
   const metrics = new Registry()
   collectDefaultMetrics({ register: metrics })
   const source = manifestSource({ directories: config.manifests, log, metrics })
-  const store = await openStore({ source, log, metrics })
+  const store = await openStore({ source, log, metrics }).catch((cause: unknown) => {
+    throw new ConfigurationError(`${file}: manifests: ${messageOf(cause)}`, {
+      file,
+      field: 'manifests',
+      cause,
+    })
+  })
   const registries = new Map<string, Registry>([['agent', metrics]])
 
   const supervised = new Map<ComponentName, SupervisedComponent>()

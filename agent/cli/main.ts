@@ -13,7 +13,15 @@ const program = new Command('plexus')
   .description('The cluster network of a Kubernetes node: CNI and overlay, Services, DNS and HTTP gateway')
   .version('0.1.0')
   .exitOverride()
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'plexus: ')) })
+  .configureOutput({
+    outputError: (text, write) =>
+      write(
+        `${text
+          .replace(/^error: /, 'plexus: ')
+          .trim()
+          .replaceAll('\n', ' ')}\n`,
+      ),
+  })
   .showHelpAfterError(false)
 
 addAgentCommand(program)

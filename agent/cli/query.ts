@@ -1,6 +1,6 @@
 // `plexus status` and `plexus get`: ask a running agent on its control socket.
 import { request } from 'node:http'
-import type { Command } from 'commander'
+import { Argument, type Command } from 'commander'
 import { messageOf } from '../errors.ts'
 import { formatTable } from './table.ts'
 
@@ -27,7 +27,7 @@ export function addQueryCommands(program: Command): void {
   program
     .command('get')
     .description(`what a running agent has programmed: ${kinds.join(', ')}`)
-    .argument('<kind>', kinds.join(' | '))
+    .addArgument(new Argument('<kind>').choices(kinds))
     .option('--socket <path>', "the agent's control socket", defaultSocket)
     .option('-o, --output <format>', 'table or json', 'table')
     .action(async (kind: string, options: QueryOptions) => {

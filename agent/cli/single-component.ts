@@ -5,7 +5,7 @@ import type { Component } from '../component.ts'
 import type { ComponentContext } from '../components.ts'
 import { serveUntilSignal } from '../lifecycle.ts'
 import { createLogger, type LogFormat, type LogLevel } from '../logging.ts'
-import { UsageError } from './usage-error.ts'
+import { asConfiguration, UsageError } from './usage-error.ts'
 
 export interface SingleComponentOptions {
   readonly manifests?: readonly string[] | undefined
@@ -24,7 +24,7 @@ export async function runSingleComponent(
     throw new UsageError('--kubeconfig: reading from an API server is not built yet; give --manifests DIR')
   const log = createLogger({ level: options.logLevel, format: options.logFormat })
   const source = manifestSource({ directories: options.manifests ?? [], log })
-  const store = await openStore({ source, log })
+  const store = await asConfiguration(() => openStore({ source, log }))
   // A registry for each start: a component that is started again registers its metrics again.
   let component = await start({ store, log, metrics: new Registry() })
   log.info({ component: component.name, pid: process.pid }, 'component serves')

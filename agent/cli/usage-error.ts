@@ -1,4 +1,4 @@
-import { messageOf } from '../errors.ts'
+import { ConfigurationError, messageOf } from '../errors.ts'
 
 /** A bad flag or configuration: one line on stderr and exit code 2. */
 export class UsageError extends Error {
@@ -19,5 +19,5 @@ export async function asConfiguration<T>(load: () => T | Promise<T>): Promise<T>
 }
 
 export function exitCodeOf(error: unknown): 1 | 2 {
-  return error instanceof UsageError ? 2 : 1
+  return error instanceof UsageError || error instanceof ConfigurationError ? 2 : 1
 }

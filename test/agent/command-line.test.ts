@@ -34,7 +34,7 @@ ${extra}`,
 
 async function startAgent(t: ExecutionContext, namespace: TestNamespace, folder: string, config: string) {
   const ready = join(folder, 'ready')
-  const child = namespace.start(plexus, 'agent', '--config', config, '--ready-file', ready)
+  const child = namespace.start([plexus, 'agent', '--config', config, '--ready-file', ready])
   let log = ''
   child.stderr?.on('data', (chunk: Buffer) => (log += chunk.toString()))
   await waitUntil(() => existsSync(ready) || child.exitCode !== null)
@@ -50,11 +50,14 @@ test('a bad flag, a bad file and a bad component configuration end with 2 and on
     t.is(stderr.trim().split('\n').length, 1, stderr)
     return stderr
   }
-  t.regex(fails('agent', '--confg', 'x'), /unknown option '--confg'/)
+  t.regex(fails('agent', '--config', config, '--confg', 'x'), /unknown option '--confg'/)
   t.regex(fails('agent'), /required option '--config <file>'/)
   t.regex(fails('agent', '--config', join(folder, 'none.yaml')), /none\.yaml: cannot be read/)
   t.regex(fails('proxy', '--manifests', folder), /required option '--node-name/)
   t.regex(fails('proxy', '--node-name', 'n1'), /give --manifests DIR/)
+  t.regex(fails('proxy', '--node-name', 'n1', '--manifests', join(folder, 'none')), /none is no directory/)
+  t.regex(fails('frobnicate'), /unknown command 'frobnicate'/)
+  t.regex(fails('get', 'cheese'), /'cheese' is invalid.*services/)
   writeFileSync(join(folder, 'Corefile'), '.:5300 {\n  frobnicate\n}\n')
   t.regex(fails('agent', '--config', config), /Corefile:2.*frobnicate/)
   t.regex(fails('agent', '--config', config, '--check'), /Corefile:2.*frobnicate/)
@@ -108,11 +111,11 @@ test('the agent serves, follows its files, answers status and stops with 0', asy
 test('a component whose port is taken makes the agent not ready, and starts when the port is free', async (t) => {
   const { folder, config } = agentFolder(t)
   const namespace = testNamespace(t, 'taken')
-  const squatter = namespace.start(
+  const squatter = namespace.start([
     process.execPath,
     '-e',
     "require('node:net').createServer().listen(5300, '127.0.0.1', () => console.log('up'))",
-  )
+  ])
   await new Promise((resolve) => squatter.stdout?.once('data', resolve))
   await startAgent(t, namespace, folder, config)
   const readyz = (): { ready: boolean; components: { dns: { detail?: string } } } =>
