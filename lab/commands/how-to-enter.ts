@@ -1,5 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import { GATEWAY_PORT } from '../cluster/node-files.ts'
+import { isReady } from '../cluster/pods-ready.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 import { nameFlag } from './hold-lock.ts'
 
@@ -7,7 +8,9 @@ import { nameFlag } from './hold-lock.ts'
 export function howToEnter(terminal: Terminal, cluster: Cluster): void {
   const { layout, plan } = cluster
   const flag = nameFlag(layout.name)
-  const pod = [...cluster.store.list('Pod')].find(({ spec }) => !spec.hostNetwork)?.metadata.name ?? 'POD'
+  const pod =
+    [...cluster.store.list('Pod')].find((one) => !one.spec.hostNetwork && isReady(one))?.metadata.name ??
+    'POD'
   const host = [...cluster.store.list('Ingress')]
     .flatMap(({ spec }) => spec.rules)
     .find(({ host }) => host)?.host

@@ -69,7 +69,7 @@ function podRows(cluster: Cluster, state: LabState): string[][] {
       pod.metadata.name,
       pod.spec.nodeName,
       pod.status.podIP || '-',
-      isReady(pod) ? 'ready' : pod.status.phase,
+      isReady(pod) ? 'ready' : pod.status.phase === 'Running' ? 'not ready' : pod.status.phase,
       String(containers.reduce((sum, { restarts }) => sum + restarts, 0)),
     ]
   })

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Container } from '#watch'
 import { LabError } from '../errors.ts'
@@ -75,8 +76,12 @@ export function containerCommand(options: ContainerCommandOptions): string[] {
   ])
 }
 
-/** The folder an image name stands for: `registry/bookstore:1` is `<images>/bookstore`. */
+/**
+ * The folder an image name stands for: `registry/bookstore:1` is `<images>/bookstore`. Without such a folder it is the
+ * root: any image has the machine's programs (`image: busybox`, `command: [sleep, infinity]`).
+ */
 export function imageDirectory(images: string, image: string): string {
   const name = image.replace(/@.*$/, '').split('/').at(-1)?.split(':')[0] ?? ''
-  return path.join(images, name === '' || name.startsWith('.') ? 'empty' : name)
+  const directory = path.join(images, name)
+  return name === '' || name.startsWith('.') || !existsSync(directory) ? '/' : directory
 }

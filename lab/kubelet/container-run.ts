@@ -47,7 +47,8 @@ export class ContainerRun {
   }
 
   get record(): ContainerRecord {
-    return { restarts: this.#restarts, ...(this.#process === undefined ? {} : { process: this.#process }) }
+    const running = this.#process === undefined ? {} : { process: this.#process }
+    return { restarts: this.#restarts, ready: this.view.ready, ...running }
   }
 
   get view(): ContainerView {
@@ -66,12 +67,12 @@ export class ContainerRun {
   /** Starts the container, or takes over the process a former kubelet recorded. Never throws: failures are retried. */
   async begin(former?: ContainerRecord): Promise<void> {
     this.#restarts = former?.restarts ?? 0
-    if (this.#options.command === undefined) return this.#probe()
+    if (this.#options.command === undefined) return this.#probe(former)
     if (former?.process !== undefined && isAlive(former.process)) {
       this.#process = former.process
       this.#startedAt = performance.now()
       this.#log.info({ pid: former.process.pid }, 'adopted')
-      this.#probe()
+      this.#probe(former)
       this.#watchAdopted(former.process)
       return
     }
@@ -121,7 +122,7 @@ export class ContainerRun {
     }
   }
 
-  #probe(): void {
+  #probe(former?: ContainerRecord): void {
     const { container, address } = this.#options
     const probe = container.readinessProbe
     this.#readiness?.stop()
@@ -130,6 +131,7 @@ export class ContainerRun {
       container,
       probe,
       address,
+      initially: former?.ready ?? false,
       enter: () => ['nsenter', '--net', '--mount', '--uts', '-t', String(this.#process?.pid ?? 'none'), '--'],
       onChange: (ready) => {
         this.#log.info({ ready }, ready ? 'ready' : 'not ready')

@@ -25,6 +25,8 @@ export interface ContainerRecord {
   /** Absent while it is not running, and for the agent's Pod, which the lab starts. */
   readonly process?: ProcessIdentity
   readonly restarts: number
+  /** As last published: an adopted container stays ready until a probe says otherwise. */
+  readonly ready: boolean
 }
 
 /** A Pod is recreated when its spec changes; labels and annotations may change while it runs. */

@@ -14,14 +14,16 @@ export interface ReadinessOptions {
   readonly address: string
   /** Prefix that runs a command inside the container, e.g. `nsenter -t PID ...`. */
   readonly enter: () => readonly string[]
+  /** What a former kubelet knew of this very process. */
+  readonly initially: boolean
   readonly onChange: (ready: boolean) => void
 }
 
 /** Asks a container again and again whether it is ready, and tells when the answer changes (kubelet's prober). */
 export class Readiness {
   readonly #options: ReadinessOptions
-  #ready = false
-  #everReady = false
+  #ready: boolean
+  #everReady: boolean
   #successes = 0
   #failures = 0
   #timer: NodeJS.Timeout | undefined
@@ -29,6 +31,8 @@ export class Readiness {
 
   constructor(options: ReadinessOptions) {
     this.#options = options
+    this.#ready = options.initially
+    this.#everReady = options.initially
     this.#again(options.probe.initialDelaySeconds * 1000)
   }
 
@@ -64,7 +68,7 @@ export class Readiness {
 }
 
 /** One attempt; every failure, also of the probe itself, is "not ready". */
-export async function runProbe(options: Omit<ReadinessOptions, 'onChange'>): Promise<boolean> {
+export async function runProbe(options: Omit<ReadinessOptions, 'onChange' | 'initially'>): Promise<boolean> {
   const { probe, container, address } = options
   const timeoutMs = Math.max(1, probe.timeoutSeconds) * 1000
   if (probe.httpGet !== undefined) {

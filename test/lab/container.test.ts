@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import test from 'ava'
 import { LabError } from '../../lab/errors.ts'
@@ -62,11 +62,14 @@ test('a container without a program is refused with its name', (t) => {
   t.regex(error?.message ?? '', /container web/)
 })
 
-test('an image is a folder by the last part of its name', (t) => {
-  t.is(imageDirectory('/images', 'bookstore:1'), '/images/bookstore')
-  t.is(imageDirectory('/images', 'registry.test:5000/team/bookstore@sha256:00'), '/images/bookstore')
-  t.is(imageDirectory('/images', '../../etc'), '/images/etc')
-  t.is(imageDirectory('/images', '..'), '/images/empty')
+test('an image is a folder by the last part of its name, or just the machine', (t) => {
+  const images = testDirectory(t, 'images')
+  mkdirSync(path.join(images, 'bookstore'))
+  const bookstore = path.join(images, 'bookstore')
+  t.is(imageDirectory(images, 'bookstore:1'), bookstore)
+  t.is(imageDirectory(images, 'registry.test:5000/team/bookstore@sha256:00'), bookstore)
+  t.is(imageDirectory(images, 'busybox'), '/')
+  t.is(imageDirectory(images, '../..'), '/')
 })
 
 test('a container sees its own resolv.conf, hosts and host name, and the machine keeps its own', (t) => {

@@ -96,7 +96,7 @@ test('records of Pods are read back; a damaged one is left out', (t) => {
     sandboxId: 's',
     podIPs: ['10.244.1.2'],
     startTime: '2026-01-01T00:00:00Z',
-    containers: { web: { process: { pid: 5, startTime: 6 }, restarts: 1 } },
+    containers: { web: { process: { pid: 5, startTime: 6 }, restarts: 1, ready: true } },
   }
   writeRecord(directory, record)
   writeFileSync(path.join(directory, 'shop.web-2.json'), '{"half')
