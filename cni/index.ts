@@ -4,7 +4,7 @@ import { CniServer } from './handover/server.ts'
 import { plugins } from './plugins/index.ts'
 
 export type { CniComponent } from './handover/server.ts'
-export { defaultConflist, type InstallCniOptions, installCni } from './install.ts'
+export { buildShim, defaultConflist, type InstallCniOptions, installCni } from './install.ts'
 export { NetConfError } from './overlay/errors.ts'
 export { loadNetConf, type NetConf } from './overlay/net-conf.ts'
 export { type Overlay, type OverlayOptions, startOverlay } from './overlay/overlay.ts'

@@ -1,6 +1,18 @@
-import { lstatSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import {
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { plugins } from './plugins/index.ts'
+
+const root = join(import.meta.dirname, '..')
 
 export interface InstallCniOptions {
   /** Where the container runtime looks for plugins, e.g. /opt/cni/bin. */
@@ -13,7 +25,7 @@ export interface InstallCniOptions {
   readonly conflist?: Readonly<Record<string, unknown>> | undefined
   /** Plugin names to put in place (default: plexus alone, so that the reference plugins stay what they are). */
   readonly types?: readonly string[] | undefined
-  /** The launcher that the names point to (default: bin/cni/plexus of this installation). */
+  /** The file that the names point to (default: the shim if it can be compiled here, else bin/cni/plexus). */
   readonly launcher?: string | undefined
 }
 
@@ -49,7 +61,7 @@ export function defaultConflist(socket = '/run/plexus/cni.sock'): Record<string,
  */
 export function installCni(options: InstallCniOptions): InstalledCni {
   const { binDir, confDir, confName = '10-plexus.conflist', types = ['plexus'] } = options
-  const launcher = resolve(options.launcher ?? join(import.meta.dirname, '..', 'bin', 'cni', 'plexus'))
+  const launcher = resolve(options.launcher ?? buildShim() ?? join(root, 'bin', 'cni', 'plexus'))
   const unknown = types.find((type) => !plugins.has(type))
   if (unknown !== undefined) {
     throw new Error(
@@ -71,6 +83,16 @@ export function installCni(options: InstallCniOptions): InstalledCni {
     files.push(path)
   }
   return { files }
+}
+
+/** The compiled shim, made anew when its source is newer; undefined where there is no C compiler. */
+export function buildShim(): string | undefined {
+  const path = join(root, 'dist', 'cni', 'shim')
+  const modified = (file: string): number => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  if (modified(path) >= modified(join(root, 'cni', 'shim', 'shim.c'))) return path
+  return spawnSync('sh', [join(root, 'cni', 'shim', 'build')], { stdio: 'ignore' }).status === 0
+    ? path
+    : undefined
 }
 
 /** Makes `path` by `create` under a temporary name (with a dot: runtimes skip those) and a rename. */

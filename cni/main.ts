@@ -31,7 +31,9 @@ async function run(type: string): Promise<ReplyFrame> {
   const request: RequestFrame = { type, netns, environment, stdin }
   const socket = readSocketPath(stdin)
 
-  let handover: Handover = await handOver(socket, request)
+  // The shim has been here before, and lost its agent with the request in hand.
+  const alreadyLost = process.env['PLEXUS_CNI_LOST'] === '1'
+  let handover: Handover = alreadyLost ? { outcome: 'lost' } : await handOver(socket, request)
   let repeated = false
   if (handover.outcome === 'lost') {
     repeated = true

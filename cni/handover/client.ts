@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { decodeReply, encodeRequest, type ReplyFrame, type RequestFrame } from './frame.ts'
+import { decodeReply, encodeRequest, maximumBytes, type ReplyFrame, type RequestFrame } from './frame.ts'
 
 /**
  * What became of handing a request to the agent. After 'absent' nobody has seen it; after 'lost' the agent may have
@@ -13,6 +13,8 @@ const replyTimeoutMs = 90_000
 
 /** Sends one request to the agent at `socketPath` and waits for its reply. Never throws. */
 export function handOver(socketPath: string, request: RequestFrame): Promise<Handover> {
+  const frame = encodeRequest(request)
+  if (frame.length > maximumBytes) return Promise.resolve({ outcome: 'absent' })
   const { promise, resolve } = Promise.withResolvers<Handover>()
   const chunks: Buffer[] = []
   let connected = false
@@ -24,7 +26,7 @@ export function handOver(socketPath: string, request: RequestFrame): Promise<Han
   socket.setTimeout(replyTimeoutMs, () => settle({ outcome: 'lost' }))
   socket.once('connect', () => {
     connected = true
-    socket.write(encodeRequest(request))
+    socket.write(frame)
   })
   socket.on('data', (chunk: Buffer) => {
     chunks.push(chunk)

@@ -1,51 +1,54 @@
-// The CNI executable's fast path: hands environment and stdin to the agent's unix socket and copies the reply.
-//
-// Freestanding (no libc), because a container runtime starts it for every pod and Node needs 20 ms to start. It behaves as
-// cni/main.ts does, which is its reference: same frames (cni/handover/frame.ts), same answers. Whatever it cannot do itself
-// (no agent, a refused or lost request, no CNI_COMMAND, an odd configuration) it leaves to that: it executes
-// '<own path>-node' with the same environment and stdin.
-
+/*
+ * The CNI executable where a C compiler was at hand: hands environment and stdin to the agent's socket and copies the
+ * reply, in well under a millisecond (Node alone takes twenty to start). The protocol is in ../handover/frame.ts; the
+ * behaviour is that of ../main.ts, which is run instead whenever anything is not plain: no agent, a refusal, a large or
+ * unusual request. Freestanding: no libc, two architectures.
+ */
 typedef unsigned long size;
 typedef long word;
 
+#define EXPORT __attribute__((used))
+
 #if defined(__x86_64__)
-enum { SYS_read = 0, SYS_write = 1, SYS_socket = 41, SYS_connect = 42,
-       SYS_setsockopt = 54, SYS_sendto = 44, SYS_execve = 59, SYS_exit = 231, SYS_readlink = 267, SYS_dup3 = 292, SYS_memfd = 319, SYS_lseek = 8 };
+enum { READ = 0, WRITE = 1, CLOSE = 3, LSEEK = 8, SOCKET = 41, CONNECT = 42, DUP2 = 33, SETSOCKOPT = 54, EXECVE = 59, EXIT = 231, READLINKAT = 267, MEMFD = 319 };
 static word call(word n, word a, word b, word c, word d, word e) {
-  register word r10 __asm__("r10") = d, r8 __asm__("r8") = e;
+  register word r10 __asm__("r10") = d;
+  register word r8 __asm__("r8") = e;
   word result;
   __asm__ volatile("syscall" : "=a"(result) : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : "rcx", "r11", "memory");
   return result;
 }
-__asm__(".globl _start\n_start:\n xor %ebp,%ebp\n mov %rsp,%rdi\n and $-16,%rsp\n call begin\n");
+__asm__(".globl _start\n_start:\n  mov %rsp, %rdi\n  and $-16, %rsp\n  call begin\n");
 #elif defined(__aarch64__)
-enum { SYS_read = 63, SYS_write = 64, SYS_socket = 198, SYS_connect = 203,
-       SYS_setsockopt = 208, SYS_sendto = 206, SYS_execve = 221, SYS_exit = 94, SYS_readlink = 78, SYS_dup3 = 24, SYS_memfd = 279, SYS_lseek = 62 };
+/* dup3 in the place of dup2: the same with a third argument of 0. */
+enum { READ = 63, WRITE = 64, CLOSE = 57, LSEEK = 62, SOCKET = 198, CONNECT = 203, DUP2 = 24, SETSOCKOPT = 208, EXECVE = 221, EXIT = 94, READLINKAT = 78, MEMFD = 279 };
 static word call(word n, word a, word b, word c, word d, word e) {
-  register word x8 __asm__("x8") = n, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
-  register word x3 __asm__("x3") = d, x4 __asm__("x4") = e;
+  register word x8 __asm__("x8") = n;
+  register word x0 __asm__("x0") = a;
+  register word x1 __asm__("x1") = b;
+  register word x2 __asm__("x2") = c;
+  register word x3 __asm__("x3") = d;
+  register word x4 __asm__("x4") = e;
   __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
   return x0;
 }
-__asm__(".globl _start\n_start:\n mov x29,#0\n mov x30,#0\n mov x0,sp\n and sp,x0,#-16\n bl begin\n");
+__asm__(".globl _start\n_start:\n  mov x0, sp\n  bl begin\n");
 #else
-#error "amd64 and arm64 only; other machines use cni/main.ts"
+#error "no system calls for this architecture"
 #endif
 
-enum { AT_FDCWD = -100, limit = 1 << 20, refused = 254, replySeconds = 90 };
+enum { LIMIT = 1 << 20, HEAD = 256, PATH = 4096, AT_FDCWD = -100, REFUSED = 254, REPLY_SECONDS = 90 };
 
-static char request[limit + 65536], reply[limit + 512], config[limit + 1], self[4096 + 8];
-static size used;
-static char **environment;
-static size configLength;
+static char input[LIMIT + 1], variables[1 << 16], reply[LIMIT + HEAD], head[HEAD], self[PATH];
+static char *child_environment[4096];
 
-// The compiler may call these for loops and initialisers.
-void *memcpy(void *to, const void *from, size n) {
+/* The compiler may turn loops into calls of these. */
+EXPORT void *memcpy(void *to, const void *from, size n) {
   for (size i = 0; i < n; i++) ((char *)to)[i] = ((const char *)from)[i];
   return to;
 }
-void *memset(void *to, int value, size n) {
-  for (size i = 0; i < n; i++) ((char *)to)[i] = (char)value;
+EXPORT void *memset(void *to, int value, size n) {
+  for (size i = 0; i < n; i++) ((volatile char *)to)[i] = (char)value;
   return to;
 }
 static size length(const char *text) {
@@ -57,164 +60,162 @@ static int begins(const char *text, const char *prefix) {
   while (*prefix) if (*text++ != *prefix++) return 0;
   return 1;
 }
-static int same(const char *a, const char *b) { return begins(a, b) && length(a) == length(b); }
-
-__attribute__((noreturn)) static void leave(word code) {
-  for (;;) call(SYS_exit, code, 0, 0, 0, 0);
-}
-static int put(const char *bytes, size n) {
-  if (used + n > sizeof request) return 0;
-  memcpy(request + used, bytes, n);
-  used += n;
-  return 1;
-}
-static int putNumber(size value) {
-  char digits[24];
-  size at = sizeof digits;
-  do digits[--at] = (char)('0' + value % 10); while (value /= 10);
-  return put(digits + at, sizeof digits - at);
-}
-static int writeAll(word fd, const char *bytes, size n) {
+static int write_all(int fd, const char *bytes, size n) {
   while (n > 0) {
-    word done = call(SYS_write, fd, (word)bytes, (word)n, 0, 0);
-    if (done == -4) continue; // EINTR
+    word done = call(WRITE, fd, (word)bytes, (word)n, 0, 0);
+    if (done == -4 || done == -11) continue; /* EINTR, EAGAIN */
     if (done <= 0) return 0;
-    bytes += done, n -= (size)done;
+    bytes += done;
+    n -= (size)done;
   }
   return 1;
 }
-// As writeAll, to a socket whose other end may be gone: EPIPE, not SIGPIPE (MSG_NOSIGNAL).
-static int sendAll(word fd, const char *bytes, size n) {
-  while (n > 0) {
-    word done = call(SYS_sendto, fd, (word)bytes, (word)n, 0x4000, 0);
-    if (done == -4) continue;
-    if (done <= 0) return 0;
-    bytes += done, n -= (size)done;
-  }
-  return 1;
+static char *put(char *to, const char *text) {
+  while (*text) *to++ = *text++;
+  return to;
 }
-// Reads to the end of the file: bytes, or -1 on an error or when there are more than `room`.
-static word readAll(word fd, char *into, size room) {
-  size got = 0;
-  for (;;) {
-    word n = call(SYS_read, fd, (word)(into + got), (word)(room - got), 0, 0);
-    if (n == -4) continue;
-    if (n < 0) return -1;
-    if (n == 0) return (word)got;
-    got += (size)n;
-    if (got == room) return -1;
-  }
+static char *put_number(char *to, size value) {
+  char digits[20];
+  int n = 0;
+  do digits[n++] = (char)('0' + value % 10); while (value /= 10);
+  while (n) *to++ = digits[--n];
+  return to;
 }
-
-// Leaves the work to Node: same arguments by environment, and stdin as it was.
-__attribute__((noreturn)) static void fallBack(const char *type, int consumed) {
-  static char variable[64] = "PLEXUS_CNI_TYPE=";
-  static char *variables[4096];
-  size n = 0, typeLength = length(type);
-  while (environment[n] && n < 4000) variables[n] = environment[n], n++;
-  if (typeLength < 40) memcpy(variable + 16, type, typeLength), variables[n++] = variable;
-  if (consumed) {
-    word copy = call(SYS_memfd, (word) "stdin", 0, 0, 0, 0);
-    if (copy >= 0 && writeAll(copy, config, configLength)) {
-      call(SYS_lseek, copy, 0, 0, 0, 0);
-      call(SYS_dup3, copy, 0, 0, 0, 0);
-    }
-  }
-  word n2 = call(SYS_readlink, AT_FDCWD, (word) "/proc/self/exe", (word)self, 4096, 0);
-  if (n2 > 0 && n2 < 4096) {
-    memcpy(self + n2, "-node", 6);
-    char *arguments[] = {self, 0};
-    call(SYS_execve, (word)self, (word)arguments, (word)variables, 0, 0);
-  }
-  static const char lost[] = "{\n    \"code\": 11,\n    \"msg\": \"no Plexus agent answers and the plugin's own program cannot be "
-                             "started\",\n    \"details\": \"run 'plexus cni install' again; it puts plexus-node beside the plugin\"\n}";
-  writeAll(1, lost, sizeof lost - 1);
-  leave(1);
-}
-
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
-
-// The value of the top-level key "socket" in the configuration: 1 found, 0 not there, -1 beyond this parser.
-static int socketPath(char *path, size room) {
-  int depth = 0;
-  for (size i = 0; i < configLength; i++) {
-    char c = config[i];
-    if (c == '{' || c == '[') depth++;
-    else if (c == '}' || c == ']') depth--;
-    else if (c == '"') {
-      size start = ++i;
-      while (i < configLength && config[i] != '"') i += config[i] == '\\' ? 2 : 1;
-      if (depth != 1 || i - start != 6) continue;
-      for (size k = 0; k < 6; k++) if (lower(config[start + k]) != "socket"[k]) goto next;
-      size j = i + 1;
-      while (j < configLength && (config[j] == ' ' || config[j] == '\t' || config[j] == '\n' || config[j] == '\r')) j++;
-      if (j >= configLength || config[j++] != ':') continue; // a value, not a key
-      while (j < configLength && (config[j] == ' ' || config[j] == '\t' || config[j] == '\n' || config[j] == '\r')) j++;
-      if (j >= configLength || config[j++] != '"') return -1;
-      size n = 0;
-      for (; j < configLength && config[j] != '"'; j++, n++) {
-        if (config[j] == '\\' || n + 1 >= room) return -1;
-        path[n] = config[j];
-      }
-      path[n] = 0;
-      return n > 0 ? 1 : -1;
-    }
-  next:;
-  }
-  return 0;
-}
-
-static size number(const char **at) {
+static size number(const char **text) {
   size value = 0;
-  while (**at >= '0' && **at <= '9' && value < 100000000) value = value * 10 + (size)(*(*at)++ - '0');
+  while (**text >= '0' && **text <= '9' && value <= LIMIT) value = value * 10 + (size)(*(*text)++ - '0');
   return value;
 }
 
-__attribute__((noreturn, used)) void begin(word *stack) {
-  word count = stack[0];
+/* Runs the launcher of main.ts with what was read of stdin as its stdin. `lost`: an agent died with the request. */
+static _Noreturn void run_node(const char *type, char **environment, size read, int lost) {
+  word fd = call(MEMFD, (word) "stdin", 0, 0, 0, 0);
+  if (fd >= 0 && write_all((int)fd, input, read)) {
+    /* More than the agent takes: the rest is still to be read. */
+    for (word n; (n = call(READ, 0, (word)input, LIMIT, 0, 0)) > 0;) write_all((int)fd, input, (size)n);
+    call(LSEEK, fd, 0, 0, 0, 0);
+    call(DUP2, fd, 0, 0, 0, 0);
+  }
+  /* This file is <root>/dist/cni/shim. */
+  word n = call(READLINKAT, AT_FDCWD, (word) "/proc/self/exe", (word)self, PATH - 32, 0);
+  for (int slashes = 0; n > 0 && slashes < 3; n--) if (self[n - 1] == '/') slashes++;
+  if (n < 0) n = 0;
+  *put(self + n, "/bin/cni/plexus") = 0;
+  size count = 0;
+  while (environment[count] && count < 4090) child_environment[count] = environment[count], count++;
+  if (lost) child_environment[count++] = "PLEXUS_CNI_LOST=1";
+  const char *arguments[] = {self, type, 0};
+  call(EXECVE, (word)self, (word)arguments, (word)child_environment, 0, 0);
+  const char failure[] = "{\"code\":999,\"msg\":\"the Plexus CNI launcher bin/cni/plexus cannot be run\"}";
+  write_all(1, failure, sizeof failure - 1);
+  for (;;) call(EXIT, 1, 0, 0, 0, 0);
+}
+
+/* Value of the top-level key "socket"; the default if there is none, 0 if it needs a real JSON parser. */
+static size find_socket(char *path, size room) {
+  const char *standard = "/run/plexus/cni.sock";
+  int depth = 0;
+  for (const char *at = input; *at; at++) {
+    if (*at == '{' || *at == '[') depth++;
+    if (*at == '}' || *at == ']') depth--;
+    if (*at != '"') continue;
+    int wanted = depth == 1 && begins(at, "\"socket\"");
+    for (at++; *at && *at != '"'; at++) if (*at == '\\' && at[1]) at++;
+    if (!*at) break;
+    if (!wanted) continue;
+    const char *value = at + 1;
+    while (*value == ' ' || *value == '\n' || *value == '\t' || *value == '\r') value++;
+    if (*value++ != ':') continue;
+    while (*value == ' ' || *value == '\n' || *value == '\t' || *value == '\r') value++;
+    if (*value++ != '"') return 0;
+    size n = 0;
+    for (; value[n] != '"'; n++) {
+      if (n + 1 >= room || value[n] == '\\' || !value[n]) return 0;
+      path[n] = value[n];
+    }
+    path[n] = 0;
+    return n;
+  }
+  *put(path, standard) = 0;
+  return length(standard);
+}
+
+/* The agent's reply, whole: 1 with its parts, else 0. */
+static int read_reply(int fd, size *code, const char **out, size *out_length, size *err_length) {
+  size have = 0;
+  for (;;) {
+    word n = call(READ, fd, (word)(reply + have), (word)(sizeof reply - 1 - have), 0, 0);
+    if (n == -4) continue;
+    if (n <= 0) return 0;
+    have += (size)n;
+    reply[have] = 0;
+    const char *at = reply;
+    while (*at && *at != '\n') at++;
+    if (!*at) continue;
+    if (!begins(reply, "PLEXUS-CNI/1 ")) return 0;
+    const char *field = reply + 13;
+    *code = number(&field);
+    if (*field++ != ' ') return 0;
+    *out_length = number(&field);
+    if (*field++ != ' ') return 0;
+    *err_length = number(&field);
+    if (field != at || *out_length + *err_length > LIMIT) return 0;
+    *out = at + 1;
+    if (have >= (size)(at + 1 - reply) + *out_length + *err_length) return 1;
+  }
+}
+
+EXPORT void begin(word *stack) {
   char **arguments = (char **)(stack + 1);
-  environment = arguments + count + 1;
-  const char *type = count > 0 ? arguments[0] : "plexus", *command = "";
-  for (const char *c = type; *c; c++) if (*c == '/') type = c + 1;
-  for (char **v = environment; *v; v++) if (begins(*v, "CNI_COMMAND=")) command = *v + 12;
-  if (!same(command, "ADD") && !same(command, "DEL") && !same(command, "CHECK") && !same(command, "GC") && !same(command, "STATUS"))
-    fallBack(type, 0); // VERSION, none at all, an unknown one: answered without an agent
+  char **environment = arguments + stack[0] + 1;
+  /* The plugin's name: that of the link, unless bin/cni/plexus passes it on. */
+  const char *type = stack[0] > 1 ? arguments[1] : stack[0] > 0 ? arguments[0] : "plexus";
+  for (const char *at = type; *at; at++) if (*at == '/') type = at + 1;
 
-  word got = readAll(0, config, sizeof config);
-  if (got < 0) fallBack(type, 0);
-  configLength = (size)got;
+  const char *command = "";
+  size used = 0;
+  for (char **at = environment; *at; at++) {
+    if (begins(*at, "CNI_COMMAND=")) command = *at + 12;
+    if (!begins(*at, "CNI_") && !begins(*at, "TRACEPARENT=") && !begins(*at, "TRACESTATE=") && !begins(*at, "BAGGAGE=")) continue;
+    size n = length(*at) + 1;
+    if (used + n > sizeof variables) command = "";
+    else memcpy(variables + used, *at, n), used += n;
+  }
+  if (begins(command, "VERSION") && !command[7]) {
+    const char text[] = "{\"cniVersion\":\"1.1.0\",\"supportedVersions\":[\"0.1.0\",\"0.2.0\",\"0.3.0\",\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}";
+    write_all(1, text, sizeof text - 1);
+    call(EXIT, 0, 0, 0, 0, 0);
+  }
+  size read = 0;
+  if (!*command) run_node(type, environment, read, 0);
+  while (read < LIMIT) {
+    word n = call(READ, 0, (word)(input + read), (word)(LIMIT - read), 0, 0);
+    if (n == -4) continue;
+    if (n <= 0) break;
+    read += (size)n;
+  }
+  input[read] = 0;
 
-  // struct sockaddr_un
-  static struct { unsigned short family; char path[108]; } address = {1, "/run/plexus/cni.sock"};
-  if (socketPath(address.path, sizeof address.path) < 0) fallBack(type, 1);
+  struct { unsigned short family; char path[108]; } address = {1, {0}};
+  size path_length = find_socket(address.path, sizeof address.path);
+  char netns[64] = {0};
+  if (path_length == 0 || read + used >= LIMIT || length(input) != read || length(type) > 32) run_node(type, environment, read, 0);
+  if (call(READLINKAT, AT_FDCWD, (word) "/proc/self/ns/net", (word)netns, sizeof netns - 1, 0) < 6) run_node(type, environment, read, 0);
+  word fd = call(SOCKET, 1, 1 | 02000000, 0, 0, 0);
+  if (fd < 0 || call(CONNECT, fd, (word)&address, (word)(2 + path_length + 1), 0, 0) < 0) run_node(type, environment, read, 0);
+  word timeout[2] = {REPLY_SECONDS, 0};
+  call(SETSOCKOPT, fd, 1, 20, (word)timeout, sizeof timeout); /* SO_RCVTIMEO */
 
-  word namespace = call(SYS_readlink, AT_FDCWD, (word) "/proc/self/ns/net", (word)self, 64, 0); // net:[4026531840]
-  if (namespace < 7) fallBack(type, 1);
-  size variables = 0;
-  for (char **v = environment; *v; v++)
-    if (begins(*v, "CNI_") || begins(*v, "TRACEPARENT=") || begins(*v, "TRACESTATE=") || begins(*v, "BAGGAGE=")) variables += length(*v) + 1;
-  int fits = put("PLEXUS-CNI/1 ", 13) && put(type, length(type)) && put(" ", 1) && put(self + 5, (size)namespace - 6) && put(" ", 1) &&
-             putNumber(variables) && put(" ", 1) && putNumber(configLength) && put("\n", 1);
-  for (char **v = environment; fits && *v; v++)
-    if (begins(*v, "CNI_") || begins(*v, "TRACEPARENT=") || begins(*v, "TRACESTATE=") || begins(*v, "BAGGAGE=")) fits = put(*v, length(*v) + 1);
-  if (!fits || !put(config, configLength)) fallBack(type, 1);
-
-  word fd = call(SYS_socket, 1, 1 | 02000000, 0, 0, 0); // AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC
-  if (fd < 0 || call(SYS_connect, fd, (word)&address, (word)(2 + length(address.path) + 1), 0, 0) < 0) fallBack(type, 1);
-  long patience[2] = {replySeconds, 0};
-  call(SYS_setsockopt, fd, 1, 20, (word)patience, sizeof patience); // SOL_SOCKET, SO_RCVTIMEO
-  if (!sendAll(fd, request, used)) fallBack(type, 1);
-
-  // The agent closes after its reply: 'PLEXUS-CNI/1 <exit code> <stdout length> <stderr length>\n' stdout stderr
-  word end = readAll(fd, reply, sizeof reply - 1);
-  if (end < 0 || !begins(reply, "PLEXUS-CNI/1 ")) fallBack(type, 1);
-  const char *at = reply + 13;
-  size code = number(&at);
-  if (*at++ != ' ') fallBack(type, 1);
-  size out = number(&at);
-  if (*at++ != ' ') fallBack(type, 1);
-  size err = number(&at);
-  if (*at++ != '\n' || code == refused || (size)(reply + end - at) != out + err) fallBack(type, 1);
-  if (err > 0) writeAll(2, at + out, err);
-  leave(writeAll(1, at, out) ? (word)code : 1);
+  char *at = put(put(put(head, "PLEXUS-CNI/1 "), type), " ");
+  for (const char *digit = netns; *digit; digit++) if (*digit >= '0' && *digit <= '9') *at++ = *digit;
+  at = put_number(put(put_number(put(at, " "), used), " "), read);
+  *at++ = '\n';
+  size code, out_length, err_length;
+  const char *out;
+  int sent = write_all((int)fd, head, (size)(at - head)) && write_all((int)fd, variables, used) && write_all((int)fd, input, read);
+  if (!sent || !read_reply((int)fd, &code, &out, &out_length, &err_length)) run_node(type, environment, read, 1);
+  if (code == REFUSED) run_node(type, environment, read, 0);
+  write_all(2, out + out_length, err_length);
+  write_all(1, out, out_length);
+  call(EXIT, (word)code, 0, 0, 0, 0);
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { command } from '../support/command.ts'
 import { waitUntil } from '../support/wait.ts'
-import { addressesOn, Node, routesIn } from './runtime.ts'
+import { addressesOn, launchers, Node, routesIn } from './runtime.ts'
 
 interface LinkShown {
   ifname: string
@@ -30,9 +30,12 @@ function assertClean(t: ExecutionContext, node: Node, address: string): void {
   t.deepEqual(node.rulesWith(address), [])
 }
 
-for (const mode of ['agent', 'standalone'] as const) {
-  test(`${mode}: ADD, CHECK and DEL of a pod with a gateway`, async (t) => {
-    const node = new Node(t)
+for (const [launcher, mode] of launchers.flatMap((name) => [
+  [name, 'agent'] as const,
+  [name, 'alone'] as const,
+])) {
+  test(`${launcher}, ${mode}: ADD, CHECK and DEL of a pod with a gateway`, async (t) => {
+    const node = new Node(t, launcher)
     const pod = node.pod()
     if (mode === 'agent') await node.agent()
     const conf = node.conf({ isDefaultGateway: true, hairpinMode: true, mtu: 1400, ipMasq: true })

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { sleep } from '../support/wait.ts'
-import { Node } from './runtime.ts'
+import { launchers, Node } from './runtime.ts'
 
 /** Park and Miller's generator: the moments of the kills are the same in every run, as far as a machine allows. */
 function randomNumbers(seed: number): () => number {
@@ -35,9 +35,12 @@ function leftovers(node: Node): unknown {
 }
 const nothing = { links: [], leases: [], elements: [], comments: [], records: [] }
 
-for (const mode of ['agent', 'standalone'] as const) {
-  test(`${mode}: eight ADDs at a time get different addresses, and DELs leave nothing`, async (t) => {
-    const node = new Node(t)
+for (const [launcher, mode] of launchers.flatMap((name) => [
+  [name, 'agent'] as const,
+  [name, 'alone'] as const,
+])) {
+  test(`${launcher}, ${mode}: eight ADDs at a time get different addresses, and DELs leave nothing`, async (t) => {
+    const node = new Node(t, launcher)
     if (mode === 'agent') await node.agent()
     const pods = Array.from({ length: 16 }, () => node.pod())
     const lanes = (command: string) =>
@@ -98,23 +101,24 @@ test('a plugin killed at any moment of an ADD or DEL: the next DEL leaves nothin
   }
 })
 
-test('an agent killed while it serves: every plugin call still succeeds, and DEL leaves nothing', async (t) => {
-  const node = new Node(t)
-  const random = randomNumbers(7)
-  const pods = Array.from({ length: 4 }, () => node.pod())
-  for (let round = 0; round < 3; round += 1) {
-    const agent = await node.agent()
-    const calls = pods.map((pod, index) =>
-      node.run(conf(node), { command: 'ADD', netns: pod.path, id: `c${index}` }),
-    )
-    await sleep(20 + random() * 60)
-    agent.kill('SIGKILL')
-    for (const { code, stdout } of await Promise.all(calls)) t.is(code, 0, stdout)
-    t.is(node.leases().length, pods.length)
-    t.is(node.links().length, pods.length + 1)
-    for (const [index, pod] of pods.entries()) {
-      t.is((await node.run(conf(node), { command: 'DEL', netns: pod.path, id: `c${index}` })).code, 0)
+for (const launcher of launchers)
+  test(`${launcher}: an agent killed while it serves: every plugin call still succeeds, and DEL leaves nothing`, async (t) => {
+    const node = new Node(t, launcher)
+    const random = randomNumbers(7)
+    const pods = Array.from({ length: 4 }, () => node.pod())
+    for (let round = 0; round < 3; round += 1) {
+      const agent = await node.agent()
+      const calls = pods.map((pod, index) =>
+        node.run(conf(node), { command: 'ADD', netns: pod.path, id: `c${index}` }),
+      )
+      await sleep((launcher === 'shim' ? 0 : 20) + random() * 60)
+      agent.kill('SIGKILL')
+      for (const { code, stdout } of await Promise.all(calls)) t.is(code, 0, stdout)
+      t.is(node.leases().length, pods.length)
+      t.is(node.links().length, pods.length + 1)
+      for (const [index, pod] of pods.entries()) {
+        t.is((await node.run(conf(node), { command: 'DEL', netns: pod.path, id: `c${index}` })).code, 0)
+      }
+      t.deepEqual(leftovers(node), nothing)
     }
-    t.deepEqual(leftovers(node), nothing)
-  }
-})
+  })

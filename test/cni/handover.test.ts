@@ -13,7 +13,7 @@ import {
 import { KeyedQueue } from '../../cni/handover/queue.ts'
 import { command } from '../support/command.ts'
 import { waitUntil } from '../support/wait.ts'
-import { Node } from './runtime.ts'
+import { launchers, Node } from './runtime.ts'
 
 test('frames survive any contents and any cutting', (t) => {
   const text = fc.string({ unit: 'binary' })
@@ -116,31 +116,34 @@ test('the agent: socket for root only, metrics, one log line per operation, clea
   t.false(existsSync(node.socket))
 })
 
-test('a socket left by a dead agent is replaced, and meanwhile the plugin works alone', async (t) => {
-  const node = new Node(t)
-  const first = await node.agent()
-  first.kill('SIGKILL')
-  await waitUntil(() => first.signalCode === 'SIGKILL')
-  t.true(existsSync(node.socket))
-  const pod = node.pod()
-  t.is((await node.run(node.conf(), { command: 'ADD', netns: pod.path })).code, 0)
-  await node.agent()
-  t.is((await node.run(node.conf(), { command: 'DEL', netns: pod.path })).code, 0)
-  t.deepEqual(node.leases(), [])
-})
+for (const launcher of launchers)
+  test(`${launcher}: a socket left by a dead agent is replaced, and meanwhile the plugin works alone`, async (t) => {
+    const node = new Node(t, launcher)
+    const first = await node.agent()
+    first.kill('SIGKILL')
+    await waitUntil(() => first.signalCode === 'SIGKILL')
+    t.true(existsSync(node.socket))
+    const pod = node.pod()
+    t.is((await node.run(node.conf(), { command: 'ADD', netns: pod.path })).code, 0)
+    await node.agent()
+    t.is((await node.run(node.conf(), { command: 'DEL', netns: pod.path })).code, 0)
+    t.deepEqual(node.leases(), [])
+  })
 
-test('an agent in another network namespace leaves the work to the plugin', async (t) => {
-  const node = new Node(t)
-  const elsewhere = new Node(t)
-  await elsewhere.agent()
-  const pod = node.pod()
-  t.is(
-    (await node.run({ ...node.conf(), socket: elsewhere.socket }, { command: 'ADD', netns: pod.path })).code,
-    0,
-  )
-  t.true(node.links().includes('br0'))
-  t.deepEqual(elsewhere.links(), [])
-})
+for (const launcher of launchers)
+  test(`${launcher}: an agent in another network namespace leaves the work to the plugin`, async (t) => {
+    const node = new Node(t, launcher)
+    const elsewhere = new Node(t)
+    await elsewhere.agent()
+    const pod = node.pod()
+    t.is(
+      (await node.run({ ...node.conf(), socket: elsewhere.socket }, { command: 'ADD', netns: pod.path }))
+        .code,
+      0,
+    )
+    t.true(node.links().includes('br0'))
+    t.deepEqual(elsewhere.links(), [])
+  })
 
 test('somebody who is not root is not served', async (t) => {
   const node = new Node(t)
@@ -163,31 +166,32 @@ socket.write('PLEXUS-CNI/1 plexus 1 0 0\\n')
   t.is((await node.run(node.conf(), { command: 'ADD', netns: node.pod().path })).code, 0)
 })
 
-test('an agent that dies with the request in its hands: the plugin starts over by itself', async (t) => {
-  const node = new Node(t)
-  const pod = node.pod()
-  command(['mkdir', '-p', dirname(node.socket)])
-  let requests = 0
-  const server: Server = createServer((socket) => {
-    socket.on('error', () => {})
-    socket.once('data', () => {
-      requests += 1
-      socket.destroy()
+for (const launcher of launchers)
+  test(`${launcher}: an agent that dies with the request in its hands: the plugin starts over by itself`, async (t) => {
+    const node = new Node(t, launcher)
+    const pod = node.pod()
+    command(['mkdir', '-p', dirname(node.socket)])
+    let requests = 0
+    const server: Server = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () => {
+        requests += 1
+        socket.destroy()
+      })
     })
+    await new Promise<void>((resolve) => server.listen(node.socket, resolve))
+    t.teardown(() => void server.close())
+    const conf = node.conf({ isGateway: true })
+    const { code, json } = await node.run(conf, { command: 'ADD', netns: pod.path })
+    t.is(code, 0, JSON.stringify(json))
+    t.is(requests, 1)
+    // As if the dead agent had done everything but answer.
+    const again = await node.run(conf, { command: 'ADD', netns: pod.path })
+    t.is(again.code, 0, JSON.stringify(again.json))
+    t.is(node.leases().length, 1)
+    t.is((await node.run(conf, { command: 'DEL', netns: pod.path })).code, 0)
+    t.deepEqual(node.leases(), [])
   })
-  await new Promise<void>((resolve) => server.listen(node.socket, resolve))
-  t.teardown(() => void server.close())
-  const conf = node.conf({ isGateway: true })
-  const { code, json } = await node.run(conf, { command: 'ADD', netns: pod.path })
-  t.is(code, 0, JSON.stringify(json))
-  t.is(requests, 1)
-  // As if the dead agent had done everything but answer.
-  const again = await node.run(conf, { command: 'ADD', netns: pod.path })
-  t.is(again.code, 0, JSON.stringify(again.json))
-  t.is(node.leases().length, 1)
-  t.is((await node.run(conf, { command: 'DEL', netns: pod.path })).code, 0)
-  t.deepEqual(node.leases(), [])
-})
 
 test('garbage on the socket ends that connection, not the agent', async (t) => {
   const node = new Node(t)

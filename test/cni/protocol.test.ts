@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import test from 'ava'
 import fc from 'fast-check'
@@ -10,7 +11,7 @@ import {
   shapeResult,
 } from '../../cni/protocol/result.ts'
 import { command, tryCommand } from '../support/command.ts'
-import { binDirectory, type CniOutput, referenceDirectory } from './runtime.ts'
+import { binDirectory, type CniOutput, launchers, Node, referenceDirectory } from './runtime.ts'
 
 const good = {
   CNI_COMMAND: 'ADD',
@@ -145,10 +146,9 @@ for (const { title, environment, stdin = named(), error, newerThanReference } of
   const subjects = newerThanReference ? [binDirectory] : [binDirectory, referenceDirectory]
   for (const directory of subjects) {
     test(`${directory === binDirectory ? 'ours' : 'reference'}: ${title}`, (t) => {
-      const result = tryCommand([join(directory, 'bridge')], {
-        input: stdin,
-        env: { ...good, ...environment },
-      })
+      // A plugin that ends before it has read its stdin makes an EPIPE here; what it says is what counts.
+      const options = { input: stdin, env: { ...good, ...environment }, encoding: 'utf8' } as const
+      const result = spawnSync(join(directory, 'bridge'), [], options)
       t.not(result.status, 0)
       const { code, msg = '', details } = JSON.parse(result.stdout) as CniOutput
       t.is(code, error.code)
@@ -288,3 +288,37 @@ test('whatever comes on stdin, the answer is an error object with a code', async
     { seed, numRuns: 400 },
   )
 })
+
+for (const launcher of launchers) {
+  test(`${launcher}: VERSION, no command, a socket key in any place, a large configuration`, async (t) => {
+    const node = new Node(t, launcher)
+    await node.agent()
+    t.deepEqual((await node.run('', { command: 'VERSION' })).json.supportedVersions, versions)
+    const about = await node.run('', { command: '' })
+    t.is(about.code, 0)
+    t.regex(about.stderr, /^CNI plugin plexus /)
+    const pod = node.pod()
+    const { socket, ...rest } = node.conf({ cniVersion: '1.1.0' })
+    const texts = [
+      // Nested, in a string, escaped, last, with white space: only the top-level key counts.
+      JSON.stringify({ args: { socket: '/wrong' }, note: '"socket": "/wrong", { \\" [', ...rest, socket }),
+      JSON.stringify({ list: [{ socket: '/wrong' }], ...rest }).replace(
+        /\}$/,
+        `,\n "socket" \t:\n "${socket as string}" }`,
+      ),
+      JSON.stringify({ ...rest, socket }).replace(/\//g, '\\/'),
+      JSON.stringify({ ...rest, socket, padding: 'x'.repeat(900_000) }),
+      JSON.stringify({ ...rest, socket, padding: 'é'.repeat(700_000) }),
+    ]
+    for (const [index, text] of texts.entries()) {
+      const added = await node.run(text, { command: 'ADD', netns: pod.path })
+      t.is(added.code, 0, `${index}: ${added.stdout}`)
+      t.is((await node.run(text, { command: 'DEL', netns: pod.path })).code, 0)
+    }
+    const failed = await node.run('{', { command: 'ADD', netns: pod.path })
+    t.is(failed.code, 1)
+    t.is(failed.json.code, 6)
+    const unset = await node.run(node.conf(), { command: 'ADD' })
+    t.is(unset.json.msg, 'required env variables [CNI_NETNS] missing')
+  })
+}

@@ -2,12 +2,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { buildShim } from '#cni'
 import { command } from '../support/command.ts'
 import { testDirectory } from '../support/directory.ts'
 import { type Teardown, type TestNamespace, testNamespace } from '../support/namespace.ts'
 import { waitUntil } from '../support/wait.ts'
 
 export const binDirectory = join(import.meta.dirname, '..', '..', 'bin', 'cni')
+/** The compiled shim; undefined on a machine without a C compiler. */
+export const shim = buildShim()
 export const referenceDirectory = '/usr/lib/cni'
 
 export interface Outcome {
@@ -43,6 +46,10 @@ export interface Invocation {
   readonly environment?: Readonly<Record<string, string>>
 }
 
+export type Launcher = 'node' | 'shim'
+/** Both where there is a C compiler. */
+export const launchers: readonly Launcher[] = shim === undefined ? ['node'] : ['node', 'shim']
+
 export type Json = Record<string, unknown>
 
 /** A node: a network namespace, a directory for leases, and optionally an agent that serves the plugin. */
@@ -51,11 +58,14 @@ export class Node {
   readonly directory: string
   readonly #t: Teardown
   #agents = 0
+  /** What executes a plugin call: the Node launcher, or the compiled shim. */
+  readonly launcher: Launcher
   socket: string
 
-  constructor(t: Teardown, name = 'node') {
+  constructor(t: Teardown, launcher: Launcher = 'node') {
     this.#t = t
-    this.host = testNamespace(t, name)
+    this.launcher = launcher
+    this.host = testNamespace(t, 'node')
     this.directory = testDirectory(t, 'cni')
     this.socket = join(this.directory, 'run', 'cni.sock')
   }
@@ -93,14 +103,15 @@ export class Node {
   }
 
   /** Executes a plugin in the node's namespace. */
-  async run(conf: Json | string, invocation: Invocation, directory = binDirectory): Promise<Outcome> {
+  run(conf: Json | string, invocation: Invocation, directory = binDirectory): Promise<Outcome> {
     const type = typeof conf === 'string' ? 'plexus' : String(conf['type'])
-    return (await this.start(conf, invocation, join(directory, type))).outcome
+    if (directory !== binDirectory) return this.start(conf, invocation, [join(directory, type)]).outcome
+    return this.start(conf, invocation, this.#argv(type)).outcome
   }
 
   /** Like `run`, but returns while the plugin is at work. */
-  start(conf: Json | string, invocation: Invocation, file = join(binDirectory, 'plexus')) {
-    const [path = '', ...argv] = this.host.argv([file])
+  start(conf: Json | string, invocation: Invocation, plugin = this.#argv('plexus')) {
+    const [path = '', ...argv] = this.host.argv(plugin)
     const child = spawn(path, argv, { env: environmentOf(invocation) })
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
@@ -115,6 +126,11 @@ export class Node {
       })
     })
     return { child, outcome }
+  }
+
+  /** A plugin's name as argument settles what executes it: the launcher then runs Node even if there is a shim. */
+  #argv(type: string): string[] {
+    return [this.launcher === 'shim' && shim !== undefined ? shim : join(binDirectory, type), type]
   }
 
   /** Addresses with a lease file. */
