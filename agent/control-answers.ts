@@ -1,5 +1,5 @@
 // What a running agent tells about itself on its control socket.
-import type { Source, Store } from '#watch'
+import type { Node, Pod, Source, Store } from '#watch'
 import type { ControlAnswers } from './control-server.ts'
 import { readiness } from './health-server.ts'
 import type { SupervisedComponent } from './supervised-component.ts'
@@ -43,22 +43,24 @@ export function controlAnswers(agent: {
   }
 }
 
-function nodeRow({
-  metadata,
-  spec,
-  status,
-}: {
-  metadata: { name: string }
-  spec: unknown
-  status: unknown
-}): unknown {
-  return { name: metadata.name, spec, status }
+function nodeRow({ metadata, spec, status }: Node): Record<string, unknown> {
+  return {
+    name: metadata.name,
+    addresses: status.addresses.filter(({ type }) => type === 'InternalIP').map(({ address }) => address),
+    podCIDRs: spec.podCIDRs,
+    publicIP: metadata.annotations['flannel.alpha.coreos.com/public-ip'],
+    zone: metadata.labels['topology.kubernetes.io/zone'],
+  }
 }
 
-function podRow(pod: {
-  metadata: { namespace: string; name: string }
-  spec: unknown
-  status: unknown
-}): unknown {
-  return { namespace: pod.metadata.namespace, name: pod.metadata.name, spec: pod.spec, status: pod.status }
+function podRow({ metadata, spec, status }: Pod): Record<string, unknown> {
+  return {
+    namespace: metadata.namespace,
+    name: metadata.name,
+    node: spec.nodeName,
+    ip: status.podIPs,
+    phase: status.phase,
+    ready: status.conditions.some(({ type, status: value }) => type === 'Ready' && value === 'True'),
+    hostNetwork: spec.hostNetwork,
+  }
 }
