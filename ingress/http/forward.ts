@@ -66,8 +66,15 @@ export class Forward implements UpstreamUser {
 
   start(): void {
     this.#exchange.onAbort = () => this.#abort()
-    this.#exchange.onDrain = () => this.#connection?.transport.resume()
+    this.#exchange.onDrain = () => this.#onClientDrained()
     this.#try()
+  }
+
+  #onClientDrained(): void {
+    const connection = this.#connection
+    if (connection === undefined) return
+    connection.deadline = performance.now() + this.#plan.readTimeout
+    connection.transport.resume()
   }
 
   #abort(): void {

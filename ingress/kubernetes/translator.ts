@@ -74,13 +74,13 @@ export class Translator {
     }
     if (changes.initial) for (const name of this.#made.keys()) stale.add(name)
     const refresh = new Set<string>()
-    for (const key of changes.services) {
+    if (changes.services.size > 0) {
       for (const [id, backend] of this.#backends) {
-        if (`${backend.namespace}/${backend.service}` === key) refresh.add(id)
+        if (changes.services.has(`${backend.namespace}/${backend.service}`)) refresh.add(id)
       }
-      // A Service that appeared, or ports that changed, may alter what the objects themselves become.
-      this.#addDependents(stale, `Service ${key}`)
     }
+    // A Service that appeared, or ports that changed, may alter what the objects themselves become.
+    for (const key of changes.services) this.#addDependents(stale, `Service ${key}`)
     const result: ObjectChange[] = []
     // Upstreams first: routes are published when what they point to is there.
     for (const id of refresh) this.#refreshUpstream(id, result)
