@@ -120,11 +120,11 @@ test('property: the outcome depends on the set of Services, not on its history',
   // 14 addresses for up to 12 names: collisions are the rule.
   const name = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l')
   const explicit = fc.constantFrom(undefined, undefined, undefined, '10.0.0.3', '10.0.0.4')
-  const step = fc.record({ name, remove: fc.boolean(), clusterIP: explicit })
+  const step = fc.record({ name, remove: fc.constantFrom(true, false, false), clusterIP: explicit })
   const seed = 20261121
   t.log(`seed ${seed}`)
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 40, size: 'max' }), async (steps) => {
       const source = memorySource()
       const store = await openStore({ source, log, serviceCIDR: '10.0.0.0/28' })
       const present = new Map<string, object>()

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { type BigIntStats, readFileSync } from 'node:fs'
-import { resolve, sep } from 'node:path'
+import { basename, resolve, sep } from 'node:path'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Change, FileStatus, Problem, Sink, Source, SourceStatus } from '../source.ts'
@@ -148,21 +148,26 @@ class ManifestSource implements Source {
 
   /** A path that was touched as the files to read (again): itself, or those of a folder that came or went. */
   *#filesBehind(path: string): Generator<string> {
-    const stat = look(path)
-    if (stat?.isDirectory() === true) {
+    const root = this.#roots.find((candidate) => isWithin(path, candidate)) ?? path
+    if (look(root) === undefined) {
+      // Unmounted or moved away: that is no wish to delete everything.
+      const message = 'this directory has gone; its objects stay until it is back'
+      this.#unreadable.set(root, { severity: 'error', file: root, message })
+      this.#settling.again(root, 250)
+      return
+    }
+    if (look(path)?.isDirectory() === true) {
       this.#unreadable.delete(path)
       yield* this.#tree.enter(path)
-      for (const known of this.#files.keys()) if (known.startsWith(path + sep)) yield known
-    } else if (stat !== undefined || this.#files.has(path)) {
-      if (isManifestName(path.slice(path.lastIndexOf(sep) + 1))) yield path
-    } else if (this.#tree.isRoot(path)) {
-      const message = 'this directory has gone; its objects stay until it is back'
-      this.#unreadable.set(path, { severity: 'error', file: path, message })
-      this.#settling.again(path, 250)
+      yield* this.#knownBelow(path)
     } else if (this.#tree.isFolder(path)) {
       this.#tree.leave(path)
-      for (const known of this.#files.keys()) if (known.startsWith(path + sep)) yield known
-    }
+      yield* this.#knownBelow(path)
+    } else if (isManifestName(basename(path))) yield path
+  }
+
+  #knownBelow(folder: string): string[] {
+    return [...this.#files.keys()].filter((file) => file !== folder && isWithin(file, folder))
   }
 
   /** Brings one file up to date; returns the ids of objects it may have changed. */
@@ -243,8 +248,7 @@ class ManifestSource implements Source {
 
   /** Precedence: order of the directories, then of the paths. */
   #compare(a: string, b: string): number {
-    const rank = (path: string): number =>
-      this.#roots.findIndex((root) => path === root || path.startsWith(root + sep))
+    const rank = (path: string): number => this.#roots.findIndex((root) => isWithin(path, root))
     return rank(a) - rank(b) || (a < b ? -1 : a > b ? 1 : 0)
   }
 
@@ -260,4 +264,8 @@ class ManifestSource implements Source {
     }, wait)
     this.#rescan.unref()
   }
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder + sep)
 }
