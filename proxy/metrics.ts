@@ -26,7 +26,7 @@ export class ProxyMetrics {
   readonly endpointChanges
   readonly serviceChanges
   readonly syncFailures
-  readonly noLocalEndpoints
+  readonly eventToKernel
   readonly conntrackDuration
   readonly conntrackDeleted
   readonly quarantined
@@ -66,16 +66,21 @@ export class ProxyMetrics {
       buckets: PROGRAMMING_BUCKETS,
       registers,
     })
-    this.endpointChanges = counter(
-      'sync_proxy_rules_endpoint_changes_total',
-      'Services whose endpoints changed',
-    )
-    this.serviceChanges = counter('sync_proxy_rules_service_changes_total', 'Services changed')
+    this.endpointChanges = new Counter({
+      name: 'kubeproxy_sync_proxy_rules_endpoint_changes_total',
+      help: 'EndpointSlices changed',
+      registers,
+    })
+    this.serviceChanges = new Counter({
+      name: 'kubeproxy_sync_proxy_rules_service_changes_total',
+      help: 'Services changed, themselves or their endpoints',
+      registers,
+    })
     this.syncFailures = counter('sync_proxy_rules_nftables_sync_failures_total', 'Commits the kernel refused')
-    this.noLocalEndpoints = new Gauge({
-      name: 'kubeproxy_sync_proxy_rules_no_local_endpoints_total',
-      help: 'Service ports with traffic policy Local and no endpoint on this node',
-      labelNames: ['ip_family', 'traffic_policy'] as const,
+    this.eventToKernel = new Histogram({
+      name: 'plexus_proxy_event_to_kernel_seconds',
+      help: 'From the oldest event of a change set, as the watch cache got it, to the commit',
+      buckets: SYNC_BUCKETS,
       registers,
     })
     this.conntrackDuration = duration(

@@ -16,6 +16,8 @@ import type { TableSocket } from './sync/kernel-state.ts'
 const GARBAGE_DELAY_MS = 5_000
 /** How often a look is taken whether others changed our tables. */
 const AUDIT_PERIOD_MS = 1_000
+/** A comparison of every element blocks for a while on a large cluster; it may take one part of the time in so many. */
+const THOROUGH_RATIO = 500
 const FIRST_RETRY_MS = 250
 /** Errors of a kernel that has no IPv6 (or no nf_tables for it). */
 const NO_FAMILY = new Set(['EAFNOSUPPORT', 'EOPNOTSUPP', 'EPROTONOSUPPORT'])
@@ -68,7 +70,7 @@ class ServiceProxy implements ProxyComponent {
   #garbage: NodeJS.Timeout | undefined
   #retry: NodeJS.Timeout | undefined
   #retryMs = FIRST_RETRY_MS
-  #lastThorough = performance.now()
+  #nextThorough = 0
   #lastFull = performance.now()
 
   constructor(options: ProxyOptions) {
@@ -151,7 +153,8 @@ class ServiceProxy implements ProxyComponent {
   }
 
   #take(changes: ChangeSet): void {
-    this.#metrics.lastQueued.setToCurrentTime({ ip_family: 'IPv4' })
+    for (const { family } of this.#families)
+      this.#metrics.lastQueued.setToCurrentTime({ ip_family: familyLabel(family) })
     const node = nodeState(this.#nodeName, this.#store.get('Node', this.#nodeName), this.#config)
     const changed = node.fingerprint !== this.#node.fingerprint
     this.#node = node
@@ -160,8 +163,10 @@ class ServiceProxy implements ProxyComponent {
       else if (changes.initial) family.markAll()
       family.mark(changes.services)
     }
-    this.#metrics.serviceChanges.inc({ ip_family: 'IPv4' }, changes.services.size)
+    this.#metrics.serviceChanges.inc(changes.services.size)
+    this.#metrics.endpointChanges.inc(changes.objects('EndpointSlice').size)
     this.#sync()
+    this.#metrics.eventToKernel.observe((performance.now() - changes.at) / 1000)
     observeProgramming(changes, { since: this.#started, metrics: this.#metrics })
   }
 
@@ -223,8 +228,7 @@ class ServiceProxy implements ProxyComponent {
   #auditTables(): void {
     if (this.#families.some(({ failure }) => failure !== undefined)) return
     const now = performance.now()
-    const thorough = now - this.#lastThorough >= this.#config.nftables.syncPeriod
-    if (thorough) this.#lastThorough = now
+    const thorough = now >= this.#nextThorough
     this.#guarded(() => {
       if (now - this.#lastFull >= this.#config.configSyncPeriod) {
         this.#lastFull = now
@@ -232,6 +236,9 @@ class ServiceProxy implements ProxyComponent {
         this.#sync()
       }
       for (const family of this.#families) family.audit({ thorough })
+      if (!thorough) return
+      const cost = performance.now() - now
+      this.#nextThorough = now + Math.max(this.#config.nftables.syncPeriod, cost * THOROUGH_RATIO)
     })
   }
 
