@@ -1,3 +1,4 @@
+import { isAborted } from '../errors.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Tells what is being done while a lab comes up or goes down. */
@@ -23,7 +24,7 @@ export function terminalProgress(terminal: Terminal): Progress {
         terminal.settle(`  ${terminal.mark(true)} ${title}${outcome} ${took}`)
         return value
       } catch (error) {
-        terminal.settle(`  ${terminal.mark(false)} ${title}`)
+        terminal.settle(`  ${terminal.mark(false)} ${title}${isAborted(error) ? ': interrupted' : ''}`)
         throw error
       }
     },

@@ -25,7 +25,7 @@ export class Terminal {
 
   /** Shows a line that the next `transient` or `settle` replaces; nothing in a pipe. */
   transient(text: string): void {
-    if (this.#lively) this.#stream.write(`\r\x1b[K${text.slice(0, (this.#stream.columns ?? 80) - 1)}`)
+    if (this.#lively) this.#stream.write(`\r\x1b[K${text.slice(0, (this.#stream.columns || 80) - 1)}`)
   }
 
   /** Replaces the transient line by one that stays. */
