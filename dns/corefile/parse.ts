@@ -97,6 +97,10 @@ export function parseCorefile(text: string, file: string, options: ParseOptions 
       cursor += 1
       if (token.brace === '{') depth += 1
       if (token.brace === '}') {
+        const before = tokens[cursor - 2]
+        if (before?.row === token.row && before.brace === undefined) {
+          throw syntaxError(token, "'}' must stand on a line of its own")
+        }
         if (depth === 0) {
           if (open === undefined) throw syntaxError(token, "'}' without a matching '{'")
           return inner

@@ -103,7 +103,7 @@ export function readEdns(
     const length = readU16(message, position + 2)
     position += 4
     if (position + length > at.end) throw new WireError('DNS_WIRE_FORMAT', 'EDNS option runs past OPT', position)
-    options.push({ code, data: message.slice(position, position + length) })
+    options.push({ code, data: new Uint8Array(message.subarray(position, position + length)) })
     position += length
   }
   return { udpSize: at.udpSize, version: (at.ttl >>> 16) & 255, dnssecOk: (at.ttl & 0x8000) !== 0, options }
@@ -199,7 +199,7 @@ function readRecord(message: Uint8Array, head: Head, start: number, end: number)
       return { ...fixed, kind, names: [first.name, lastName(first.next)] }
     }
     case 'raw':
-      return { ...fixed, kind, rdata: message.slice(start, end) }
+      return { ...fixed, kind, rdata: new Uint8Array(message.subarray(start, end)) }
   }
 }
 
