@@ -4,6 +4,7 @@ import type { AnyObject, Kind } from '../objects/kinds.ts'
 import { type IPFamily, type Key, keyOf } from '../objects/meta.ts'
 import type { Service } from '../objects/service.ts'
 import type { ObjectChange } from '../store/change-set.ts'
+import { equalValues } from '../store/equal.ts'
 import { type AddressRange, addressRanges } from './address-range.ts'
 import type { Controller, DerivedWriter } from './controller.ts'
 import { SlotAllocation } from './slot-allocation.ts'
@@ -50,8 +51,13 @@ export class ServiceAllocation implements Controller {
   admit(object: AnyObject): AnyObject {
     if (object.kind !== 'Service') return object
     const key = keyOf(object)
-    this.#forget(key)
     const wish = this.#wishOf(key, object)
+    const before = this.#wishes.get(key)
+    if (before !== undefined && sameWish(before, wish)) {
+      this.#wishes.set(key, wish)
+      return this.#fulfil(key, wish)
+    }
+    this.#forget(key)
     this.#wishes.set(key, wish)
     for (const address of wish.addresses) this.#reserve(address)
     for (const family of wish.families) this.#families.get(family)?.slots.request(key)
@@ -169,6 +175,15 @@ export class ServiceAllocation implements Controller {
     for (const port of wish.ports) this.#ports.unreserve(port)
     for (const portKey of wish.portKeys) this.#ports.drop(portKey)
   }
+}
+
+function sameWish(a: Wish, b: Wish): boolean {
+  return (
+    equalValues(a.addresses, b.addresses) &&
+    equalValues(a.families, b.families) &&
+    equalValues(a.ports, b.ports) &&
+    equalValues(a.portKeys, b.portKeys)
+  )
 }
 
 /** Ports of one number share their node port over protocols, as from the API server. */

@@ -16,6 +16,8 @@ export class SlotAllocation {
   readonly #displaced = new Set<string>()
   readonly #pending = new Set<string>()
   #moved = new Set<string>()
+  /** a slot got free since the last settling */
+  #freed = false
 
   constructor(size: number) {
     this.#size = size
@@ -33,7 +35,10 @@ export class SlotAllocation {
   unreserve(slot: number): void {
     const count = (this.#reserved.get(slot) ?? 0) - 1
     if (count > 0) this.#reserved.set(slot, count)
-    else this.#reserved.delete(slot)
+    else {
+      this.#reserved.delete(slot)
+      this.#freed = true
+    }
   }
 
   request(key: string): void {
@@ -42,6 +47,7 @@ export class SlotAllocation {
 
   drop(key: string): void {
     this.#pending.delete(key)
+    if (this.#held.has(key)) this.#freed = true
     this.#vacate(key)
   }
 
@@ -51,9 +57,12 @@ export class SlotAllocation {
 
   /** Brings all requests to their slots; returns the keys that could not have one. */
   settle(): string[] {
-    for (const key of [...this.#displaced]) {
-      this.#vacate(key)
-      this.#pending.add(key)
+    if (this.#freed) {
+      for (const key of [...this.#displaced]) {
+        this.#vacate(key)
+        this.#pending.add(key)
+      }
+      this.#freed = false
     }
     const pending = [...this.#pending]
     this.#pending.clear()
