@@ -90,8 +90,9 @@ export class FieldTable {
   count = 0
   /** Where the blank line that ends the section starts. */
   sectionEnd = 0
-  #at = new Int32Array(32 * 4)
-  #id = new Uint8Array(32)
+  // Plain arrays of small integers: a typed array of this size lives outside the heap and costs far more to make and collect.
+  readonly #at: number[] = []
+  readonly #id: number[] = []
 
   /** Parses from `pos`; the offset behind the blank line, or INCOMPLETE, MALFORMED, TOO_MANY. RFC 9112 §5, strictly. */
   parseFields(buffer: Buffer, pos: number, end: number): number {
@@ -124,7 +125,6 @@ export class FieldTable {
         valueEnd--
       pos += 2
       if (count === MAX_FIELDS) return TOO_MANY
-      if (count === this.#id.length) this.#grow()
       const slot = count * 4
       this.#at[slot] = nameStart
       this.#at[slot + 1] = nameEnd
@@ -132,15 +132,6 @@ export class FieldTable {
       this.#at[slot + 3] = valueEnd
       this.#id[count++] = identify(buffer, nameStart, nameEnd - nameStart)
     }
-  }
-
-  #grow(): void {
-    const at = new Int32Array(MAX_FIELDS * 4)
-    at.set(this.#at)
-    this.#at = at
-    const id = new Uint8Array(MAX_FIELDS)
-    id.set(this.#id)
-    this.#id = id
   }
 
   id(index: number): number {
