@@ -93,12 +93,6 @@ export class Claims {
     }
   }
 
-  /** Whether something laid down in `path` has lost against another file. */
-  loses(path: string): boolean {
-    for (const problem of this.problems()) if (problem.file === path) return true
-    return false
-  }
-
   #add(claim: Claim): void {
     const { id } = claim.contribution
     const map = claim.contribution.patch === undefined ? this.#objects : this.#patches
