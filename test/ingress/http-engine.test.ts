@@ -4,7 +4,7 @@ import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
-import { closedPort, httpBackend, rawBackend } from './support/backend.ts'
+import { CLOSED_PORT, httpBackend, rawBackend } from './support/backend.ts'
 import { testGateway } from './support/gateway.ts'
 import { exchange, statusOf } from './support/raw-client.ts'
 
@@ -225,7 +225,7 @@ test('WebSocket upgrades tunnel both ways when the route allows them', async (t)
 
 test('a refused connection and a reset before the answer go to the next server', async (t) => {
   const good = await httpBackend(t)
-  const dead = await closedPort()
+  const dead = CLOSED_PORT
   const resetting = await rawBackend(t, (socket) => socket.once('data', () => socket.resetAndDestroy()))
   const { url, port, put } = await proxy(t, [dead, resetting, good.port])
   const nodes = (...ports: number[]) => Object.fromEntries(ports.map((one) => [`127.0.0.1:${one}`, 1]))
@@ -250,7 +250,7 @@ test('a refused connection and a reset before the answer go to the next server',
 test('502, 503 and 504 as APISIX answers them; X-APISIX-Upstream-Status on 5xx', async (t) => {
   const silent = await rawBackend(t, () => {})
   const garbage = await rawBackend(t, (socket) => socket.once('data', () => socket.end('SMTP ready\r\n')))
-  const dead = await closedPort()
+  const dead = CLOSED_PORT
   const bad = await proxy(t, [dead])
   const refused = await fetch(bad.url)
   t.is(refused.status, 502)
