@@ -1,11 +1,11 @@
 import type { Logger } from 'pino'
-import type { Service, Store } from '#watch'
+import type { Store } from '#watch'
 import type { KubeProxyConfiguration } from './config/configuration.ts'
 import { type ConntrackTable, deleteStaleConnections, parseFrontend } from './conntrack/reconcile.ts'
 import { servingEndpoints } from './conntrack/serving.ts'
 import { familyLabel, type ProxyMetrics } from './metrics.ts'
 import type { Family } from './model/bytes.ts'
-import type { FrontendKey, ServiceRules } from './model/service-rules.ts'
+import type { FrontendKey } from './model/service-rules.ts'
 import { serviceRules } from './model/service-rules.ts'
 import type { NodeState } from './node-view.ts'
 import { buildRuleset } from './rules/ruleset.ts'
@@ -88,7 +88,7 @@ export class FamilyProxy {
   sync(): void {
     const { metrics } = this.#options
     const started = performance.now()
-    const changes = [...this.#pending].map((service) => this.#changeOf(service))
+    const changes = [...this.#pending].flatMap((service) => this.#changeOf(service))
     try {
       const { full, elements, udpFrontends } = this.#table.sync(changes)
       const seconds = (performance.now() - started) / 1000
@@ -140,22 +140,23 @@ export class FamilyProxy {
     this.sync()
   }
 
-  #changeOf(key: string): Change {
-    const { store } = this.#options
+  /** The change to program for a Service; none if its rules cannot even be computed, then the previous ones stay. */
+  #changeOf(key: string): Change[] {
+    const { store, log } = this.#options
     const service = store.get('Service', key)
-    if (service === undefined) return { service: key, rules: undefined, created: '' }
-    return {
-      service: key,
-      rules: this.#rulesOf(key, service),
-      created: service.metadata.creationTimestamp ?? '',
+    if (service === undefined) return [{ service: key, rules: undefined, created: '' }]
+    try {
+      const rules = serviceRules(service, store.endpoints.of(key), this.#node.view(this.family))
+      for (const { field, message } of rules.problems) {
+        log.warn({ object: `Service ${key}`, field }, `${message}; left out`)
+      }
+      return [{ service: key, rules, created: service.metadata.creationTimestamp ?? '' }]
+    } catch (error) {
+      log.error(
+        { err: error, object: `Service ${key}` },
+        'no rules can be made of this Service; its previous ones stay',
+      )
+      return []
     }
-  }
-
-  #rulesOf(key: string, service: Service): ServiceRules | undefined {
-    const rules = serviceRules(service, this.#options.store.endpoints.of(key), this.#node.view(this.family))
-    for (const { field, message } of rules.problems) {
-      this.#options.log.warn({ object: `Service ${key}`, field }, `${message}; left out`)
-    }
-    return rules
   }
 }

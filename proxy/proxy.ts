@@ -110,6 +110,7 @@ class ServiceProxy implements ProxyComponent {
       await this.stop()
       throw error
     }
+    this.#log.info({ services: this.#store.size('Service'), node: this.#nodeName }, 'Services are programmed')
     this.#audit = setInterval(() => this.#auditTables(), AUDIT_PERIOD_MS).unref()
     if (this.#node.addresses.length === 0 && this.#config.nodePortAddresses.includes('primary')) {
       this.#log.warn(

@@ -1,12 +1,12 @@
 import { NftError, type NftFailure, NftTransaction } from '#netlink'
 import { udpFrontendOf } from '../conntrack/touched.ts'
 import type { FrontendKey } from '../model/service-rules.ts'
-import { type ElementKey, SET_SHAPES } from '../model/sets.ts'
+import type { ElementKey } from '../model/sets.ts'
 import type { Ruleset } from '../rules/ruleset.ts'
-import { setSpec } from '../rules/set-spec.ts'
 import { addDeltas, type TableRef } from './batch.ts'
-import { type KernelState, readKernelState, type TableSocket } from './kernel-state.ts'
+import { readKernelState, type TableSocket } from './kernel-state.ts'
 import { type Change, type ElementEntry, elementsOf, Ledger, type ServiceDelta, targetsOf } from './ledger.ts'
+import { deleteChains, removeStrangers, type WriteTarget, writeChains, writeTable } from './table-writer.ts'
 import { Watchman } from './watchman.ts'
 
 /** Above this many Services in one commit their elements travel together, and are taken apart only if something fails. */
@@ -66,6 +66,10 @@ export class TableSync {
     return this.#ruleset
   }
 
+  get #target(): WriteTarget {
+    return { table: this.#options.table, ruleset: this.#ruleset }
+  }
+
   /** The rules that do not depend on Services; takes effect with the next sync, which compares everything. */
   setRuleset(ruleset: Ruleset): void {
     this.#ruleset = ruleset
@@ -107,7 +111,7 @@ export class TableSync {
     const unused = [...this.#sharedChains].filter((chain) => !used.has(chain))
     if (unused.length === 0) return
     const transaction = new NftTransaction()
-    this.#deleteChains(transaction, unused)
+    deleteChains(transaction, this.#options.table, unused)
     const failures = this.#commit(transaction)
     if (failures !== undefined) {
       this.doubt()
@@ -129,7 +133,7 @@ export class TableSync {
       const transaction = new NftTransaction()
       const chains = this.#withPicks(this.#targets(deltas))
       const created = [...chains].filter((chain) => !this.#sharedChains.has(chain))
-      this.#writeChains(transaction, created)
+      writeChains(transaction, this.#target, created)
       addDeltas(transaction, this.#options.table, { deltas, leftovers: [], separate })
       const failures = this.#commit(transaction)
       if (failures === undefined) {
@@ -159,10 +163,10 @@ export class TableSync {
       const leftovers = plan.leftovers.filter(([key]) => !own.has(key))
       const transaction = new NftTransaction()
       const chains = this.#withPicks(this.#targets(plan.deltas))
-      this.#writeTable(transaction, { kernel, chains, fresh })
+      writeTable(transaction, this.#target, { kernel, chains, fresh })
       const deltas = [...plan.deltas, { service: '', remove: [], add: missing, next: undefined }]
       addDeltas(transaction, table, { deltas, leftovers, separate })
-      if (!fresh) this.#removeStrangers(transaction, kernel, chains)
+      if (!fresh) removeStrangers(transaction, this.#target, { kernel, chains })
       const failures = this.#commit(transaction)
       if (failures === undefined) {
         this.#ledger.accept(plan.deltas)
@@ -175,55 +179,6 @@ export class TableSync {
       else if (!fresh && !this.#isBlamable(failures, plan.deltas)) fresh = true
       else this.#blame(failures, plan.deltas)
     }
-  }
-
-  /** Table, sets and all chains with their rules. What exists is left or rewritten within the same commit. */
-  #writeTable(
-    transaction: NftTransaction,
-    { kernel, chains, fresh }: { kernel: KernelState; chains: ReadonlySet<string>; fresh: boolean },
-  ): void {
-    const { table } = this.#options
-    if (fresh && kernel.exists) transaction.deleteTable({ family: table.family, name: table.table })
-    transaction.addTable({ family: table.family, name: table.table, comment: 'Service rules of Plexus' })
-    for (const shape of SET_SHAPES) {
-      if (fresh || !kernel.sets.has(shape.name)) {
-        transaction.addSet({ ...table, ...setSpec(shape, this.#ruleset.family) })
-      }
-    }
-    for (const { name, hook } of this.#ruleset.baseChains)
-      transaction.addChain({ ...table, name, hook, policy: 'accept' })
-    this.#writeChains(transaction, [...this.#ruleset.fixedChains.keys(), ...chains])
-  }
-
-  /** Creates or rewrites chains: all of them exist before the first rule, for rules lead from one to another. */
-  #writeChains(transaction: NftTransaction, names: readonly string[]): void {
-    const { table } = this.#options
-    for (const name of names) {
-      if (!this.#ruleset.isBaseChain(name)) transaction.addChain({ ...table, name })
-    }
-    for (const chain of names) {
-      transaction.flushChain({ ...table, name: chain })
-      for (const expressions of this.#ruleset.rulesOf(chain))
-        transaction.addRule({ ...table, chain, expressions })
-    }
-  }
-
-  /** Chains and sets in our table that are none of ours, and shared chains out of use. */
-  #removeStrangers(transaction: NftTransaction, kernel: KernelState, chains: ReadonlySet<string>): void {
-    const ours = new Set([...this.#ruleset.fixedChains.keys(), ...chains])
-    this.#deleteChains(
-      transaction,
-      [...kernel.chains.keys()].filter((name) => !ours.has(name)),
-    )
-    const shapes = new Set<string>(SET_SHAPES.map(({ name }) => name))
-    for (const set of kernel.sets)
-      if (!shapes.has(set)) transaction.deleteSet({ ...this.#options.table, set })
-  }
-
-  #deleteChains(transaction: NftTransaction, names: readonly string[]): void {
-    const { table } = this.#options
-    for (const name of names) transaction.flushChain({ ...table, name })
-    for (const name of names) transaction.deleteChain({ ...table, name })
   }
 
   #result(

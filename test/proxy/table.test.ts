@@ -236,3 +236,41 @@ test('nft lists our tables as text and JSON, with every kind of rule in them', a
   t.notRegex(text, /invalid|unknown/)
   t.true(JSON.parse(namespace.nft('-j', 'list', 'ruleset')).nftables.length > 100)
 })
+
+test('chains nobody leads to are deleted a while after, those in use stay', async (t) => {
+  const namespace = testNamespace(t, 'garbage')
+  const store = await newStore()
+  put(store, web, endpoints('10.244.1.5', '10.244.1.6', '10.244.1.7'))
+  await start(t, { store, namespace })
+  put(store, endpoints('10.244.1.5'))
+  const chains = () =>
+    [...namespace.nft('list', 'table', 'ip', 'plexus-proxy').matchAll(/chain (\S+-\d+) /g)].map(
+      ([, name]) => name,
+    )
+  t.true(chains().includes('pick-3'))
+  await waitUntil(() => !chains().includes('pick-3'), { what: 'garbage collection', timeoutMs: 15_000 })
+  t.deepEqual(chains().sort(), ['cluster-1', 'nodeport-1', 'nodeport-pick-1', 'pick-1'])
+  put(store, endpoints('10.244.1.5', '10.244.1.6', '10.244.1.7'))
+  t.true(chains().includes('pick-3'))
+})
+
+test('a table of another shape is replaced in one commit', async (t) => {
+  const namespace = testNamespace(t, 'shape')
+  namespace.nft('add', 'table', 'ip', 'plexus-proxy')
+  namespace.nft('add', 'set', 'ip', 'plexus-proxy', 'cluster-ips', '{ type inet_service; }')
+  namespace.nft('add', 'chain', 'ip', 'plexus-proxy', 'nat-output', '{ type filter hook input priority 7; }')
+  const store = await newStore()
+  put(store, web, endpoints('10.244.1.5'))
+  await start(t, { store, namespace })
+  t.deepEqual(rows(namespace, 'cluster-ips'), ['cluster-ips 10.96.0.10'])
+  t.regex(namespace.nft('list', 'chain', 'ip', 'plexus-proxy', 'nat-output'), /type nat hook output/)
+})
+
+test('an object no rules can be made of does not keep others from the kernel', async (t) => {
+  const namespace = testNamespace(t, 'broken')
+  const store = await newStore()
+  await start(t, { store, namespace })
+  const broken = service({ name: 'broken', spec: { externalIPs: null as never } })
+  put(store, broken, web, endpoints('10.244.1.5'))
+  t.deepEqual(rows(namespace, 'cluster-ips'), ['cluster-ips 10.96.0.10'])
+})
