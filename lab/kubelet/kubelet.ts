@@ -19,7 +19,7 @@ export class Kubelet {
     this.#log = context.log
   }
 
-  /** Follows the store. Resolves once every Pod there was at the start has been started or failed for the first time. */
+  /** Adopts what a former kubelet recorded, and follows the store from now on. */
   start(store: Store): void {
     for (const record of readRecords(this.#context.node.pods)) {
       const key = `${record.namespace}/${record.name}`

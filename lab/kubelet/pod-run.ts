@@ -69,8 +69,12 @@ export class PodRun {
       await run.#begin()
       return run
     } catch (error) {
-      await removeSandbox(draft.netns)
-      removeRecord(context.node.pods, draft)
+      await takeApart(context, draft).catch((cleanup: unknown) =>
+        context.log.warn(
+          { err: cleanup, object: `Pod ${namespace}/${name}` },
+          'the failed start left something',
+        ),
+      )
       throw error
     }
   }

@@ -35,14 +35,12 @@ export class PodWorker {
     return this.#working === undefined && this.#run === undefined && this.#desired === undefined
   }
 
-  /** Says what is wanted from now on: this Pod, or none. Resolves when it is so, or wanted otherwise meanwhile. */
+  /** Says what is wanted from now on: this Pod, or none. Resolves when it is so. */
   want(pod: Pod | undefined): Promise<void> {
     this.#desired = pod
     this.#changed.abort()
     this.#changed = new AbortController()
-    this.#working ??= this.#work().finally(() => {
-      this.#working = undefined
-    })
+    this.#working ??= this.#work()
     return this.#working
   }
 
@@ -55,6 +53,8 @@ export class PodWorker {
   }
 
   async #work(): Promise<void> {
+    // Begins in the next turn, when `#working` is set.
+    await Promise.resolve()
     let retryMs = FIRST_RETRY_MS
     while (!this.#closed.signal.aborted && !this.#settled()) {
       try {
@@ -67,6 +67,8 @@ export class PodWorker {
         retryMs = Math.min(retryMs * 2, LAST_RETRY_MS)
       }
     }
+    // In the same turn as the last look at what is wanted: a wish that comes later starts new work.
+    this.#working = undefined
   }
 
   #settled(): boolean {

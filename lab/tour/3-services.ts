@@ -5,7 +5,7 @@ const REQUESTS = 60
 /** ClusterIP by name with its spread, NodePort from the visitor's machine. */
 export async function services(tour: Tour): Promise<void> {
   // The client is an endpoint itself: a part of its requests comes back to it (hairpin).
-  const { stdout } = await tour.run(
+  const { stdout, stderr } = await tour.run(
     'catalog-1',
     ['sh', '-c', `for i in $(seq ${REQUESTS}); do curl -sS --max-time 5 http://catalog/; done`],
     { quiet: true },
@@ -19,7 +19,7 @@ export async function services(tour: Tour): Promise<void> {
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
   tour.expect(
     total === REQUESTS && counts.size === endpoints.length,
-    `${total} of ${REQUESTS} requests to ${tour.service('shop/catalog').spec.clusterIP} answered, spread over ${counts.size} of ${endpoints.length} endpoints: ${spread.join(', ')}`,
+    `${total} of ${REQUESTS} requests to ${tour.service('shop/catalog').spec.clusterIP} answered, spread over ${counts.size} of ${endpoints.length} endpoints: ${spread.join(', ')}${stderr === '' ? '' : ` (${stderr.trim().split('\n')[0]})`}`,
   )
   const nodePort = tour.service('shop/web').spec.ports[0]?.nodePort ?? 0
   for (const { name, address } of tour.cluster.plan.nodes) {
