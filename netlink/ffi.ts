@@ -103,13 +103,43 @@ export function getsockopt(fd: number, level: number, name: number, value: Uint8
   return cGetsockopt(fd, level, name, value, [value.length]) as number
 }
 
-/** Watches a descriptor on the event loop (uv_poll). */
+/** Watches a descriptor on the event loop. */
 export interface PollHandle {
-  unref(): void
   close(): void
 }
 
-/** Calls `onReadable` on the event loop whenever `fd` has something to read, until closed. */
+/** Open watches: koffi closes a handle that is garbage collected. */
+const watches = new Set<ReturnType<typeof koffi.node.poll>>()
+
+/**
+ * Calls `onReadable` on the event loop (uv_poll) while `fd` has something to read or an error to tell. Does not keep
+ * the process alive.
+ */
 export function pollReadable(fd: number, onReadable: () => void): PollHandle {
-  return koffi.node.poll(fd, { readable: true }, onReadable)
+  let due = false
+  let stopped = false
+  // koffi calls back outside of a callback scope: no promises would run afterwards, and errors would get lost. So the
+  // work is done in an immediate. It passes a status first, whatever its types say.
+  const wake = (status: unknown): void => {
+    // libuv stops watching when the socket has an error (POLLERR), such as netlink's ENOBUFS.
+    stopped ||= typeof status === 'number' && status < 0
+    if (due) return
+    due = true
+    setImmediate(() => {
+      due = false
+      if (!watches.has(handle)) return
+      onReadable()
+      if (!stopped || !watches.has(handle)) return
+      stopped = false
+      handle.start({ readable: true }, wake)
+    })
+  }
+  const handle = koffi.node.poll(fd, { readable: true }, wake)
+  handle.unref()
+  watches.add(handle)
+  return {
+    close: () => {
+      if (watches.delete(handle)) handle.close()
+    },
+  }
 }

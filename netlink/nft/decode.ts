@@ -102,6 +102,7 @@ export function decodeSet(message: Message): NftSet | undefined {
     flags,
     timeoutMs: timeout === undefined ? undefined : Number(timeout),
     size: a.nested(9)?.u32Be(1),
+    count: a.u32Be(20),
     comment: readSetComment(a.bytes(13)),
   }
 }

@@ -17,6 +17,12 @@ import type * as t from './types.ts'
 const SEND_BUFFER = 1 << 29
 /** One error per message of a refused batch has to fit. */
 const RECEIVE_BUFFER = 1 << 27
+/** A rehash takes milliseconds. */
+const HASH_ATTEMPTS = 100
+/** Dumps this short fit into one datagram, and so are taken in one go. */
+const ONE_DATAGRAM = 40
+const EAGAIN = 11
+const SLEEP = new Int32Array(new SharedArrayBuffer(4))
 /** A batch's buffer is kept for the next one up to this size. */
 const KEEP_BUFFER = 1 << 20
 
@@ -156,15 +162,51 @@ export class NftSocket {
 
   /** Elements of a set or map; ENOENT if there is no such set. Ranges come with an inclusive `keyEnd`. */
   elements(family: t.NftFamily, table: string, set: string): t.NftElement[] {
-    const request = this.#request('elements', { family, table, second: set })
-    const pairs = this.set({ family, table, set })
-    const parts = this.#socket.dump(request, (message) => {
-      const wire: WireElement[] = []
-      decodeElements(message, wire)
-      return wire
+    const ref = { family, table, set }
+    const about = this.set(ref)
+    const has = (...flags: t.NftSet['flags'][number][]): boolean =>
+      flags.some((flag) => about?.flags.includes(flag) === true)
+    const pairs = has('interval') && !has('concat')
+    // Only hash tables are rehashed, and only sets without timeouts can be counted.
+    const wire = has('interval', 'timeout', 'dynamic') ? this.#dumpElements(ref) : this.#dumpHashed(ref)
+    return joinRanges(wire, { pairs })
+  }
+
+  /**
+   * The kernel grows hash tables in the background after many elements came, and a dump that runs meanwhile misses
+   * some without saying so (nft_rhash_walk). So the dump is repeated until it holds as many elements as the set, or
+   * on kernels without NFTA_SET_COUNT until two dumps in a row are of one length.
+   */
+  #dumpHashed(ref: t.NftSetRef): WireElement[] {
+    let previous = -1
+    for (let attempt = 0; attempt < HASH_ATTEMPTS; attempt += 1) {
+      const wire = this.#dumpElements(ref)
+      if (wire.length < ONE_DATAGRAM) return wire
+      const distinct = new Set(
+        wire.map(({ key }) => Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')),
+      )
+      const count = this.set(ref)?.count ?? previous
+      if (distinct.size === wire.length && distinct.size === count) return wire
+      previous = distinct.size
+      Atomics.wait(SLEEP, 0, 0, 2)
+    }
+    throw new NetlinkError({
+      errno: EAGAIN,
+      request: `nf_tables get elements ${ref.family} ${ref.table} ${ref.set}`,
+      detail: `no whole dump in ${HASH_ATTEMPTS} attempts, the set keeps being rehashed`,
     })
-    const ranges = pairs?.flags.includes('interval') === true && !pairs.flags.includes('concat')
-    return joinRanges(parts.flat(), { pairs: ranges })
+  }
+
+  #dumpElements({ family, table, set }: t.NftSetRef): WireElement[] {
+    const all: WireElement[] = []
+    const request = this.#request('elements', { family, table, second: set })
+    const parts = this.#socket.dump(request, (message) => {
+      const part: WireElement[] = []
+      decodeElements(message, part)
+      return part
+    })
+    for (const part of parts) for (const element of part) all.push(element)
+    return all
   }
 
   /** Number that changes with every commit of anybody in the namespace. */

@@ -148,6 +148,8 @@ export interface NftSet {
   readonly flags: readonly (NftSetFlag | 'anonymous' | 'map' | 'concat')[]
   readonly timeoutMs?: number | undefined
   readonly size?: number | undefined
+  /** Number of elements on kernels that tell it (NFTA_SET_COUNT); expired ones may be in it still. */
+  readonly count?: number | undefined
   readonly comment?: string | undefined
 }
 

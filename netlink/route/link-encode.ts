@@ -80,8 +80,8 @@ function writeInfoData(writer: MessageWriter, spec: LinkSpec, peerNetns: number 
     if (spec.macvlan === undefined) throw new NetlinkValueError('macvlan', 'a macvlan needs its lower device')
     writeMacvlan(writer, spec.macvlan)
   } else if (spec.kind === 'bridge') {
-    const filtering = spec.bridge?.vlanFiltering
-    if (filtering !== undefined) writer.attrU8(7, filtering ? 1 : 0)
+    // Off is the default, and kernels built without it refuse even that.
+    if (spec.bridge?.vlanFiltering === true) writer.attrU8(7, 1)
   }
   writer.endNest(data)
 }
@@ -89,8 +89,8 @@ function writeInfoData(writer: MessageWriter, spec: LinkSpec, peerNetns: number 
 function writeVeth(writer: MessageWriter, veth: VethSpec, netns: number | undefined): void {
   checkName('veth.peerName', veth.peerName)
   const peer = writer.nest(VETH_INFO_PEER)
-  const up = veth.peerUp === true ? IFF_UP : 0
-  writeIfinfomsg(writer, { flags: up, change: up })
+  // Not up yet: a peer is opened before it knows its other end, and that is ENOTCONN (drivers/net/veth.c).
+  writeIfinfomsg(writer, {})
   writer.attrString(IFLA_IFNAME, veth.peerName)
   if (veth.peerMtu !== undefined) writer.attrU32(IFLA_MTU, veth.peerMtu)
   if (veth.peerMac !== undefined) writer.attrBytes(IFLA_ADDRESS, packMac(veth.peerMac))

@@ -51,7 +51,6 @@ export class RouteMonitor {
       nonBlocking: true,
     })
     this.#poll = pollReadable(this.#socket.fd, () => this.#drain())
-    this.#poll.unref()
   }
 
   close(): void {

@@ -106,6 +106,14 @@ export class RouteSocket {
     } finally {
       for (const fd of fds) closeSync(fd)
     }
+    if (spec.veth?.peerUp === true) this.#setPeerUp(spec.veth)
+  }
+
+  #setPeerUp({ peerName, peerNetns }: t.VethSpec): void {
+    using other = peerNetns === undefined ? undefined : new RouteSocket({ netns: peerNetns })
+    const socket = other ?? this
+    const peer = socket.link(peerName)
+    if (peer !== undefined) socket.setLink(peer.index, { up: true })
   }
 
   /** Changes a link; attributes of a bridge port are set after `master` took effect. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import test from 'ava'
+import { waitUntil } from '../../support/index.ts'
 import { Cluster, node1, node2 } from './cluster.ts'
 
 const ipv6 = { EnableIPv6: true, IPv6Network: 'fd00:244::/48' }
@@ -26,7 +27,10 @@ test('both families: a device each, and an MTU that fits the larger header', asy
   )
   const pod1 = a.addPod(t, 'fd00:244:0:1::5', 'fd00:244:0:1::1', 1430)
   const pod2 = b.addPod(t, 'fd00:244:0:2::5', 'fd00:244:0:2::1', 1430)
-  t.is(pod1.try('ping', '-6', '-c1', '-W2', 'fd00:244:0:2::5').status, 0)
+  // Neighbour discovery waits for the bridges' own link-local addresses.
+  await waitUntil(() => pod1.try('ping', '-6', '-c1', '-W1', 'fd00:244:0:2::5').status === 0, {
+    what: 'ping',
+  })
   t.is(pod2.try('ping', '-6', '-c1', '-W2', '-M', 'do', '-s', `${1430 - 48}`, 'fd00:244:0:1::5').status, 0)
   const [link] = a.namespace.json('ip', '-j', '-d', 'link', 'show', 'flannel-v6.1')
   t.like(link, { mtu: 1430 })
