@@ -1,29 +1,12 @@
 import { BodyReader } from './body.ts'
-import type { Deadlines, Timed } from './deadlines.ts'
+import type { Timed } from './deadlines.ts'
 import { Exchange, type ExchangeConnection } from './exchange.ts'
 import { emptyFraming, frameRequest } from './framing.ts'
 import { type HeadFault, INCOMPLETE, RequestHead } from './head.ts'
-import { errorPage } from './pages.ts'
-import { ownResponse, ResponseWriter } from './response-writer.ts'
-import type { ServerSettings } from './settings.ts'
+import { writeRefusal } from './refusal.ts'
+import type { ConnectionContext } from './server-handler.ts'
 import type { Receiver, Transport } from './transport.ts'
 import { Tunnel } from './tunnel.ts'
-
-/** What the engine tells the gateway. */
-export interface ServerHandler {
-  /** A request whose head is complete and well-formed. Must lead to a response. */
-  onRequest(exchange: Exchange): void
-  /** A request refused for its form, answered and closed by the engine. */
-  onRefused(fault: HeadFault, transport: Transport): void
-}
-
-export interface ConnectionContext {
-  readonly settings: ServerSettings
-  readonly deadlines: Deadlines
-  readonly handler: ServerHandler
-  readonly draining: boolean
-  onConnectionClose(connection: ClientConnection): void
-}
 
 const NEVER = Number.POSITIVE_INFINITY
 const LINGER_MS = 5000
@@ -203,13 +186,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
 
   #refuse(fault: HeadFault): void {
     this.#context.handler.onRefused(fault, this.transport)
-    const page = Buffer.from(errorPage(fault.status))
-    const writer = new ResponseWriter(this.transport, 1)
-    const response = ownResponse(fault.status, page.length)
-    response.headers.set('Content-Type', 'text/html; charset=utf-8')
-    writer.head(response, { method: 'GET', keepAlive: false, server: this.serverToken })
-    writer.content(page)
-    writer.end(undefined)
+    writeRefusal(this.transport, fault, this.serverToken)
     this.#close()
   }
 

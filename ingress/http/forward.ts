@@ -1,35 +1,12 @@
 import type { Exchange } from './exchange.ts'
 import { type FieldTable, fieldMask } from './fields.ts'
+import type { FailureKind, ForwardPlan } from './forward-plan.ts'
 import type { Framing } from './framing.ts'
 import type { ResponseHead } from './head.ts'
 import { MessageHeaders } from './message-headers.ts'
-import type { ConnectionPool, Endpoint, PoolSettings } from './pool.ts'
+import type { ConnectionPool, Endpoint } from './pool.ts'
 import { type Response, trailerLines } from './response-writer.ts'
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts'
-
-export type FailureKind = 'connect' | 'timeout' | 'closed' | 'malformed'
-
-/** How to send one request on. The gateway makes it; the engine asks it for targets and tells it what became of them. */
-export interface ForwardPlan {
-  readonly method: string
-  /** Tries in all, the first included. */
-  readonly tries: number
-  /** No further try starts after this moment (performance.now). */
-  readonly retryUntil: number
-  readonly connectTimeout: number
-  readonly sendTimeout: number
-  readonly readTimeout: number
-  readonly pool: PoolSettings
-  /** Pass on Upgrade requests and 101. */
-  readonly upgrade: boolean
-  /** The next server to try; a number is the status to answer when there is none. */
-  next(): Endpoint | number
-  /** Head of the request for that server. */
-  head(endpoint: Endpoint): string
-  onFailure(endpoint: Endpoint, kind: FailureKind, error: Error | undefined): void
-  /** The status line arrived. */
-  onResponse(endpoint: Endpoint, status: number): void
-}
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
 const REPLAY_LIMIT = 65_536

@@ -1,7 +1,8 @@
 import net from 'node:net'
-import { ClientConnection, type ConnectionContext, type ServerHandler } from './client-connection.ts'
+import { ClientConnection } from './client-connection.ts'
 import type { Deadlines } from './deadlines.ts'
 import { NetTransport } from './net-transport.ts'
+import type { ConnectionContext, ServerHandler } from './server-handler.ts'
 import type { ServerSettings } from './settings.ts'
 
 export interface ListenOptions {

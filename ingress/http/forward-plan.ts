@@ -1,0 +1,25 @@
+import type { Endpoint, PoolSettings } from './pool.ts'
+
+export type FailureKind = 'connect' | 'timeout' | 'closed' | 'malformed'
+
+/** How to send one request on. The gateway makes it; the engine asks it for targets and tells it what became of them. */
+export interface ForwardPlan {
+  readonly method: string
+  /** Tries in all, the first included. */
+  readonly tries: number
+  /** No further try starts after this moment (performance.now). */
+  readonly retryUntil: number
+  readonly connectTimeout: number
+  readonly sendTimeout: number
+  readonly readTimeout: number
+  readonly pool: PoolSettings
+  /** Pass on Upgrade requests and 101. */
+  readonly upgrade: boolean
+  /** The next server to try; a number is the status to answer when there is none. */
+  next(): Endpoint | number
+  /** Head of the request for that server. */
+  head(endpoint: Endpoint): string
+  onFailure(endpoint: Endpoint, kind: FailureKind, error: Error | undefined): void
+  /** The status line arrived. */
+  onResponse(endpoint: Endpoint, status: number): void
+}
