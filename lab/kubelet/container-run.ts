@@ -133,8 +133,8 @@ export class ContainerRun {
       address,
       initially: former?.ready ?? false,
       enter: () => ['nsenter', '--net', '--mount', '--uts', '-t', String(this.#process?.pid ?? 'none'), '--'],
-      onChange: (ready) => {
-        this.#log.info({ ready }, ready ? 'ready' : 'not ready')
+      onChange: (ready, why) => {
+        this.#log.info({ ready, why }, ready ? 'ready' : 'not ready')
         this.#options.onChange()
       },
     })

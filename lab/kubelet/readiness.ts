@@ -16,7 +16,8 @@ export interface ReadinessOptions {
   readonly enter: () => readonly string[]
   /** What a former kubelet knew of this very process. */
   readonly initially: boolean
-  readonly onChange: (ready: boolean) => void
+  /** `why` says what the probe found when the container is no longer ready. */
+  readonly onChange: (ready: boolean, why: string | undefined) => void
 }
 
 /** Asks a container again and again whether it is ready, and tells when the answer changes (kubelet's prober). */
@@ -51,37 +52,38 @@ export class Readiness {
 
   async #ask(): Promise<void> {
     const { probe } = this.#options
-    const success = await runProbe(this.#options)
+    const failure = await runProbe(this.#options)
     if (this.#stopped) return
-    this.#successes = success ? this.#successes + 1 : 0
-    this.#failures = success ? 0 : this.#failures + 1
+    this.#successes = failure === undefined ? this.#successes + 1 : 0
+    this.#failures = failure === undefined ? 0 : this.#failures + 1
     if (!this.#ready && this.#successes >= Math.max(1, probe.successThreshold)) this.#change(true)
-    else if (this.#ready && this.#failures >= Math.max(1, probe.failureThreshold)) this.#change(false)
+    else if (this.#ready && this.#failures >= Math.max(1, probe.failureThreshold))
+      this.#change(false, failure)
     this.#again(this.#everReady ? Math.max(1, probe.periodSeconds) * 1000 : STARTUP_PERIOD_MS)
   }
 
-  #change(ready: boolean): void {
+  #change(ready: boolean, why?: string): void {
     this.#ready = ready
     this.#everReady ||= ready
-    this.#options.onChange(ready)
+    this.#options.onChange(ready, why)
   }
 }
 
-/** One attempt; every failure, also of the probe itself, is "not ready". */
-export async function runProbe(options: Omit<ReadinessOptions, 'onChange' | 'initially'>): Promise<boolean> {
+/** One attempt. Resolves to undefined if the container is ready, else to what is wrong, as does a probe that cannot be made. */
+export async function runProbe(
+  options: Omit<ReadinessOptions, 'onChange' | 'initially'>,
+): Promise<string | undefined> {
   const { probe, container, address } = options
   const timeoutMs = Math.max(1, probe.timeoutSeconds) * 1000
-  if (probe.httpGet !== undefined) {
-    const { host, path, scheme } = probe.httpGet
-    const port = portNumber(container, probe.httpGet.port)
-    return port !== undefined && httpProbe({ host: host || address, port, path, scheme, timeoutMs })
-  }
-  if (probe.tcpSocket !== undefined) {
-    const port = portNumber(container, probe.tcpSocket.port)
-    return port !== undefined && tcpProbe({ host: probe.tcpSocket.host || address, port, timeoutMs })
+  const target = probe.httpGet ?? probe.tcpSocket
+  if (target !== undefined) {
+    const port = portNumber(container, target.port)
+    if (port === undefined) return `the container has no port named "${target.port}"`
+    const common = { host: target.host || address, port, timeoutMs }
+    return probe.httpGet === undefined ? tcpProbe(common) : httpProbe({ ...probe.httpGet, ...common })
   }
   if (probe.exec !== undefined) return execProbe([...options.enter(), ...probe.exec.command], timeoutMs)
-  return true
+  return undefined
 }
 
 /** A probe's port: a number, or the name of one of the container's ports. */
@@ -96,7 +98,7 @@ function httpProbe(options: {
   path: string
   scheme: string
   timeoutMs: number
-}): Promise<boolean> {
+}): Promise<string | undefined> {
   const { host, port, path, timeoutMs } = options
   const secure = options.scheme.toUpperCase() === 'HTTPS'
   return new Promise((resolve) => {
@@ -105,33 +107,36 @@ function httpProbe(options: {
     const onResponse = (response: http.IncomingMessage) => {
       response.resume()
       const status = response.statusCode ?? 0
-      resolve(status >= 200 && status < 400)
+      resolve(status >= 200 && status < 400 ? undefined : `status ${status}`)
     }
     const request = secure
       ? https.get({ ...common, rejectUnauthorized: false }, onResponse)
       : http.get(common, onResponse)
-    request.on('timeout', () => request.destroy())
-    request.on('error', () => resolve(false))
-    request.on('close', () => resolve(false))
+    request.on('timeout', () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)))
+    request.on('error', (error) => resolve(error.message))
+    request.on('close', () => resolve('closed without an answer'))
   })
 }
 
-function tcpProbe(options: { host: string; port: number; timeoutMs: number }): Promise<boolean> {
+function tcpProbe(options: { host: string; port: number; timeoutMs: number }): Promise<string | undefined> {
+  const { host, port, timeoutMs } = options
   return new Promise((resolve) => {
-    const socket = net.connect({ host: options.host, port: options.port, timeout: options.timeoutMs })
-    const end = (success: boolean) => {
+    const socket = net.connect({ host, port, timeout: timeoutMs })
+    const end = (failure: string | undefined) => {
       socket.destroy()
-      resolve(success)
+      resolve(failure)
     }
-    socket.on('connect', () => end(true))
-    socket.on('timeout', () => end(false))
-    socket.on('error', () => end(false))
+    socket.on('connect', () => end(undefined))
+    socket.on('timeout', () => end(`no connection within ${timeoutMs} ms`))
+    socket.on('error', (error) => end(error.message))
   })
 }
 
-function execProbe(argv: readonly string[], timeoutMs: number): Promise<boolean> {
+function execProbe(argv: readonly string[], timeoutMs: number): Promise<string | undefined> {
   const [command = 'false', ...args] = argv
   return new Promise((resolve) => {
-    execFile(command, args, { timeout: timeoutMs, killSignal: 'SIGKILL' }, (error) => resolve(error === null))
+    execFile(command, args, { timeout: timeoutMs, killSignal: 'SIGKILL' }, (error) =>
+      resolve(error === null ? undefined : error.message.trim()),
+    )
   })
 }

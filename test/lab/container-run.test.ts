@@ -153,22 +153,22 @@ test('httpGet is satisfied by 200 to 399, tcpSocket by a connection, exec by exi
   const container = firstContainer({ ports: [{ name: 'web', containerPort: port }] })
   const get = (path: string, port: number | string) =>
     ask({ httpGet: { path, port, host: '', scheme: 'HTTP' } }, container)
-  t.true(await get('/204', port))
-  t.true(await get('/302', 'web'))
-  t.false(await get('/404', 'web'))
-  t.false(await get('/200', 'other'))
-  t.true(await ask({ tcpSocket: { port, host: '' } }))
-  t.true(await ask({ exec: { command: ['true'] } }))
-  t.false(await ask({ exec: { command: ['false'] } }))
+  t.is(await get('/204', port), undefined)
+  t.is(await get('/302', 'web'), undefined)
+  t.is(await get('/404', 'web'), 'status 404')
+  t.is(await get('/200', 'other'), 'the container has no port named "other"')
+  t.is(await ask({ tcpSocket: { port, host: '' } }), undefined)
+  t.is(await ask({ exec: { command: ['true'] } }), undefined)
+  t.regex((await ask({ exec: { command: ['false'] } })) ?? '', /Command failed/)
 })
 
 test('a server that never answers is not ready', async (t) => {
   const server = net.createServer((socket) => socket.resume())
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
-  t.false(await ask({ httpGet: { path: '/', port, host: '', scheme: 'HTTP' } }))
+  t.is(await ask({ httpGet: { path: '/', port, host: '', scheme: 'HTTP' } }), 'no answer within 1000 ms')
   await new Promise((resolve) => server.close(resolve))
-  t.false(await ask({ tcpSocket: { port, host: '' } }))
+  t.regex((await ask({ tcpSocket: { port, host: '' } })) ?? '', /ECONNREFUSED/)
 })
 
 test('readiness is lost only after failureThreshold failures', async (t) => {
