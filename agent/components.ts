@@ -49,7 +49,7 @@ export const componentDefinitions: Readonly<Record<ComponentName, ComponentDefin
     check: async ({ proxy }) => (await import('#proxy')).loadProxyConfiguration(proxy?.config),
     start: async ({ proxy, nodeName }, context) => {
       const { loadProxyConfiguration, startProxy } = await import('#proxy')
-      return startProxy({ ...context, nodeName, config: loadProxyConfiguration(proxy?.config) })
+      return startProxy({ ...context, nodeName, config: loadProxyConfiguration(proxy?.config, context) })
     },
   },
   dns: {

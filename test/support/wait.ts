@@ -7,13 +7,13 @@ export interface WaitOptions {
 
 /**
  * Calls `probe` until it returns something other than false, null or undefined, and returns that.
- * Throws when `timeoutMs` (default 10000) has passed, with the last error of the probe as its cause.
+ * Throws when `timeoutMs` (default 30000: the machine may be busy) has passed, with the last error of the probe as its cause.
  */
 export async function waitUntil<T>(
   probe: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<Exclude<T, false | null | undefined>> {
-  const { what = 'the condition', timeoutMs = 10_000, intervalMs = 20 } = options
+  const { what = 'the condition', timeoutMs = 30_000, intervalMs = 20 } = options
   const end = performance.now() + timeoutMs
   let last: unknown
   for (;;) {
