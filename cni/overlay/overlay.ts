@@ -1,13 +1,14 @@
 import type { Logger } from 'pino'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { NftSocket, type RouteEvent, RouteMonitor, RouteSocket, setSysctl } from '#netlink'
-import type { Node, Store, Subscription } from '#watch'
+import type { Store, Subscription } from '#watch'
 import { OverlayWaitError } from './errors.ts'
 import { chooseExternalInterface, type ExternalInterface } from './external-interface.ts'
 import type { NetConf } from './net-conf.ts'
 import { reconcilePaths } from './paths.ts'
-import { internalIp, type Peer, type PeerProblem, peersAmong, podNetwork, vtepMac } from './peers.ts'
-import { contains, networkAddress } from './prefix.ts'
+import { internalIp, type Peer, type PeerProblem, vtepMac } from './peers.ts'
+import { type FamilyPlan, makePlans } from './plan.ts'
+import { networkAddress } from './prefix.ts'
 import { OverlayRules } from './rules.ts'
 import { writeSubnetEnv } from './subnet-env.ts'
 import { ensureVxlanDevice, vxlanDeviceName } from './vxlan-device.ts'
@@ -38,14 +39,6 @@ export interface OverlayOptions {
 interface PeerRow extends Peer {
   readonly family: 4 | 6
   readonly by: 'vxlan' | 'route'
-}
-
-interface FamilyPlan {
-  readonly family: 4 | 6
-  readonly network: string
-  readonly subnet: string
-  readonly node: Node
-  readonly peers: readonly Peer[]
 }
 
 /** The network between nodes, in the network namespace of the process. Stopping leaves everything in place. */
@@ -131,7 +124,7 @@ export class Overlay {
   reconcile(reason: 'nodes' | 'event' | 'resync'): void {
     if (this.#stopped) return
     try {
-      const { plans, problems } = this.#makePlan()
+      const { plans, problems } = makePlans(this.#options)
       const plan = JSON.stringify(plans.map(({ node: _, ...rest }) => rest))
       if (reason === 'nodes' && plan === this.#plan && this.#failure === undefined) return
       this.#carryOut(plans, problems, reason)
@@ -146,35 +139,6 @@ export class Overlay {
       }
       this.#failure = message
     }
-  }
-
-  /** What each family needs, from the Nodes alone. */
-  #makePlan(): { plans: FamilyPlan[]; problems: PeerProblem[] } {
-    const { store, nodeName, netConf } = this.#options
-    const node = store.get('Node', nodeName)
-    if (node === undefined) throw new OverlayWaitError(`waits for Node ${nodeName}: there is no such object`)
-    const plans: FamilyPlan[] = []
-    const problems: PeerProblem[] = []
-    for (const family of [4, 6] as const) {
-      const network = netConf.networks[family]
-      if (network === undefined) continue
-      const subnet = podNetwork(node, family)
-      if (subnet === undefined) {
-        throw new OverlayWaitError(
-          `waits for Node ${nodeName}: spec.podCIDRs has no IPv${family} network yet`,
-        )
-      }
-      if (!contains(network, subnet)) {
-        throw new OverlayWaitError(
-          `Node ${nodeName}: podCIDR ${subnet} is outside the pod network ${network}`,
-        )
-      }
-      const own = { nodeName, family, network, subnet, backend: netConf.backend.type }
-      const found = peersAmong(store.list('Node'), own)
-      plans.push({ family, network, subnet, node, peers: found.peers })
-      problems.push(...found.problems)
-    }
-    return { plans, problems }
   }
 
   #carryOut(plans: readonly FamilyPlan[], problems: PeerProblem[], reason: string): void {

@@ -6,6 +6,7 @@
  */
 import { MessageWriter } from '../codec/writer.ts'
 import { VERDICTS } from './constants.ts'
+import * as k from './expression-keys.ts'
 import type { NftExpression, NftVerdict } from './types.ts'
 
 const scratch = new MessageWriter(1024)
@@ -32,71 +33,10 @@ export function writeVerdict(writer: MessageWriter, verdict: NftVerdict): void {
 
 const hex = (bytes: Uint8Array): string => `0x${Buffer.from(bytes).toString('hex')}`
 
-const PAYLOAD_BASES = { link: 0, network: 1, transport: 2 } as const
-const CMP_OPS = { eq: 0, neq: 1, lt: 2, lte: 3, gt: 4, gte: 5 } as const
-const META_KEYS = {
-  length: 0,
-  protocol: 1,
-  priority: 2,
-  mark: 3,
-  iif: 4,
-  oif: 5,
-  iifname: 6,
-  oifname: 7,
-  iiftype: 8,
-  nfproto: 15,
-  l4proto: 16,
-  pkttype: 19,
-  iifgroup: 21,
-  oifgroup: 22,
-} as const
-const CT_KEYS = {
-  state: 0,
-  direction: 1,
-  status: 2,
-  mark: 3,
-  protocol: 10,
-  'proto-src': 11,
-  'proto-dst': 12,
-  zone: 17,
-  'src-ip': 19,
-  'dst-ip': 20,
-  'src-ip6': 21,
-  'dst-ip6': 22,
-} as const
-const FIB_RESULTS = { oif: 1, oifname: 2, type: 3 } as const
-const FIB_FLAGS = { saddr: 1, daddr: 2, mark: 4, iif: 8, oif: 16 } as const
-const DYNSET_OPS = { add: 0, update: 1, delete: 2 } as const
-const REJECTS = { 'icmp-unreachable': 0, 'tcp-reset': 1, 'icmpx-unreachable': 2 } as const
-
-export type MetaKey = keyof typeof META_KEYS
-export type CtKey = keyof typeof CT_KEYS
-
-export interface NatOptions {
-  type: 'snat' | 'dnat'
-  family: 'ip' | 'ip6'
-  /** Registers that hold address and port. */
-  address?: number | undefined
-  addressMax?: number | undefined
-  port?: number | undefined
-  portMax?: number | undefined
-  /** NF_NAT_RANGE_*; nft sets 2 when a port is given as a constant. */
-  flags?: number | undefined
-}
-
-export interface DynsetOptions {
-  set: string
-  op: 'add' | 'update' | 'delete'
-  /** Register of the key; of the data for maps. */
-  key: number
-  data?: number | undefined
-  timeoutMs?: number | undefined
-}
-
 export const expressions = {
   /** Loads `length` bytes of the packet at `offset` of a header into `register`. */
   payload(o: {
-    base: keyof typeof PAYLOAD_BASES
+    base: keyof typeof k.PAYLOAD_BASES
     offset: number
     length: number
     register?: number
@@ -104,18 +44,18 @@ export const expressions = {
     const register = o.register ?? 1
     return build('payload', `[load ${o.length}b @ ${o.base} + ${o.offset} => reg ${register}]`, (w) => {
       w.attrU32Be(1, register)
-      w.attrU32Be(2, PAYLOAD_BASES[o.base])
+      w.attrU32Be(2, k.PAYLOAD_BASES[o.base])
       w.attrU32Be(3, o.offset)
       w.attrU32Be(4, o.length)
     })
   },
 
   /** Goes on with the next rule unless the register compares so with `value`. */
-  cmp(o: { op?: keyof typeof CMP_OPS; value: Uint8Array; register?: number }): NftExpression {
+  cmp(o: { op?: keyof typeof k.CMP_OPS; value: Uint8Array; register?: number }): NftExpression {
     const op = o.op ?? 'eq'
     return build('cmp', `[${op} reg ${o.register ?? 1} ${hex(o.value)}]`, (w) => {
       w.attrU32Be(1, o.register ?? 1)
-      w.attrU32Be(2, CMP_OPS[op])
+      w.attrU32Be(2, k.CMP_OPS[op])
       writeValue(w, 3, o.value)
     })
   },
@@ -150,27 +90,27 @@ export const expressions = {
   },
 
   /** Loads metadata of the packet. */
-  meta(o: { key: MetaKey; register?: number }): NftExpression {
+  meta(o: { key: k.MetaKey; register?: number }): NftExpression {
     return build('meta', `[meta ${o.key} => reg ${o.register ?? 1}]`, (w) => {
       w.attrU32Be(1, o.register ?? 1)
-      w.attrU32Be(2, META_KEYS[o.key])
+      w.attrU32Be(2, k.META_KEYS[o.key])
     })
   },
 
   /** Sets metadata (e.g. the mark) from a register. */
   metaSet(o: { key: 'mark' | 'pkttype' | 'priority'; register?: number }): NftExpression {
     return build('meta', `[meta ${o.key} set reg ${o.register ?? 1}]`, (w) => {
-      w.attrU32Be(2, META_KEYS[o.key])
+      w.attrU32Be(2, k.META_KEYS[o.key])
       w.attrU32Be(3, o.register ?? 1)
     })
   },
 
   /** Loads a field of the connection; `direction` for addresses and ports. */
-  ct(o: { key: CtKey; direction?: 'original' | 'reply'; register?: number }): NftExpression {
+  ct(o: { key: k.CtKey; direction?: 'original' | 'reply'; register?: number }): NftExpression {
     const direction = o.direction === undefined ? '' : `${o.direction} `
     return build('ct', `[ct ${direction}${o.key} => reg ${o.register ?? 1}]`, (w) => {
       w.attrU32Be(1, o.register ?? 1)
-      w.attrU32Be(2, CT_KEYS[o.key])
+      w.attrU32Be(2, k.CT_KEYS[o.key])
       if (o.direction !== undefined) w.attrU8(3, o.direction === 'reply' ? 1 : 0)
     })
   },
@@ -178,7 +118,7 @@ export const expressions = {
   /** Sets the mark of the connection from a register. */
   ctSet(o: { key: 'mark'; register?: number }): NftExpression {
     return build('ct', `[ct ${o.key} set reg ${o.register ?? 1}]`, (w) => {
-      w.attrU32Be(2, CT_KEYS[o.key])
+      w.attrU32Be(2, k.CT_KEYS[o.key])
       w.attrU32Be(4, o.register ?? 1)
     })
   },
@@ -256,7 +196,7 @@ export const expressions = {
   },
 
   /** Translates to the address and port in registers. */
-  nat(o: NatOptions): NftExpression {
+  nat(o: k.NatOptions): NftExpression {
     const port = o.port === undefined ? '' : `:reg ${o.port}`
     return build('nat', `${o.type} ${o.family} to reg ${o.address ?? '-'}${port}`, (w) => {
       w.attrU32Be(1, o.type === 'dnat' ? 1 : 0)
@@ -284,35 +224,35 @@ export const expressions = {
   },
 
   /** Rejects; `code` is the ICMP code (IPv4 port unreachable 3, IPv6 4, admin prohibited 13 / 1). */
-  reject(o: { type: keyof typeof REJECTS; code?: number }): NftExpression {
+  reject(o: { type: keyof typeof k.REJECTS; code?: number }): NftExpression {
     return build('reject', `reject with ${o.type} ${o.code ?? 0}`, (w) => {
-      w.attrU32Be(1, REJECTS[o.type])
+      w.attrU32Be(1, k.REJECTS[o.type])
       w.attrU8(2, o.code ?? 0)
     })
   },
 
   /** Asks the routing table; `type` gives RTN_* (2 = local) in host order. */
   fib(o: {
-    result: keyof typeof FIB_RESULTS
-    flags: readonly (keyof typeof FIB_FLAGS)[]
+    result: keyof typeof k.FIB_RESULTS
+    flags: readonly (keyof typeof k.FIB_FLAGS)[]
     register?: number
   }): NftExpression {
     return build('fib', `[fib ${o.flags.join('.')} ${o.result} => reg ${o.register ?? 1}]`, (w) => {
       w.attrU32Be(1, o.register ?? 1)
-      w.attrU32Be(2, FIB_RESULTS[o.result])
+      w.attrU32Be(2, k.FIB_RESULTS[o.result])
       w.attrU32Be(
         3,
-        o.flags.reduce((sum, flag) => sum | FIB_FLAGS[flag], 0),
+        o.flags.reduce((sum, flag) => sum | k.FIB_FLAGS[flag], 0),
       )
     })
   },
 
   /** Adds the key in a register to a dynamic set, or renews or deletes it. */
-  dynset(o: DynsetOptions): NftExpression {
+  dynset(o: k.DynsetOptions): NftExpression {
     const timeout = o.timeoutMs === undefined ? '' : ` timeout ${o.timeoutMs}ms`
     return build('dynset', `${o.op} @${o.set} { reg ${o.key}${timeout} }`, (w) => {
       w.attrString(1, o.set)
-      w.attrU32Be(3, DYNSET_OPS[o.op])
+      w.attrU32Be(3, k.DYNSET_OPS[o.op])
       w.attrU32Be(4, o.key)
       if (o.data !== undefined) w.attrU32Be(5, o.data)
       if (o.timeoutMs !== undefined) w.attrU64Be(6, o.timeoutMs)

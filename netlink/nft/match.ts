@@ -6,12 +6,8 @@ import { maskBytes, parsePrefix } from '../address.ts'
 import { NetlinkValueError } from '../errors.ts'
 import { expressions as x } from './expressions.ts'
 import { concat, PROTOCOLS, type Protocol, packHostU32, packIfname, packPort } from './pack.ts'
+import { loadTuple, type MatchOptions, matchTuple, vmapTuple, worded } from './tuple.ts'
 import type { NftExpression } from './types.ts'
-
-/** `not: true` turns a match around. */
-export interface MatchOptions {
-  not?: boolean | undefined
-}
 
 const CT_STATES = { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 } as const
 const CT_STATUS = {
@@ -26,11 +22,6 @@ const CT_STATUS = {
 
 export type CtState = keyof typeof CT_STATES
 export type CtStatus = keyof typeof CT_STATUS
-
-/** Gives the whole group one text, in nft's own words. */
-function worded(text: string, ...group: NftExpression[]): NftExpression[] {
-  return group.map((expression, i) => ({ ...expression, text: i === 0 ? text : '' }))
-}
 
 const op = (options: MatchOptions): 'eq' | 'neq' => (options.not === true ? 'neq' : 'eq')
 const sign = (options: MatchOptions): string => (options.not === true ? '!= ' : '')
@@ -224,58 +215,6 @@ export function dnatTo(address: string, port?: number): NftExpression[] {
     x.immediate({ value: packPort(port), register: 2 }),
     // NF_NAT_RANGE_PROTO_SPECIFIED
     x.nat({ ...nat, port: 2, flags: 2 }),
-  )
-}
-
-/** Loads the parts of a concatenation into the registers nft uses, first the address (4 or 16 bytes). */
-export function loadTuple(
-  family: 4 | 6,
-  parts: readonly ('saddr' | 'daddr' | 'l4proto' | 'sport' | 'dport')[],
-): NftExpression[] {
-  let register = 8
-  return parts.map((part) => {
-    // A register at the start of a 16 byte one is written by its short number.
-    const name = register % 4 === 0 ? register / 4 - 1 : register
-    const size = part.endsWith('addr') && family === 6 ? 16 : 4
-    register += size / 4
-    switch (part) {
-      case 'l4proto':
-        return x.meta({ key: 'l4proto', register: name })
-      case 'sport':
-      case 'dport':
-        return x.payload({ base: 'transport', offset: part === 'sport' ? 0 : 2, length: 2, register: name })
-      default: {
-        const offset = family === 4 ? (part === 'saddr' ? 12 : 16) : part === 'saddr' ? 8 : 24
-        return x.payload({ base: 'network', offset, length: size, register: name })
-      }
-    }
-  })
-}
-
-/** `ip saddr @set` and other single keys or tuples looked up in a set. */
-export function matchTuple(
-  family: 4 | 6,
-  parts: readonly ('saddr' | 'daddr' | 'l4proto' | 'sport' | 'dport')[],
-  set: string,
-  options: MatchOptions = {},
-): NftExpression[] {
-  return worded(
-    `${parts.join(' . ')} ${sign(options)}@${set}`,
-    ...loadTuple(family, parts),
-    x.lookup({ set, not: options.not === true }),
-  )
-}
-
-/** `ip daddr . meta l4proto . th dport vmap @map`. */
-export function vmapTuple(
-  family: 4 | 6,
-  parts: readonly ('saddr' | 'daddr' | 'l4proto' | 'sport' | 'dport')[],
-  map: string,
-): NftExpression[] {
-  return worded(
-    `${parts.join(' . ')} vmap @${map}`,
-    ...loadTuple(family, parts),
-    x.lookup({ set: map, into: 0 }),
   )
 }
 

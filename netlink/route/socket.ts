@@ -1,7 +1,5 @@
 import { closeSync, openSync } from 'node:fs'
 import type { Message } from '../codec/reader.ts'
-import type { Schema } from '../codec/schema.ts'
-import type { MessageWriter } from '../codec/writer.ts'
 import { isNotFound } from '../errors.ts'
 import {
   NETLINK_ROUTE,
@@ -31,21 +29,12 @@ import {
   writeNeighbour,
   writeNeighbourDump,
 } from './neighbour.ts'
+import { addressRequest, type Draft, linkRequest, neighbourRequest, routeRequest } from './request.ts'
 import { decodeRoute, writeRoute, writeRouteDump, writeRouteTo } from './route.ts'
-import { ADDRESS_SCHEMA, LINK_SCHEMA, NEIGHBOUR_SCHEMA, ROUTE_SCHEMA } from './schema.ts'
 import type * as t from './types.ts'
 
 const ADD = NLM_F_CREATE | NLM_F_EXCL
 const PUT = NLM_F_CREATE | NLM_F_REPLACE
-
-/** A request minus its flags, made by one of the functions at the end. */
-interface Draft {
-  label: string
-  type: number
-  header: number
-  schema: Schema
-  body(writer: MessageWriter): void
-}
 
 /**
  * rtnetlink (rtnetlink(7)) in one namespace. Every call is synchronous: the kernel answers within the system call.
@@ -74,14 +63,14 @@ export class RouteSocket {
   /** All links. */
   links(): t.Link[] {
     return this.#dump(
-      link('links', c.RTM_GETLINK, (w) => writeIfinfomsg(w, {})),
+      linkRequest('links', c.RTM_GETLINK, (w) => writeIfinfomsg(w, {})),
       decodeLink,
     )
   }
 
   /** One link by name or index, undefined if there is none. */
   link(nameOrIndex: string | number): t.Link | undefined {
-    const draft = link(`${nameOrIndex}`, c.RTM_GETLINK, (w) => {
+    const draft = linkRequest(`${nameOrIndex}`, c.RTM_GETLINK, (w) => {
       writeIfinfomsg(w, typeof nameOrIndex === 'number' ? { index: nameOrIndex } : {})
       if (typeof nameOrIndex === 'string') writeLinkName(w, nameOrIndex)
     })
@@ -100,7 +89,7 @@ export class RouteSocket {
     try {
       const namespaces = { netns: open(spec.netns), peer: open(spec.veth?.peerNetns) }
       this.#do(
-        link(spec.name, c.RTM_NEWLINK, (w) => writeNewLink(w, spec, namespaces)),
+        linkRequest(spec.name, c.RTM_NEWLINK, (w) => writeNewLink(w, spec, namespaces)),
         ADD,
       )
     } finally {
@@ -123,7 +112,7 @@ export class RouteSocket {
       const netns = change.netns === undefined ? undefined : openSync(change.netns, 'r')
       try {
         this.#do(
-          link(`${index}`, c.RTM_NEWLINK, (w) => writeChange(w, index, change, netns)),
+          linkRequest(`${index}`, c.RTM_NEWLINK, (w) => writeChange(w, index, change, netns)),
           0,
         )
       } finally {
@@ -132,7 +121,7 @@ export class RouteSocket {
     }
     if (changesBridgePort(change)) {
       this.#do(
-        link(`${index} bridge port`, c.RTM_NEWLINK, (w) => writeBridgePort(w, index, change)),
+        linkRequest(`${index} bridge port`, c.RTM_NEWLINK, (w) => writeBridgePort(w, index, change)),
         0,
       )
     }
@@ -141,14 +130,14 @@ export class RouteSocket {
   /** Deletes a link (a veth takes its peer along). The kernel may block some 16 ms on it. */
   deleteLink(index: number): void {
     this.#do(
-      link(`${index}`, c.RTM_DELLINK, (w) => writeIfinfomsg(w, { index })),
+      linkRequest(`${index}`, c.RTM_DELLINK, (w) => writeIfinfomsg(w, { index })),
       0,
     )
   }
 
   /** Deletes all links of a group (IFLA_GROUP) at once: 20 cost hardly more than one. ENODEV if there is none. */
   deleteLinkGroup(group: number): void {
-    const draft = link(`group ${group}`, c.RTM_DELLINK, (w) => {
+    const draft = linkRequest(`group ${group}`, c.RTM_DELLINK, (w) => {
       writeIfinfomsg(w, {})
       writeLinkGroup(w, group)
     })
@@ -158,7 +147,7 @@ export class RouteSocket {
   /** Addresses, filtered by the kernel. */
   addresses(filter: { index?: number | undefined; family?: t.AddressFamily | undefined } = {}): t.Address[] {
     return this.#dump(
-      address('addresses', c.RTM_GETADDR, (w) => writeAddressDump(w, filter)),
+      addressRequest('addresses', c.RTM_GETADDR, (w) => writeAddressDump(w, filter)),
       decodeAddress,
     )
   }
@@ -166,7 +155,7 @@ export class RouteSocket {
   /** Adds an address or brings it up to date. */
   replaceAddress(spec: t.AddressSpec): void {
     this.#do(
-      address(spec.address, c.RTM_NEWADDR, (w) => writeAddress(w, spec)),
+      addressRequest(spec.address, c.RTM_NEWADDR, (w) => writeAddress(w, spec)),
       PUT,
     )
   }
@@ -174,7 +163,7 @@ export class RouteSocket {
   /** EADDRNOTAVAIL if there is none. */
   deleteAddress(spec: t.AddressSpec): void {
     this.#do(
-      address(spec.address, c.RTM_DELADDR, (w) => writeAddress(w, spec)),
+      addressRequest(spec.address, c.RTM_DELADDR, (w) => writeAddress(w, spec)),
       0,
     )
   }
@@ -185,7 +174,7 @@ export class RouteSocket {
     return families.flatMap((family) => {
       try {
         return this.#dump(
-          route('routes', c.RTM_GETROUTE, (w) => writeRouteDump(w, family, filter)),
+          routeRequest('routes', c.RTM_GETROUTE, (w) => writeRouteDump(w, family, filter)),
           (message) => decodeRoute(message),
         )
       } catch (error) {
@@ -199,7 +188,7 @@ export class RouteSocket {
   /** EEXIST if there is one to that prefix with the same metric. */
   addRoute(spec: t.RouteSpec): void {
     this.#do(
-      route(spec.destination, c.RTM_NEWROUTE, (w) => writeRoute(w, spec, 'new')),
+      routeRequest(spec.destination, c.RTM_NEWROUTE, (w) => writeRoute(w, spec, 'new')),
       ADD,
     )
   }
@@ -207,7 +196,7 @@ export class RouteSocket {
   /** Adds a route, or replaces the one to that prefix with the same metric. */
   replaceRoute(spec: t.RouteSpec): void {
     this.#do(
-      route(spec.destination, c.RTM_NEWROUTE, (w) => writeRoute(w, spec, 'new')),
+      routeRequest(spec.destination, c.RTM_NEWROUTE, (w) => writeRoute(w, spec, 'new')),
       PUT,
     )
   }
@@ -215,7 +204,7 @@ export class RouteSocket {
   /** Adds another route to the same prefix beside those there (`ip route append`). */
   appendRoute(spec: t.RouteSpec): void {
     this.#do(
-      route(spec.destination, c.RTM_NEWROUTE, (w) => writeRoute(w, spec, 'new')),
+      routeRequest(spec.destination, c.RTM_NEWROUTE, (w) => writeRoute(w, spec, 'new')),
       NLM_F_CREATE | NLM_F_APPEND,
     )
   }
@@ -223,14 +212,14 @@ export class RouteSocket {
   /** Deletes the first route that matches what is given; ESRCH if none does. */
   deleteRoute(spec: t.RouteSpec): void {
     this.#do(
-      route(spec.destination, c.RTM_DELROUTE, (w) => writeRoute(w, spec, 'delete')),
+      routeRequest(spec.destination, c.RTM_DELROUTE, (w) => writeRoute(w, spec, 'delete')),
       0,
     )
   }
 
   /** The route the kernel would take to an address (`ip route get`); undefined if unreachable. */
   routeTo(destination: string): t.Route | undefined {
-    const draft = route(`to ${destination}`, c.RTM_GETROUTE, (w) => writeRouteTo(w, destination))
+    const draft = routeRequest(`to ${destination}`, c.RTM_GETROUTE, (w) => writeRouteTo(w, destination))
     try {
       return this.#get(draft, (message) => decodeRoute(message, { cloned: true }))
     } catch (error) {
@@ -243,41 +232,41 @@ export class RouteSocket {
   neighbours(
     filter: { index?: number | undefined; family?: t.AddressFamily | undefined } = {},
   ): t.Neighbour[] {
-    const draft = neighbour('neighbours', c.RTM_GETNEIGH, (w) => writeNeighbourDump(w, filter))
+    const draft = neighbourRequest('neighbours', c.RTM_GETNEIGH, (w) => writeNeighbourDump(w, filter))
     return this.#dump(draft, decodeNeighbour)
   }
 
   replaceNeighbour(spec: t.NeighbourSpec): void {
     this.#do(
-      neighbour(spec.address, c.RTM_NEWNEIGH, (w) => writeNeighbour(w, spec)),
+      neighbourRequest(spec.address, c.RTM_NEWNEIGH, (w) => writeNeighbour(w, spec)),
       PUT,
     )
   }
 
   deleteNeighbour(spec: t.NeighbourSpec): void {
     this.#do(
-      neighbour(spec.address, c.RTM_DELNEIGH, (w) => writeNeighbour(w, spec)),
+      neighbourRequest(spec.address, c.RTM_DELNEIGH, (w) => writeNeighbour(w, spec)),
       0,
     )
   }
 
   /** Forwarding databases of VXLAN devices and bridges; with `index` that device's only. */
   fdb(index?: number): t.FdbEntry[] {
-    const draft = neighbour('fdb', c.RTM_GETNEIGH, (w) => writeFdbDump(w, index))
+    const draft = neighbourRequest('fdb', c.RTM_GETNEIGH, (w) => writeFdbDump(w, index))
     return this.#dump(draft, decodeFdb)
   }
 
   /** Sets the one destination of a MAC address in a forwarding database. */
   replaceFdb(spec: t.FdbSpec): void {
     this.#do(
-      neighbour(`fdb ${spec.mac}`, c.RTM_NEWNEIGH, (w) => writeFdb(w, spec)),
+      neighbourRequest(`fdb ${spec.mac}`, c.RTM_NEWNEIGH, (w) => writeFdb(w, spec)),
       PUT,
     )
   }
 
   deleteFdb(spec: t.FdbSpec): void {
     this.#do(
-      neighbour(`fdb ${spec.mac}`, c.RTM_DELNEIGH, (w) => writeFdb(w, spec)),
+      neighbourRequest(`fdb ${spec.mac}`, c.RTM_DELNEIGH, (w) => writeFdb(w, spec)),
       0,
     )
   }
@@ -301,44 +290,4 @@ export class RouteSocket {
     }
     return found
   }
-}
-
-const VERBS: Readonly<Record<number, string>> = {
-  16: 'RTM_NEWLINK',
-  17: 'RTM_DELLINK',
-  18: 'RTM_GETLINK',
-  20: 'RTM_NEWADDR',
-  21: 'RTM_DELADDR',
-  22: 'RTM_GETADDR',
-  24: 'RTM_NEWROUTE',
-  25: 'RTM_DELROUTE',
-  26: 'RTM_GETROUTE',
-  28: 'RTM_NEWNEIGH',
-  29: 'RTM_DELNEIGH',
-  30: 'RTM_GETNEIGH',
-}
-
-function draft(
-  kind: { header: number; schema: Schema },
-  what: string,
-  type: number,
-  body: Draft['body'],
-): Draft {
-  return { label: `${VERBS[type]} ${what}`, type, body, ...kind }
-}
-
-function link(what: string, type: number, body: Draft['body']): Draft {
-  return draft({ header: c.IFINFOMSG, schema: LINK_SCHEMA }, what, type, body)
-}
-
-function address(what: string, type: number, body: Draft['body']): Draft {
-  return draft({ header: c.IFADDRMSG, schema: ADDRESS_SCHEMA }, what, type, body)
-}
-
-function route(what: string, type: number, body: Draft['body']): Draft {
-  return draft({ header: c.RTMSG, schema: ROUTE_SCHEMA }, what, type, body)
-}
-
-function neighbour(what: string, type: number, body: Draft['body']): Draft {
-  return draft({ header: c.NDMSG, schema: NEIGHBOUR_SCHEMA }, what, type, body)
 }
