@@ -51,7 +51,10 @@ export function parseDnsFlags(argv: readonly string[]): DnsFlags {
 /** What to print and end with (-version, -plugins), or undefined. */
 export function describeDnsFlags(flags: DnsFlags): string | undefined {
   if (flags.version) return `Plexus DNS ${version()}, in place of CoreDNS 1.14`
-  if (flags.plugins) return pluginNames().map((name) => `dns.${name}`).join('\n')
+  if (flags.plugins)
+    return pluginNames()
+      .map((name) => `dns.${name}`)
+      .join('\n')
   return undefined
 }
 

@@ -94,7 +94,10 @@ export async function startDns(options: DnsOptions): Promise<DnsComponent> {
       if (stopping !== undefined) return false
       try {
         await activate()
-        log.info({ object: `Corefile ${current?.instance.corefile}`, version: current?.instance.version }, 'reload complete')
+        log.info(
+          { object: `Corefile ${current?.instance.corefile}`, version: current?.instance.version },
+          'reload complete',
+        )
         return true
       } catch (error) {
         serverMetrics.reloadFailed()

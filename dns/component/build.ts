@@ -5,8 +5,8 @@ import type { Block, Directive } from '../corefile/tree.ts'
 import { parseZoneKey } from '../corefile/zone-key.ts'
 import { CorefileError } from '../errors.ts'
 import { pluginOrder } from '../plugin-order.ts'
-import { checkDirectives } from './check.ts'
 import { endOfChain } from '../server/dispatch.ts'
+import { checkDirectives } from './check.ts'
 
 /** A server block ready to take queries. */
 export interface BuiltBlock {
@@ -31,7 +31,10 @@ export interface BuildOptions {
 
 /** Sets up every block of a Corefile. Starts nothing yet. Throws CorefileError. */
 export function buildBlocks(options: BuildOptions): BuiltBlock[] {
-  const parsed = options.corefile.blocks.map((block) => ({ block, settings: settingsOf(block, options.defaultPort) }))
+  const parsed = options.corefile.blocks.map((block) => ({
+    block,
+    settings: settingsOf(block, options.defaultPort),
+  }))
   options.instance.blocks.push(...parsed.map(({ settings }) => settings))
   for (const { block } of parsed) checkDirectives(block)
   const built = parsed.map(({ block, settings }) => {
@@ -52,7 +55,13 @@ export function buildBlocks(options: BuildOptions): BuiltBlock[] {
 
 function setUp(
   entry: PluginDefinition,
-  at: { first: Directive; rest: Directive[]; settings: BlockSettings; plugins: Plugin[]; options: BuildOptions },
+  at: {
+    first: Directive
+    rest: Directive[]
+    settings: BlockSettings
+    plugins: Plugin[]
+    options: BuildOptions
+  },
 ): readonly Plugin[] {
   const { options, settings } = at
   const before = options.previous.find((block) => sameKeys(block.settings, settings))
@@ -76,7 +85,11 @@ function settingsOf(block: Block, defaultPort: number): BlockSettings {
   const keys = block.keys.map((key) => {
     const parsed = parseZoneKey(key.text, key, defaultPort)
     if (parsed.scheme !== 'dns') {
-      throw new CorefileError('DNS_COREFILE_KEY', key, `server block key '${key.text}': serving ${parsed.scheme}:// is planned; today only dns:// (UDP and TCP) is served`)
+      throw new CorefileError(
+        'DNS_COREFILE_KEY',
+        key,
+        `server block key '${key.text}': serving ${parsed.scheme}:// is planned; today only dns:// (UDP and TCP) is served`,
+      )
     }
     return parsed
   })
@@ -102,7 +115,9 @@ function chainOf(plugins: readonly Plugin[]): Next {
 /** The addresses and ports a block listens on. */
 export function listenKeys(settings: BlockSettings): { key: ListenKey; zones: readonly string[] }[] {
   const addresses = settings.bind.length === 0 ? [undefined] : settings.bind
-  return settings.keys.flatMap(({ port, zones }) => addresses.map((address) => ({ key: { address, port }, zones })))
+  return settings.keys.flatMap(({ port, zones }) =>
+    addresses.map((address) => ({ key: { address, port }, zones })),
+  )
 }
 
 /** 'dns://:53', 'dns://127.0.0.1:53', 'dns://[::1]:53'. */
@@ -121,14 +136,22 @@ function checkOverlap(blocks: readonly BuiltBlock[]): void {
         const where = `${settings.at.file}:${settings.at.line}`
         const other = taken.get(label)
         if (other !== undefined && settings.accepts === undefined) {
-          throw new CorefileError('DNS_COREFILE_KEY', settings.at, `cannot serve ${label}: it is already defined at ${other}`)
+          throw new CorefileError(
+            'DNS_COREFILE_KEY',
+            settings.at,
+            `cannot serve ${label}: it is already defined at ${other}`,
+          )
         }
         taken.set(label, where)
         const scope = `${zone}:${key.port}`
         const bound = key.address !== undefined
         const before = scopes.get(scope)
         if (before !== undefined && before.bound !== bound) {
-          throw new CorefileError('DNS_COREFILE_KEY', settings.at, `cannot serve ${label}: zone overlap with ${before.label}, one has 'bind' and the other listens on every address`)
+          throw new CorefileError(
+            'DNS_COREFILE_KEY',
+            settings.at,
+            `cannot serve ${label}: zone overlap with ${before.label}, one has 'bind' and the other listens on every address`,
+          )
         }
         scopes.set(scope, { bound, label })
       }

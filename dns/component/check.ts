@@ -17,7 +17,11 @@ function checkDirective(directive: Directive): void {
     throw new CorefileError('DNS_PLUGIN_UNKNOWN', directive, `unknown directive '${directive.name}'${hint}`)
   }
   if ('planned' in entry) {
-    throw new CorefileError('DNS_PLUGIN_PLANNED', directive, `'${directive.name}' is a CoreDNS plugin that Plexus does not have: ${entry.planned}`)
+    throw new CorefileError(
+      'DNS_PLUGIN_PLANNED',
+      directive,
+      `'${directive.name}' is a CoreDNS plugin that Plexus does not have: ${entry.planned}`,
+    )
   }
 }
 
@@ -26,7 +30,8 @@ function nearest(word: string, candidates: readonly string[]): string | undefine
   let best: { word: string; distance: number } | undefined
   for (const candidate of candidates) {
     const distance = editDistance(word, candidate)
-    if (distance <= 2 && (best === undefined || distance < best.distance)) best = { word: candidate, distance }
+    if (distance <= 2 && (best === undefined || distance < best.distance))
+      best = { word: candidate, distance }
   }
   return best?.word
 }
@@ -40,7 +45,8 @@ function editDistance(a: string, b: string): number {
     for (let j = 1; j <= b.length; j += 1) {
       const cost = a[i - 1] === b[j - 1] ? 0 : 1
       let best = Math.min(at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + cost)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) best = Math.min(best, at(i - 2, j - 2) + 1)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        best = Math.min(best, at(i - 2, j - 2) + 1)
       rows[i]?.push(best)
     }
   }

@@ -95,6 +95,8 @@ export class Configuration {
 
 /** SHA-512 of what was parsed: comments and spacing do not count. */
 export function versionOf(corefile: Corefile): string {
-  const plain = JSON.stringify(corefile.blocks, (key, value: unknown) => (key === 'line' || key === 'file' ? undefined : value))
+  const plain = JSON.stringify(corefile.blocks, (key, value: unknown) =>
+    key === 'line' || key === 'file' ? undefined : value,
+  )
   return createHash('sha512').update(plain).digest('hex')
 }

@@ -64,7 +64,8 @@ export class Listeners {
     for (const { key, udp } of this.#pairs.values()) {
       if (key.address !== undefined) continue
       const before = udp.addresses()
-      if (before.length === addresses.length && addresses.every((address) => before.includes(address))) continue
+      if (before.length === addresses.length && addresses.every((address) => before.includes(address)))
+        continue
       await udp.refresh(addresses)
     }
   }
@@ -94,7 +95,12 @@ export class Listeners {
       this.#log.warn({ object: serverLabel(key), address, error: error.message }, 'udp address is not served')
     }
     // TCP first: port 0 (tests) is taken there, where a wildcard bind claims the port for every address.
-    const tcp = await listenTcp({ address: key.address, port: key.port, limits: wish.tcp, receiver: dispatcher.receiver })
+    const tcp = await listenTcp({
+      address: key.address,
+      port: key.port,
+      limits: wish.tcp,
+      receiver: dispatcher.receiver,
+    })
     try {
       const addresses = key.address === undefined ? localAddresses() : [key.address]
       const udp = await listenUdp({

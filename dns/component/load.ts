@@ -4,7 +4,10 @@ import { parseZoneKey } from '../corefile/zone-key.ts'
 import { checkDirectives } from './check.ts'
 
 /** Where a Corefile comes from: a path, 'stdin', its text, or (undefined) ./Corefile if there is one. */
-export type CorefileSource = string | { readonly text: string; readonly name?: string | undefined } | undefined
+export type CorefileSource =
+  | string
+  | { readonly text: string; readonly name?: string | undefined }
+  | undefined
 
 /** The Corefile of a server started without one, as in CoreDNS. */
 const defaultCorefile = '.:53 {\n    whoami\n    log\n}\n'
@@ -19,7 +22,8 @@ export function openCorefile(source: CorefileSource, options: ParseOptions = {})
     stdin ??= readFileSync(0, 'utf8')
     return parseCorefile(stdin, 'stdin', options)
   }
-  if (source === undefined && !existsSync('Corefile')) return parseCorefile(defaultCorefile, 'default Corefile', options)
+  if (source === undefined && !existsSync('Corefile'))
+    return parseCorefile(defaultCorefile, 'default Corefile', options)
   return readCorefile(source ?? 'Corefile', options)
 }
 

@@ -18,5 +18,7 @@ export function localAddresses(): string[] {
 export function addressesOfInterface(name: string): string[] | undefined {
   const addresses = networkInterfaces()[name]
   if (addresses === undefined) return undefined
-  return addresses.map(({ address, scopeid }) => (scopeid !== undefined && scopeid !== 0 ? `${address}%${name}` : address))
+  return addresses.map(({ address, scopeid }) =>
+    scopeid !== undefined && scopeid !== 0 ? `${address}%${name}` : address,
+  )
 }

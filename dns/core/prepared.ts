@@ -1,4 +1,14 @@
-import { Class, decodeMessage, encodeInto, type Message, readU16, readU32, type ResourceRecord, skipName, Type } from '../wire/index.ts'
+import {
+  Class,
+  decodeMessage,
+  encodeInto,
+  type Message,
+  type ResourceRecord,
+  readU16,
+  readU32,
+  skipName,
+  Type,
+} from '../wire/index.ts'
 
 /** Records of one address type that follow each other with equal size: their order may be changed in place. */
 export interface AddressRun {
@@ -28,7 +38,11 @@ const workspace = Buffer.allocUnsafeSlow(65535)
 /** Renders sections for a question once. Undefined if they cannot be written or do not fit into 64 KiB. */
 export function prepare(
   question: { name: string; type: number; class?: number },
-  sections: { answer: readonly ResourceRecord[]; authority: readonly ResourceRecord[]; additional: readonly ResourceRecord[] },
+  sections: {
+    answer: readonly ResourceRecord[]
+    authority: readonly ResourceRecord[]
+    additional: readonly ResourceRecord[]
+  },
 ): Prepared | undefined {
   const message: Message = {
     id: 0,
@@ -97,15 +111,23 @@ function scan(wire: Buffer): Prepared | undefined {
   return finish(wire.subarray(0, position))
 
   function finish(octets: Buffer): Prepared {
-    const addresses = run !== undefined && run.count > 1 ? { offset: run.offset, size: run.size, count: run.count } : undefined
+    const addresses =
+      run !== undefined && run.count > 1
+        ? { offset: run.offset, size: run.size, count: run.count }
+        : undefined
     return { wire: octets, questionEnd, counts, ttlOffsets, minTtl, addresses }
   }
 }
 
 /** The sections in decoded form; `ttl` replaces every TTL if given. Throws WireError for what an upstream got wrong. */
-export function decodePrepared(prepared: Prepared, ttl: number | undefined): Pick<Message, 'answer' | 'authority' | 'additional'> {
+export function decodePrepared(
+  prepared: Prepared,
+  ttl: number | undefined,
+): Pick<Message, 'answer' | 'authority' | 'additional'> {
   const copy = Buffer.from(prepared.wire)
-  prepared.counts.forEach((count, i) => copy.writeUInt16BE(count, 6 + 2 * i))
+  prepared.counts.forEach((count, i) => {
+    copy.writeUInt16BE(count, 6 + 2 * i)
+  })
   if (ttl !== undefined) for (const offset of prepared.ttlOffsets) copy.writeUInt32BE(ttl, offset)
   return decodeMessage(copy)
 }

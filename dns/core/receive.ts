@@ -38,7 +38,8 @@ export function receive(wire: Uint8Array, peer: Peer, home: QueryHome): Received
   const answers = readU16(wire, 6)
   const authorities = readU16(wire, 8)
   const additionals = readU16(wire, 10)
-  if (readU16(wire, 4) !== 1 || answers > 1 || authorities > 1 || additionals > 2) return refuse(wire, Rcode.FORMERR)
+  if (readU16(wire, 4) !== 1 || answers > 1 || authorities > 1 || additionals > 2)
+    return refuse(wire, Rcode.FORMERR)
   try {
     const fast = readLowerName(wire, 12)
     let { name, next: nameEnd } = fast
@@ -65,7 +66,11 @@ export function receive(wire: Uint8Array, peer: Peer, home: QueryHome): Received
   }
 }
 
-function findEdns(wire: Uint8Array, start: number, counts: { before: number; additionals: number }): Edns | undefined {
+function findEdns(
+  wire: Uint8Array,
+  start: number,
+  counts: { before: number; additionals: number },
+): Edns | undefined {
   let position = start
   let edns: Edns | undefined
   for (let i = 0; i < counts.before + counts.additionals; i += 1) {
@@ -75,9 +80,17 @@ function findEdns(wire: Uint8Array, start: number, counts: { before: number; add
     if (end > wire.length) throw new WireError('DNS_WIRE_SHORT', 'record data runs past the end', fixed + 8)
     if (readU16(wire, fixed) === Type.OPT) {
       if (i < counts.before || edns !== undefined || fixed !== position + 1) {
-        throw new WireError('DNS_WIRE_FORMAT', 'OPT may occur once, in the additional section, with the root as owner')
+        throw new WireError(
+          'DNS_WIRE_FORMAT',
+          'OPT may occur once, in the additional section, with the root as owner',
+        )
       }
-      edns = readEdns(wire, { udpSize: readU16(wire, fixed + 2), ttl: readU32(wire, fixed + 4), start: dataStart, end })
+      edns = readEdns(wire, {
+        udpSize: readU16(wire, fixed + 2),
+        ttl: readU32(wire, fixed + 4),
+        start: dataStart,
+        end,
+      })
     }
     position = end
   }
@@ -103,6 +116,18 @@ function badVersion(query: Query): Buffer {
   const head = headerOnly(query.wire, Rcode.BADVERS)
   head[5] = 1
   head[11] = 1
-  const opt = Buffer.from([0, 0, Type.OPT, 0x04, 0xd0, Rcode.BADVERS >> 4, 0, query.dnssecOk ? 0x80 : 0, 0, 0, 0])
+  const opt = Buffer.from([
+    0,
+    0,
+    Type.OPT,
+    0x04,
+    0xd0,
+    Rcode.BADVERS >> 4,
+    0,
+    query.dnssecOk ? 0x80 : 0,
+    0,
+    0,
+    0,
+  ])
   return Buffer.concat([head, question, opt])
 }

@@ -1,4 +1,14 @@
-import { type Edns, encodeInto, ednsSize, type Message, Rcode, type ResourceRecord, Type, writeEdns, Writer } from '../wire/index.ts'
+import {
+  type Edns,
+  ednsSize,
+  encodeInto,
+  type Message,
+  Rcode,
+  type ResourceRecord,
+  Type,
+  Writer,
+  writeEdns,
+} from '../wire/index.ts'
 import type { Prepared } from './prepared.ts'
 import type { Query } from './query.ts'
 import type { Reply } from './reply.ts'
@@ -14,7 +24,11 @@ export function render(query: Query, reply: Reply, out: Buffer): number {
 }
 
 /** The reply as a message. */
-export function toMessage(query: Query, reply: Reply, edns: Edns | undefined = replyEdns(query, reply)): Message {
+export function toMessage(
+  query: Query,
+  reply: Reply,
+  edns: Edns | undefined = replyEdns(query, reply),
+): Message {
   return {
     id: query.id,
     response: true,
@@ -42,7 +56,13 @@ function replyEdns(query: Query, reply: Reply): Edns | undefined {
 }
 
 /** Answers with prepared octets: copy, then patch. 0 if it does not fit; then the message has to be built and cut. */
-function copyPrepared(query: Query, reply: Reply, prepared: Prepared, edns: Edns | undefined, out: Buffer): number {
+function copyPrepared(
+  query: Query,
+  reply: Reply,
+  prepared: Prepared,
+  edns: Edns | undefined,
+  out: Buffer,
+): number {
   const { wire } = prepared
   if (prepared.questionEnd !== query.questionEnd) return 0
   const total = wire.length + (edns === undefined ? 0 : ednsSize(edns))
@@ -54,7 +74,11 @@ function copyPrepared(query: Query, reply: Reply, prepared: Prepared, edns: Edns
   // QR, opcode and RD from the query; AA, TC from the reply
   out[2] = 0x80 | ((asked[2] as number) & 0x79) | (reply.authoritative ? 4 : 0) | (reply.truncated ? 2 : 0)
   const rcode = edns === undefined && reply.rcode > 15 ? Rcode.SERVFAIL : reply.rcode
-  out[3] = (reply.recursionAvailable ? 0x80 : 0) | (reply.authenticData ? 0x20 : 0) | ((asked[3] as number) & 0x10) | (rcode & 15)
+  out[3] =
+    (reply.recursionAvailable ? 0x80 : 0) |
+    (reply.authenticData ? 0x20 : 0) |
+    ((asked[3] as number) & 0x10) |
+    (rcode & 15)
   const [answers, authorities, additionals] = prepared.counts
   out[4] = 0
   out[5] = 1
@@ -95,7 +119,9 @@ function shuffleInPlace(out: Buffer, run: { offset: number; size: number; count:
 
 /** A, AAAA and MX records in random order; CNAMEs first, everything else keeps its order. */
 function shuffleAddresses(records: readonly ResourceRecord[]): readonly ResourceRecord[] {
-  const moving = records.filter((record) => record.type === Type.A || record.type === Type.AAAA || record.type === Type.MX)
+  const moving = records.filter(
+    (record) => record.type === Type.A || record.type === Type.AAAA || record.type === Type.MX,
+  )
   if (moving.length < 2) return records
   const cnames = records.filter((record) => record.type === Type.CNAME)
   const others = records.filter((record) => !moving.includes(record) && record.type !== Type.CNAME)

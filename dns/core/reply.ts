@@ -67,7 +67,11 @@ export class Reply {
     this.plugin = parts.plugin ?? ''
     this.silent = parts.silent ?? false
     if (parts.answer !== undefined || parts.authority !== undefined || parts.additional !== undefined) {
-      this.#sections = { answer: parts.answer ?? none, authority: parts.authority ?? none, additional: parts.additional ?? none }
+      this.#sections = {
+        answer: parts.answer ?? none,
+        authority: parts.authority ?? none,
+        additional: parts.additional ?? none,
+      }
     } else if (parts.prepared === undefined) {
       this.#sections = empty
     }
@@ -97,7 +101,8 @@ export class Reply {
 
   /** A copy with changes. Changing a section drops the prepared octets. */
   with(change: ReplyParts): Reply {
-    const touched = change.answer !== undefined || change.authority !== undefined || change.additional !== undefined
+    const touched =
+      change.answer !== undefined || change.authority !== undefined || change.additional !== undefined
     const kept: Partial<Sections> = touched ? this.#decoded() : (this.#sections ?? {})
     const sections: Partial<Sections> = change.prepared === undefined ? kept : {}
     return new Reply({

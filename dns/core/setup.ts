@@ -88,12 +88,22 @@ export function onlyDirective(c: Setup): Directive {
 }
 
 /** Checks the number of arguments. */
-export function expectArgs(directive: Directive, plugin: string, counts: { min: number; max?: number }): readonly Argument[] {
+export function expectArgs(
+  directive: Directive,
+  plugin: string,
+  counts: { min: number; max?: number },
+): readonly Argument[] {
   const { args } = directive
   const max = counts.max ?? counts.min
-  if (args.length < counts.min) throw directiveError(directive, plugin, `'${directive.name}' needs ${counts.min === max ? counts.min : `at least ${counts.min}`} argument${counts.min === 1 ? '' : 's'}`)
+  if (args.length < counts.min)
+    throw directiveError(
+      directive,
+      plugin,
+      `'${directive.name}' needs ${counts.min === max ? counts.min : `at least ${counts.min}`} argument${counts.min === 1 ? '' : 's'}`,
+    )
   const extra = args[max]
-  if (extra !== undefined) throw directiveError(extra, plugin, `'${extra.text}' is one argument too many for '${directive.name}'`)
+  if (extra !== undefined)
+    throw directiveError(extra, plugin, `'${extra.text}' is one argument too many for '${directive.name}'`)
   return args
 }
 
@@ -106,13 +116,21 @@ export function oneArg(directive: Directive, plugin: string): Argument {
 export function integer(argument: Argument, plugin: string, limits: { min: number; max: number }): number {
   const value = /^-?\d{1,15}$/.test(argument.text) ? Number(argument.text) : Number.NaN
   if (!(value >= limits.min && value <= limits.max)) {
-    throw directiveError(argument, plugin, `'${argument.text}' must be a number from ${limits.min} to ${limits.max}`)
+    throw directiveError(
+      argument,
+      plugin,
+      `'${argument.text}' must be a number from ${limits.min} to ${limits.max}`,
+    )
   }
   return value
 }
 
 /** A Go duration in milliseconds; not negative. */
-export function duration(argument: Argument, plugin: string, options: { bareSeconds?: boolean } = {}): number {
+export function duration(
+  argument: Argument,
+  plugin: string,
+  options: { bareSeconds?: boolean } = {},
+): number {
   const value = options.bareSeconds === true ? parseSeconds(argument.text) : parseDuration(argument.text)
   if (value === undefined || value < 0) {
     throw directiveError(argument, plugin, `'${argument.text}' is no duration such as 5s, 300ms or 1m30s`)
@@ -144,7 +162,11 @@ export function readProperties(
   for (const line of directive.block ?? []) {
     const reader = Object.hasOwn(readers, line.name) ? readers[line.name] : undefined
     if (reader === undefined) {
-      throw directiveError(line, plugin, `unknown property '${line.name}'; known are ${Object.keys(readers).join(', ')}`)
+      throw directiveError(
+        line,
+        plugin,
+        `unknown property '${line.name}'; known are ${Object.keys(readers).join(', ')}`,
+      )
     }
     reader(line)
   }
@@ -153,5 +175,6 @@ export function readProperties(
 /** Refuses a block after a directive that has none. */
 export function noBlock(directive: Directive, plugin: string): void {
   const line = directive.block?.[0]
-  if (line !== undefined) throw directiveError(line, plugin, `'${directive.name}' has no properties, found '${line.name}'`)
+  if (line !== undefined)
+    throw directiveError(line, plugin, `'${directive.name}' has no properties, found '${line.name}'`)
 }

@@ -23,22 +23,35 @@ export class Imports {
 
   /** The tokens that `import argument` stands for. `at` is the import token. */
   expand(at: Token, argument: Token | undefined, rest: Token | undefined): Token[] {
-    if (argument === undefined) throw new CorefileError('DNS_COREFILE_SYNTAX', at, 'import needs a snippet name or a file')
+    if (argument === undefined)
+      throw new CorefileError('DNS_COREFILE_SYNTAX', at, 'import needs a snippet name or a file')
     if (rest !== undefined) {
-      throw new CorefileError('DNS_COREFILE_SYNTAX', rest, `import takes one argument, '${rest.text}' is one too many`)
+      throw new CorefileError(
+        'DNS_COREFILE_SYNTAX',
+        rest,
+        `import takes one argument, '${rest.text}' is one too many`,
+      )
     }
     const snippet = this.snippets.get(argument.text)
     if (snippet !== undefined) {
       this.#snippetImports += 1
       if (this.#snippetImports > maxSnippetImports) {
-        throw new CorefileError('DNS_COREFILE_SYNTAX', at, `more than ${maxSnippetImports} snippet imports: is there a cycle?`)
+        throw new CorefileError(
+          'DNS_COREFILE_SYNTAX',
+          at,
+          `more than ${maxSnippetImports} snippet imports: is there a cycle?`,
+        )
       }
       return freshRows(snippet)
     }
     return this.#files(at, argument).flatMap((file) => {
       this.#fileImports += 1
       if (this.#fileImports > maxFileImports) {
-        throw new CorefileError('DNS_COREFILE_SYNTAX', at, `more than ${maxFileImports} file imports: is there a cycle?`)
+        throw new CorefileError(
+          'DNS_COREFILE_SYNTAX',
+          at,
+          `more than ${maxFileImports} file imports: is there a cycle?`,
+        )
       }
       return this.#read(at, file)
     })
@@ -48,13 +61,18 @@ export class Imports {
     const pattern = isAbsolute(argument.text) ? argument.text : join(dirname(argument.file), argument.text)
     const stars = [...argument.text].filter((character) => character === '*').length
     if (stars > 1 || (/[*?]/.test(argument.text) && /[[\]]/.test(argument.text))) {
-      throw new CorefileError('DNS_COREFILE_SYNTAX', argument, `import pattern '${argument.text}' may have one '*' and no '[]'`)
+      throw new CorefileError(
+        'DNS_COREFILE_SYNTAX',
+        argument,
+        `import pattern '${argument.text}' may have one '*' and no '[]'`,
+      )
     }
     if (!/[*?]/.test(argument.text)) return [pattern]
     const matches = globSync(pattern)
       .filter((file) => basename(argument.text) !== '*' || !basename(file).startsWith('.'))
       .sort()
-    if (matches.length === 0) this.warnings.push(`${at.file}:${at.line}: no file matches import '${argument.text}'`)
+    if (matches.length === 0)
+      this.warnings.push(`${at.file}:${at.line}: no file matches import '${argument.text}'`)
     return matches
   }
 
@@ -66,7 +84,12 @@ export class Imports {
       return tokenize(text, file, this.environment)
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause)
-      throw new CorefileError('DNS_COREFILE_READ', at, `cannot import '${file}': ${reason}; there is no snippet of that name either`, { cause })
+      throw new CorefileError(
+        'DNS_COREFILE_READ',
+        at,
+        `cannot import '${file}': ${reason}; there is no snippet of that name either`,
+        { cause },
+      )
     }
   }
 }

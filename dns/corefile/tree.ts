@@ -35,7 +35,8 @@ export function buildDirectives(tokens: readonly Token[]): Directive[] {
         if (closedBy === undefined) throw syntaxError(head, "'}' without a matching '{'")
         return directives
       }
-      if (head.brace === '{') throw syntaxError(head, "'{' must stand on the line of the directive it belongs to")
+      if (head.brace === '{')
+        throw syntaxError(head, "'{' must stand on the line of the directive it belongs to")
       directives.push(directive(head))
     }
   }

@@ -1,10 +1,17 @@
 import { CorefileError, type Position } from '../errors.ts'
-import { canonicalName, isName } from '../wire/name.ts'
 import { parseAddress } from '../wire/address.ts'
+import { canonicalName, isName } from '../wire/name.ts'
 
 export type Scheme = 'dns' | 'tls' | 'quic' | 'grpc' | 'https' | 'https3'
 
-const schemePorts: Readonly<Record<Scheme, number>> = { dns: 53, tls: 853, quic: 853, grpc: 443, https: 443, https3: 443 }
+const schemePorts: Readonly<Record<Scheme, number>> = {
+  dns: 53,
+  tls: 853,
+  quic: 853,
+  grpc: 443,
+  https: 443,
+  https3: 443,
+}
 
 /** What one key of a server block asks for. A CIDR key may stand for several zones. */
 export interface ZoneKey {
@@ -15,10 +22,12 @@ export interface ZoneKey {
 
 /** Reads `[scheme://]zone[:port]`. `defaultPort` counts for keys of scheme dns without a port. Throws CorefileError. */
 export function parseZoneKey(key: string, at: Position, defaultPort: number): ZoneKey {
-  const fail = (why: string): CorefileError => new CorefileError('DNS_COREFILE_KEY', at, `server block key '${key}': ${why}`)
+  const fail = (why: string): CorefileError =>
+    new CorefileError('DNS_COREFILE_KEY', at, `server block key '${key}': ${why}`)
   const split = /^([a-z0-9]+):\/\/(.*)$/s.exec(key)
   const scheme = split?.[1] ?? 'dns'
-  if (!isScheme(scheme)) throw fail(`'${scheme}' is no scheme; known are ${Object.keys(schemePorts).join(', ')}`)
+  if (!isScheme(scheme))
+    throw fail(`'${scheme}' is no scheme; known are ${Object.keys(schemePorts).join(', ')}`)
   let zone = split?.[2] ?? key
   let port = scheme === 'dns' ? defaultPort : schemePorts[scheme]
   const lastColon = zone.lastIndexOf(':')
@@ -27,7 +36,8 @@ export function parseZoneKey(key: string, at: Position, defaultPort: number): Zo
   const colonIsPort = lastColon >= 0 && (!zone.includes('/') || zone.lastIndexOf('/') < lastColon)
   if (colonIsPort) {
     if (tail === '') throw fail("':' must be followed by a port")
-    if (!/^\d{1,5}$/.test(tail) || Number(tail) < 1 || Number(tail) > 65535) throw fail(`'${tail}' is no port (1-65535)`)
+    if (!/^\d{1,5}$/.test(tail) || Number(tail) < 1 || Number(tail) > 65535)
+      throw fail(`'${tail}' is no port (1-65535)`)
     port = Number(tail)
     zone = zone.slice(0, lastColon)
   }

@@ -38,7 +38,8 @@ export class HttpEndpoints {
       const server = fresh.get(address) ?? this.#open.get(address)?.server
       if (server !== undefined) this.#open.set(address, { server, paths })
     }
-    for (const address of [...this.#open.keys()]) if (!wishes.addresses.has(address)) await this.close(address)
+    for (const address of [...this.#open.keys()])
+      if (!wishes.addresses.has(address)) await this.close(address)
   }
 
   /** Where an address of the Corefile really listens (of interest for port 0). */
@@ -105,5 +106,10 @@ export function isListenAddress(address: string): boolean {
 
 /** Answers with a short text. */
 export function respondText(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'content-length': Buffer.byteLength(text) }).end(text)
+  response
+    .writeHead(status, {
+      'content-type': 'text/plain; charset=utf-8',
+      'content-length': Buffer.byteLength(text),
+    })
+    .end(text)
 }

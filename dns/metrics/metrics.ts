@@ -139,9 +139,17 @@ export class Histogram extends Family<Buckets> {
       let total = 0
       this.#bounds.forEach((bound, i) => {
         total += cell.counts[i] as number
-        samples.push({ value: total, labels: { ...labels, le: String(bound) }, metricName: `${this.name}_bucket` })
+        samples.push({
+          value: total,
+          labels: { ...labels, le: String(bound) },
+          metricName: `${this.name}_bucket`,
+        })
       })
-      samples.push({ value: cell.count, labels: { ...labels, le: '+Inf' }, metricName: `${this.name}_bucket` })
+      samples.push({
+        value: cell.count,
+        labels: { ...labels, le: '+Inf' },
+        metricName: `${this.name}_bucket`,
+      })
       samples.push({ value: cell.sum, labels, metricName: `${this.name}_sum` })
       samples.push({ value: cell.count, labels, metricName: `${this.name}_count` })
     }

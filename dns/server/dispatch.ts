@@ -68,7 +68,9 @@ export class Dispatcher implements QueryHome {
   resolve(query: Query): Outcome {
     try {
       const outcome = this.#take(query)
-      return outcome instanceof Promise ? outcome.catch((error: unknown) => this.#panic(query, error)) : outcome
+      return outcome instanceof Promise
+        ? outcome.catch((error: unknown) => this.#panic(query, error))
+        : outcome
     } catch (error) {
       return this.#panic(query, error)
     }

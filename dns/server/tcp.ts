@@ -57,7 +57,9 @@ export async function listenTcp(options: TcpOptions): Promise<Listener> {
     },
   }
   server.on('connection', (socket) => {
-    const connection = new Connection(socket, limits, (wire, peer, respond) => listener.receiver(wire, peer, respond))
+    const connection = new Connection(socket, limits, (wire, peer, respond) =>
+      listener.receiver(wire, peer, respond),
+    )
     connections.add(connection)
     socket.once('close', () => connections.delete(connection))
   })
@@ -82,7 +84,11 @@ async function bind(options: TcpOptions): Promise<Server> {
     })
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new DnsError('DNS_LISTEN', `cannot listen on tcp ${options.address ?? '*'} port ${options.port}: ${reason}`, { cause })
+    throw new DnsError(
+      'DNS_LISTEN',
+      `cannot listen on tcp ${options.address ?? '*'} port ${options.port}: ${reason}`,
+      { cause },
+    )
   }
 }
 
@@ -178,13 +184,15 @@ class Connection {
   #flush(): void {
     const out = this.#out
     this.#out = []
-    if (!this.#socket.destroyed) this.#socket.write(out.length === 1 ? (out[0] as Buffer) : Buffer.concat(out))
+    if (!this.#socket.destroyed)
+      this.#socket.write(out.length === 1 ? (out[0] as Buffer) : Buffer.concat(out))
     this.#drain()
     this.#endIfDone()
   }
 
   #endIfDone(): void {
-    if (this.#ending && this.#inFlight === 0 && this.#out.length === 0 && !this.#socket.destroyed) this.#socket.end()
+    if (this.#ending && this.#inFlight === 0 && this.#out.length === 0 && !this.#socket.destroyed)
+      this.#socket.end()
   }
 }
 

@@ -32,7 +32,12 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
   const sockets = new Map<string, Socket>()
   let port = options.port
   let pending = 0
+  /** set while closing: called when nothing is under way any more */
   let idle: (() => void) | undefined
+  const settled = (): void => {
+    pending -= 1
+    if (pending === 0) idle?.()
+  }
 
   const listener: UdpListener = {
     transport: 'udp',
@@ -56,7 +61,9 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
           setTimeout(resolve, graceMs).unref()
         })
       }
-      await Promise.all([...sockets.values()].map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))))
+      await Promise.all(
+        [...sockets.values()].map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))),
+      )
       sockets.clear()
     },
   }
@@ -70,7 +77,10 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
     } catch (cause) {
       socket.close()
       const error = cause instanceof Error ? cause : new Error(String(cause))
-      if (required) throw new DnsError('DNS_LISTEN', `cannot listen on udp ${address} port ${port}: ${error.message}`, { cause })
+      if (required)
+        throw new DnsError('DNS_LISTEN', `cannot listen on udp ${address} port ${port}: ${error.message}`, {
+          cause,
+        })
       options.onError(address, error)
       return
     }
@@ -93,11 +103,12 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
         localPort: port,
       }
       listener.receiver(wire, peer, (octets) => {
-        pending -= 1
-        if (pending === 0) idle?.()
-        if (octets === undefined) return
         // The octets live in a shared buffer and send() is asynchronous: it needs its own.
-        if (sockets.get(address) === socket) socket.send(Buffer.from(octets), from.port, from.address)
+        if (octets === undefined || sockets.get(address) !== socket) settled()
+        else if (idle === undefined) {
+          settled()
+          socket.send(Buffer.from(octets), from.port, from.address)
+        } else socket.send(Buffer.from(octets), from.port, from.address, settled)
       })
     })
     sockets.set(address, socket)
@@ -109,6 +120,7 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
     await listener.close(0)
     throw error
   }
-  if (sockets.size === 0) throw new DnsError('DNS_LISTEN', `cannot listen on udp port ${port} of any local address`)
+  if (sockets.size === 0)
+    throw new DnsError('DNS_LISTEN', `cannot listen on udp port ${port} of any local address`)
   return listener
 }

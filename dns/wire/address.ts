@@ -26,7 +26,8 @@ export function parseIPv6(text: string): Uint8Array | undefined {
   }
   const halves = body.split('::')
   if (halves.length > 2) return undefined
-  const groups = (part: string | undefined): string[] => (part === undefined || part === '' ? [] : part.split(':'))
+  const groups = (part: string | undefined): string[] =>
+    part === undefined || part === '' ? [] : part.split(':')
   const head = groups(halves[0])
   const tail = groups(halves[1])
   const missing = 8 - head.length - tail.length
@@ -57,7 +58,10 @@ export function parseAddress(text: string): Uint8Array | undefined {
 /** Text of 4 or 16 octets; IPv6 in RFC 5952 form. */
 export function formatAddress(octets: Uint8Array): string {
   if (octets.length === 4) return octets.join('.')
-  const groups = Array.from({ length: 8 }, (_, i) => ((octets[2 * i] as number) << 8) | (octets[2 * i + 1] as number))
+  const groups = Array.from(
+    { length: 8 },
+    (_, i) => ((octets[2 * i] as number) << 8) | (octets[2 * i + 1] as number),
+  )
   let bestStart = -1
   let bestLength = 1
   for (let i = 0; i < 8; i += 1) {
@@ -107,5 +111,7 @@ export function addressOfReverse(name: string): string | undefined {
   const nibbles = name.slice(0, -10).split('.')
   if (nibbles.length !== 32 || nibbles.some((nibble) => !/^[0-9a-f]$/i.test(nibble))) return undefined
   const digits = nibbles.reverse().join('')
-  return formatAddress(Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16)))
+  return formatAddress(
+    Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16)),
+  )
 }

@@ -1,6 +1,13 @@
 import { formatAddress } from './address.ts'
 import { WireError } from './errors.ts'
-import { type Edns, type EdnsOptionValue, Flag, type Message, type Question, type ResourceRecord } from './message.ts'
+import {
+  type Edns,
+  type EdnsOptionValue,
+  Flag,
+  type Message,
+  type Question,
+  type ResourceRecord,
+} from './message.ts'
 import { readName } from './name.ts'
 import { kindOf } from './rdata-kinds.ts'
 import { Type } from './registry.ts'
@@ -26,7 +33,8 @@ export function readU32(message: Uint8Array, offset: number): number {
  * Throws WireError, and nothing else, whatever the octets are.
  */
 export function decodeMessage(message: Uint8Array): Message {
-  if (message.length < 12) throw new WireError('DNS_WIRE_SHORT', 'message is shorter than its header', message.length)
+  if (message.length < 12)
+    throw new WireError('DNS_WIRE_SHORT', 'message is shorter than its header', message.length)
   const flags = readU16(message, 2)
   const cursor: Cursor = { message, position: 12 }
   const questions: Question[] = []
@@ -78,7 +86,11 @@ function readSection(
     cursor.position = end
     if (type === Type.OPT) {
       if (opt === undefined || opt.edns !== undefined) {
-        throw new WireError('DNS_WIRE_FORMAT', 'OPT may occur once, in the additional section (RFC 6891 §6.1.1)', next)
+        throw new WireError(
+          'DNS_WIRE_FORMAT',
+          'OPT may occur once, in the additional section (RFC 6891 §6.1.1)',
+          next,
+        )
       }
       if (name !== '.') throw new WireError('DNS_WIRE_FORMAT', 'the owner of OPT must be the root', next)
       opt.edns = readEdns(message, { udpSize: recordClass, ttl, start, end })
@@ -102,7 +114,8 @@ export function readEdns(
     const code = readU16(message, position)
     const length = readU16(message, position + 2)
     position += 4
-    if (position + length > at.end) throw new WireError('DNS_WIRE_FORMAT', 'EDNS option runs past OPT', position)
+    if (position + length > at.end)
+      throw new WireError('DNS_WIRE_FORMAT', 'EDNS option runs past OPT', position)
     options.push({ code, data: new Uint8Array(message.subarray(position, position + length)) })
     position += length
   }
@@ -126,7 +139,8 @@ function readRecord(message: Uint8Array, head: Head, start: number, end: number)
     return read.name
   }
   const need = (octets: number): void => {
-    if (end - start < octets) throw new WireError('DNS_WIRE_FORMAT', 'record data is too short for its type', start)
+    if (end - start < octets)
+      throw new WireError('DNS_WIRE_FORMAT', 'record data is too short for its type', start)
   }
   // RFC 2136 uses empty data for some classes: keep those as octets, whatever the type.
   const kind = end === start ? 'raw' : kindOf(type)

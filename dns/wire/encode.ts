@@ -106,7 +106,8 @@ export function writeRecord(writer: Writer, record: ResourceRecord): void {
   writer.u16(0)
   writeData(writer, record)
   const length = writer.length - lengthAt - 2
-  if (length > 65535) throw new WireError('DNS_WIRE_VALUE', `data of '${record.name}' is longer than 65535 octets`)
+  if (length > 65535)
+    throw new WireError('DNS_WIRE_VALUE', `data of '${record.name}' is longer than 65535 octets`)
   writer.buffer.writeUInt16BE(length, lengthAt)
 }
 

@@ -118,7 +118,16 @@ export interface Message {
 }
 
 /** Header bits of the second 16-bit word. */
-export const Flag = { QR: 0x8000, AA: 0x0400, TC: 0x0200, RD: 0x0100, RA: 0x0080, Z: 0x0040, AD: 0x0020, CD: 0x0010 } as const
+export const Flag = {
+  QR: 0x8000,
+  AA: 0x0400,
+  TC: 0x0200,
+  RD: 0x0100,
+  RA: 0x0080,
+  Z: 0x0040,
+  AD: 0x0020,
+  CD: 0x0010,
+} as const
 
 /** The record with another TTL. */
 export function withTtl(record: ResourceRecord, ttl: number): ResourceRecord {

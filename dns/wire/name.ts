@@ -53,12 +53,18 @@ export function readName(message: Uint8Array, offset: number): NameAt {
       position = end
       continue
     }
-    if (size < 192) throw new WireError('DNS_WIRE_NAME', `label type 0x${(size >> 6).toString(16)} is not defined`, position)
+    if (size < 192)
+      throw new WireError(
+        'DNS_WIRE_NAME',
+        `label type 0x${(size >> 6).toString(16)} is not defined`,
+        position,
+      )
     const low = message[position + 1]
     if (low === undefined) throw new WireError('DNS_WIRE_SHORT', 'pointer runs past the end', position)
     const target = ((size & 63) << 8) | low
     if (next < 0) next = position + 2
-    if (target >= limit) throw new WireError('DNS_WIRE_POINTER', 'compression pointer does not lead backwards', position)
+    if (target >= limit)
+      throw new WireError('DNS_WIRE_POINTER', 'compression pointer does not lead backwards', position)
     limit = target
     position = target
   }
@@ -74,7 +80,8 @@ export function skipName(message: Uint8Array, offset: number): number {
     if (size >= 192) return position + 2
     if (size >= 64) throw new WireError('DNS_WIRE_NAME', 'label type is not defined', position)
     position += size + 1
-    if (position - offset > 254) throw new WireError('DNS_WIRE_NAME', 'name is longer than 255 octets', offset)
+    if (position - offset > 254)
+      throw new WireError('DNS_WIRE_NAME', 'name is longer than 255 octets', offset)
   }
 }
 
@@ -113,7 +120,8 @@ export function nameLabels(name: string): Uint8Array[] {
   let total = 1
   const finish = (): void => {
     if (label.length === 0) throw new WireError('DNS_WIRE_NAME', `name '${name}' has an empty label`)
-    if (label.length > 63) throw new WireError('DNS_WIRE_NAME', `name '${name}' has a label longer than 63 octets`)
+    if (label.length > 63)
+      throw new WireError('DNS_WIRE_NAME', `name '${name}' has a label longer than 63 octets`)
     total += label.length + 1
     labels.push(Uint8Array.from(label))
     label = []
@@ -134,7 +142,8 @@ export function nameLabels(name: string): Uint8Array[] {
         octet = i < name.length ? name.charCodeAt(i) : 256
       }
     }
-    if (octet > 255) throw new WireError('DNS_WIRE_NAME', `name '${name}' has a bad escape or a character above 255`)
+    if (octet > 255)
+      throw new WireError('DNS_WIRE_NAME', `name '${name}' has a bad escape or a character above 255`)
     label.push(octet)
   }
   if (label.length > 0) finish()

@@ -75,10 +75,24 @@ export const Rcode = {
 } as const
 
 /** EDNS option codes. */
-export const EdnsOption = { NSID: 3, SUBNET: 8, EXPIRE: 9, COOKIE: 10, KEEPALIVE: 11, PADDING: 12, EDE: 15 } as const
+export const EdnsOption = {
+  NSID: 3,
+  SUBNET: 8,
+  EXPIRE: 9,
+  COOKIE: 10,
+  KEEPALIVE: 11,
+  PADDING: 12,
+  EDE: 15,
+} as const
 
 /** Extended DNS error codes (RFC 8914) the server gives. */
-export const ExtendedError = { STALE_ANSWER: 3, BLOCKED: 15, FILTERED: 17, NOT_READY: 14, NETWORK_ERROR: 23 } as const
+export const ExtendedError = {
+  STALE_ANSWER: 3,
+  BLOCKED: 15,
+  FILTERED: 17,
+  NOT_READY: 14,
+  NETWORK_ERROR: 23,
+} as const
 
 function names(table: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
   return new Map(Object.entries(table).map(([name, value]) => [value, name]))

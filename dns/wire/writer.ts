@@ -46,7 +46,8 @@ export class Writer {
 
   /** A character string of at most 255 octets. */
   text(text: string): void {
-    if (text.length > 255) throw new WireError('DNS_WIRE_VALUE', 'a character string holds at most 255 octets')
+    if (text.length > 255)
+      throw new WireError('DNS_WIRE_VALUE', 'a character string holds at most 255 octets')
     this.u8(text.length)
     for (let i = 0; i < text.length; i += 1) {
       const octet = text.charCodeAt(i)

@@ -12,36 +12,92 @@ const seed = Number(process.env['PLEXUS_SEED'] ?? Date.now() % 1_000_000)
 
 /** Directives as nested arrays: [name, ...args, [block]]. */
 function plain(directives: readonly Directive[]): unknown[] {
-  return directives.map(({ name, args, block }) => [name, ...args.map(({ text }) => text), ...(block === undefined ? [] : [plain(block)])])
+  return directives.map(({ name, args, block }) => [
+    name,
+    ...args.map(({ text }) => text),
+    ...(block === undefined ? [] : [plain(block)]),
+  ])
 }
 
 function parse(text: string, environment: NodeJS.ProcessEnv = {}): [string[], unknown[]][] {
-  return parseCorefile(text, 'Corefile', { environment }).blocks.map((block) => [block.keys.map(({ text: key }) => key), plain(block.directives)])
+  return parseCorefile(text, 'Corefile', { environment }).blocks.map((block) => [
+    block.keys.map(({ text: key }) => key),
+    plain(block.directives),
+  ])
 }
 
 const cases: [title: string, text: string, expected: unknown][] = [
   ['one block', '. {\n  errors\n  log\n}\n', [[['.'], [['errors'], ['log']]]]],
-  ['without braces', 'example.org:53\nerrors\ncache 30', [[['example.org:53'], [['errors'], ['cache', '30']]]]],
+  [
+    'without braces',
+    'example.org:53\nerrors\ncache 30',
+    [[['example.org:53'], [['errors'], ['cache', '30']]]],
+  ],
   ['keys only is a server without plugins', 'example.org', [[['example.org'], []]]],
   ['several keys', 'a.org b.org, c.org {\n}\n', [[['a.org', 'b.org', 'c.org'], []]]],
   ['a comma lets the next key stand on the next line', 'a.org,\nb.org {\n}', [[['a.org', 'b.org'], []]]],
   ['brace on the next line', 'a.org\n{\n whoami\n}', [[['a.org'], [['whoami']]]]],
-  ['several blocks', 'a {\nlog\n}\nb {\n}', [[['a'], [['log']]], [['b'], []]]],
-  ['properties', '. {\n forward . 1.1.1.1 {\n  except a b\n  force_tcp\n }\n}', [[['.'], [['forward', '.', '1.1.1.1', [['except', 'a', 'b'], ['force_tcp']]]]]]],
+  [
+    'several blocks',
+    'a {\nlog\n}\nb {\n}',
+    [
+      [['a'], [['log']]],
+      [['b'], []],
+    ],
+  ],
+  [
+    'properties',
+    '. {\n forward . 1.1.1.1 {\n  except a b\n  force_tcp\n }\n}',
+    [[['.'], [['forward', '.', '1.1.1.1', [['except', 'a', 'b'], ['force_tcp']]]]]],
+  ],
   ['comments, also glued to a word', '# c\n. { # c\n log#bar\n # } \n}', [[['.'], [['log']]]]],
-  ['quotes', '. {\n log "a b" "" "q\\"x" mid"quote "back\\slash"\n}', [[['.'], [['log', 'a b', '', 'q"x', 'mid"quote', 'back\\slash']]]]],
-  ['a quoted newline does not end the line', '. {\n log "a\nb" c\n errors\n}', [[['.'], [['log', 'a\nb', 'c'], ['errors']]]]],
+  [
+    'quotes',
+    '. {\n log "a b" "" "q\\"x" mid"quote "back\\slash"\n}',
+    [[['.'], [['log', 'a b', '', 'q"x', 'mid"quote', 'back\\slash']]]],
+  ],
+  [
+    'a quoted newline does not end the line',
+    '. {\n log "a\nb" c\n errors\n}',
+    [[['.'], [['log', 'a\nb', 'c'], ['errors']]]],
+  ],
   ['a quoted brace is a word', '. {\n log "{" x\n}', [[['.'], [['log', '{', 'x']]]]],
   ['CRLF and BOM', '\ufeff. {\r\n log x\r\n}\r\n', [[['.'], [['log', 'x']]]]],
-  ['snippets', '(s) {\n errors\n log\n}\n. {\n import s\n cache\n}\na {\n import s\n}', [[['.'], [['errors'], ['log'], ['cache']]], [['a'], [['errors'], ['log']]]]],
-  ['import inside properties', '(e) {\n except a\n}\n. {\n forward . 1.1.1.1 {\n  import e\n }\n}', [[['.'], [['forward', '.', '1.1.1.1', [['except', 'a']]]]]]],
-  ['environment', '{$ZONE}:{%PORT%} {\n forward . {$UP} {$NONE}\n log {$}\n}', [[['x.org:99'], [['forward', '.', '9.9.9.9', ''], ['log', '{$}']]]]],
+  [
+    'snippets',
+    '(s) {\n errors\n log\n}\n. {\n import s\n cache\n}\na {\n import s\n}',
+    [
+      [['.'], [['errors'], ['log'], ['cache']]],
+      [['a'], [['errors'], ['log']]],
+    ],
+  ],
+  [
+    'import inside properties',
+    '(e) {\n except a\n}\n. {\n forward . 1.1.1.1 {\n  import e\n }\n}',
+    [[['.'], [['forward', '.', '1.1.1.1', [['except', 'a']]]]]],
+  ],
+  [
+    'environment',
+    '{$ZONE}:{%PORT%} {\n forward . {$UP} {$NONE}\n log {$}\n}',
+    [
+      [
+        ['x.org:99'],
+        [
+          ['forward', '.', '9.9.9.9', ''],
+          ['log', '{$}'],
+        ],
+      ],
+    ],
+  ],
   ['a value of the environment is one word', '. {\n log {$SPACED}\n}', [[['.'], [['log', 'a b {']]]]],
   ['empty file', '', []],
 ]
 for (const [title, text, expected] of cases) {
   test(`parses: ${title}`, (t) => {
-    t.deepEqual(parse(text, { ZONE: 'x.org', PORT: '99', UP: '9.9.9.9', SPACED: 'a b {' }), expected as [string[], unknown[]][])
+    t.deepEqual(
+      parse(text, { ZONE: 'x.org', PORT: '99', UP: '9.9.9.9', SPACED: 'a b {' }),
+      expected as [string[], unknown[]][],
+    )
   })
 }
 
@@ -61,7 +117,9 @@ const errors: [title: string, text: string, line: number, message: RegExp][] = [
 ]
 for (const [title, text, line, message] of errors) {
   test(`refuses with file and line: ${title}`, (t) => {
-    const error = t.throws(() => parseCorefile(text, '/etc/Corefile', { environment: {} }), { instanceOf: CorefileError })
+    const error = t.throws(() => parseCorefile(text, '/etc/Corefile', { environment: {} }), {
+      instanceOf: CorefileError,
+    })
     t.is(error?.line, line)
     t.is(error?.file, '/etc/Corefile')
     t.regex(error?.message ?? '', message)
@@ -102,7 +160,12 @@ test('files are imported relative to the file that says so, and errors name them
     ],
   )
   t.is(corefile.warnings.length, 1)
-  t.deepEqual(corefile.imported.map((file) => file.slice(directory.length)).sort(), ['/d/a.conf', '/d/b.conf', '/d/plugins', '/d/plugins'])
+  t.deepEqual(corefile.imported.map((file) => file.slice(directory.length)).sort(), [
+    '/d/a.conf',
+    '/d/b.conf',
+    '/d/plugins',
+    '/d/plugins',
+  ])
   writeFileSync(join(directory, 'd', 'plugins'), 'errors\n\nnonsense')
   const error = t.throws(() => loadCorefile(join(directory, 'Corefile')), { instanceOf: CorefileError })
   t.is(error?.file, join(directory, 'd', 'plugins'))
@@ -129,20 +192,60 @@ test('keys: zone, scheme, port, CIDR', (t) => {
 })
 
 test('durations as Go writes them', (t) => {
-  const wanted: [string, number | undefined][] = [['5s', 5000], ['1m30s', 90_000], ['300ms', 300], ['1.5h', 5_400_000], ['0', 0], ['5', undefined], ['', undefined], ['s', undefined], ['-1s', -1000]]
+  const wanted: [string, number | undefined][] = [
+    ['5s', 5000],
+    ['1m30s', 90_000],
+    ['300ms', 300],
+    ['1.5h', 5_400_000],
+    ['0', 0],
+    ['5', undefined],
+    ['', undefined],
+    ['s', undefined],
+    ['-1s', -1000],
+  ]
   for (const [text, value] of wanted) t.is(parseDuration(text), value, text)
 })
 
 test('whatever the text is, the parser throws its own error or nothing', (t) => {
-  const word = fc.constantFrom('.', '{', '}', '\n', '"', '#', ',', '(s)', 'import', 's', 'log', '{$A}', '{%A%}', '\\"', 'a,', ' ', '\t', '\ufeff', 'x:1', '*', '[', '/')
+  const word = fc.constantFrom(
+    '.',
+    '{',
+    '}',
+    '\n',
+    '"',
+    '#',
+    ',',
+    '(s)',
+    'import',
+    's',
+    'log',
+    '{$A}',
+    '{%A%}',
+    '\\"',
+    'a,',
+    ' ',
+    '\t',
+    '\ufeff',
+    'x:1',
+    '*',
+    '[',
+    '/',
+  )
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.array(word, { maxLength: 40 }).map((words) => words.join(' ')), fc.array(word, { maxLength: 40 }).map((words) => words.join(''))), (text) => {
-      try {
-        parseCorefile(text, '/nonexistent/Corefile', { environment: { A: 'x' } })
-      } catch (error) {
-        if (!(error instanceof DnsError)) throw error
-      }
-    }),
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.array(word, { maxLength: 40 }).map((words) => words.join(' ')),
+        fc.array(word, { maxLength: 40 }).map((words) => words.join('')),
+      ),
+      (text) => {
+        try {
+          parseCorefile(text, '/nonexistent/Corefile', { environment: { A: 'x' } })
+        } catch (error) {
+          if (!(error instanceof DnsError)) throw error
+        }
+      },
+    ),
     { seed, numRuns: 2000 },
   )
   t.pass(`seed ${seed}`)

@@ -31,6 +31,7 @@ function resolve(argument: { text: string; file: string; line: number }): string
   const text = argument.text.replace(/^\[(.*)\]$/, '$1')
   if (addressFamily(text.replace(/%.*$/, '')) !== undefined) return [canonicalAddress(text)]
   const addresses = addressesOfInterface(text)
-  if (addresses === undefined) throw directiveError(argument, name, `'${text}' is neither an address nor an interface of this host`)
+  if (addresses === undefined)
+    throw directiveError(argument, name, `'${text}' is neither an address nor an interface of this host`)
   return addresses
 }

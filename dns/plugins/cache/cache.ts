@@ -1,9 +1,9 @@
 import { type Next, type Outcome, onReply, type Plugin } from '../../core/plugin.ts'
-import { prepare, type Prepared } from '../../core/prepared.ts'
+import { type Prepared, prepare } from '../../core/prepared.ts'
 import { isTransfer, type Query } from '../../core/query.ts'
 import type { Reply } from '../../core/reply.ts'
 import { EdnsOption, ExtendedError, Flag, isSubdomain, Rcode } from '../../wire/index.ts'
-import { cacheKey, smallestTtl, type Store, storeFor } from './classify.ts'
+import { cacheKey, type Store, smallestTtl, storeFor } from './classify.ts'
 import type { CacheMetrics } from './metrics.ts'
 import type { CacheOptions, StaleOptions } from './options.ts'
 import { type CacheItem, CacheStore } from './store.ts'
@@ -23,7 +23,12 @@ export class CachePlugin implements Plugin {
   readonly #fetching = new Map<string, Promise<Reply>>()
   readonly #servers: readonly string[]
 
-  constructor(parts: { options: CacheOptions; metrics: CacheMetrics; servers: readonly string[]; previous: CachePlugin | undefined }) {
+  constructor(parts: {
+    options: CacheOptions
+    metrics: CacheMetrics
+    servers: readonly string[]
+    previous: CachePlugin | undefined
+  }) {
     this.#options = parts.options
     this.#metrics = parts.metrics
     this.#servers = parts.servers
@@ -31,15 +36,20 @@ export class CachePlugin implements Plugin {
     const evicted = (type: Store) => (): void => this.#metrics.evicted(this.#servers[0] ?? '', type)
     const { previous } = parts
     // A reload must not throw the cache away if it is configured as before.
-    const reuse = previous !== undefined && JSON.stringify(previous.#options) === JSON.stringify(parts.options)
+    const reuse =
+      previous !== undefined && JSON.stringify(previous.#options) === JSON.stringify(parts.options)
     this.#stores = reuse
       ? previous.#stores
-      : { success: new CacheStore(success.capacity, evicted('success')), denial: new CacheStore(denial.capacity, evicted('denial')) }
+      : {
+          success: new CacheStore(success.capacity, evicted('success')),
+          denial: new CacheStore(denial.capacity, evicted('denial')),
+        }
   }
 
   start(): void {
     for (const server of this.#servers) {
-      for (const type of ['success', 'denial'] as const) this.#metrics.entries(server, type, () => this.#stores[type].size)
+      for (const type of ['success', 'denial'] as const)
+        this.#metrics.entries(server, type, () => this.#stores[type].size)
     }
   }
 
@@ -64,7 +74,8 @@ export class CachePlugin implements Plugin {
     }
     const { item, store } = hit
     const left = item.ttl - (now - item.stored) / 1000
-    if (left <= 0 && this.#options.stale !== undefined) return this.#serveStale(query, key, next, { item, store, stale: this.#options.stale })
+    if (left <= 0 && this.#options.stale !== undefined)
+      return this.#serveStale(query, key, next, { item, store, stale: this.#options.stale })
     this.#metrics.hit(server, store)
     this.#prefetch(query, key, next, { item, left, now })
     return fromCache(query, item, this.#options.keepTtl ? item.ttl : Math.max(0, Math.ceil(left)))
@@ -76,12 +87,14 @@ export class CachePlugin implements Plugin {
       item !== undefined && now < item.stored + item.ttl * 1000 + extraMs
     const denial = this.#stores.denial.get(name, key)
     const success = this.#stores.success.get(name, key)
-    if (alive(denial, 0) && !(denial.reply.rcode === Rcode.SERVFAIL && alive(success, 0))) return { item: denial, store: 'denial' }
+    if (alive(denial, 0) && !(denial.reply.rcode === Rcode.SERVFAIL && alive(success, 0)))
+      return { item: denial, store: 'denial' }
     if (alive(success, 0)) return { item: success, store: 'success' }
     const extraMs = this.#options.stale?.forMs ?? 0
     if (extraMs === 0) return undefined
     if (alive(success, extraMs)) return { item: success, store: 'success' }
-    if (alive(denial, extraMs) && denial.reply.rcode !== Rcode.SERVFAIL) return { item: denial, store: 'denial' }
+    if (alive(denial, extraMs) && denial.reply.rcode !== Rcode.SERVFAIL)
+      return { item: denial, store: 'denial' }
     return undefined
   }
 
@@ -112,7 +125,14 @@ export class CachePlugin implements Plugin {
     const prepared = preparedFor(query, reply)
     if (prepared === undefined) return reply
     const kept = reply.with({ prepared, ttl, options: [] })
-    const item: CacheItem = { reply: kept, ttl, stored: performance.now(), hits: 0, lastHit: 0, nextRefresh: 0 }
+    const item: CacheItem = {
+      reply: kept,
+      ttl,
+      stored: performance.now(),
+      hits: 0,
+      lastHit: 0,
+      nextRefresh: 0,
+    }
     this.#stores[store].put(query.name, key, item)
     // What is right now replaces what was; a failure replaces nothing.
     if (!failed) this.#stores[store === 'success' ? 'denial' : 'success'].delete(query.name, key)
@@ -133,7 +153,8 @@ export class CachePlugin implements Plugin {
     const { item, left, now } = at
     item.hits = now - item.lastHit < windowMs ? item.hits + 1 : 1
     item.lastHit = now
-    if (item.hits < amount || left > Math.ceil((percentage / 100) * item.ttl) || now < item.nextRefresh) return
+    if (item.hits < amount || left > Math.ceil((percentage / 100) * item.ttl) || now < item.nextRefresh)
+      return
     item.nextRefresh = now + 1000
     this.#metrics.count(query.home.label, 'prefetch')
     this.#refresh(query, key, next, item)
@@ -151,7 +172,12 @@ export class CachePlugin implements Plugin {
       .catch(() => undefined)
   }
 
-  #serveStale(query: Query, key: string, next: Next, at: { item: CacheItem; store: Store; stale: StaleOptions }): Outcome {
+  #serveStale(
+    query: Query,
+    key: string,
+    next: Next,
+    at: { item: CacheItem; store: Store; stale: StaleOptions },
+  ): Outcome {
     const { item, stale } = at
     const answer = (): Reply => {
       this.#metrics.count(query.home.label, 'stale')
@@ -172,7 +198,9 @@ export class CachePlugin implements Plugin {
     }
     const fresh = this.#fetch(query, key, next)
     if (!(fresh instanceof Promise) || stale.verifyTimeoutMs === 0) return onReply(fresh, good)
-    const timeout = new Promise<Reply>((resolve) => setTimeout(() => resolve(answer()), stale.verifyTimeoutMs).unref())
+    const timeout = new Promise<Reply>((resolve) =>
+      setTimeout(() => resolve(answer()), stale.verifyTimeoutMs).unref(),
+    )
     return Promise.race([fresh.then(good), timeout])
   }
 }
@@ -191,6 +219,8 @@ function withFlags(query: Query, reply: Reply): Reply {
 function preparedFor(query: Query, reply: Reply): Prepared | undefined {
   if (reply.prepared !== undefined && reply.prepared.questionEnd === query.questionEnd) return reply.prepared
   const { answer, authority, additional } = reply
-  return prepare({ name: query.originalName, type: query.type, class: query.class }, { answer, authority, additional })
+  return prepare(
+    { name: query.originalName, type: query.type, class: query.class },
+    { answer, authority, additional },
+  )
 }
-

@@ -6,7 +6,14 @@ export type Store = 'success' | 'denial'
 
 /** In which store an answer belongs; undefined: it must not be kept (research notes §3.1). */
 export function storeFor(query: Query, reply: Reply): Store | undefined {
-  if (reply.live || reply.truncated || reply.silent || reply.error !== undefined || query.opcode !== Opcode.QUERY) return undefined
+  if (
+    reply.live ||
+    reply.truncated ||
+    reply.silent ||
+    reply.error !== undefined ||
+    query.opcode !== Opcode.QUERY
+  )
+    return undefined
   if (query.type === Type.AXFR || query.type === Type.IXFR) return undefined
   switch (reply.rcode) {
     case Rcode.NXDOMAIN:

@@ -14,13 +14,29 @@ export class CacheMetrics {
     this.#entries = families.gauge('coredns_cache_entries', 'Answers in the cache.', typed)
     this.#families = {
       hits: families.counter('coredns_cache_hits_total', 'Queries answered from the cache.', typed),
-      evictions: families.counter('coredns_cache_evictions_total', 'Answers dropped because the cache was full.', typed),
+      evictions: families.counter(
+        'coredns_cache_evictions_total',
+        'Answers dropped because the cache was full.',
+        typed,
+      ),
       plain: {
         requests: families.counter('coredns_cache_requests_total', 'Queries the cache has seen.', scope),
         misses: families.counter('coredns_cache_misses_total', 'Queries the cache had no answer for.', scope),
-        prefetch: families.counter('coredns_cache_prefetch_total', 'Answers fetched again before they expired.', scope),
-        drops: families.counter('coredns_cache_drops_total', 'Answers that were for another question.', scope),
-        stale: families.counter('coredns_cache_served_stale_total', 'Queries answered from expired entries.', scope),
+        prefetch: families.counter(
+          'coredns_cache_prefetch_total',
+          'Answers fetched again before they expired.',
+          scope,
+        ),
+        drops: families.counter(
+          'coredns_cache_drops_total',
+          'Answers that were for another question.',
+          scope,
+        ),
+        stale: families.counter(
+          'coredns_cache_served_stale_total',
+          'Queries answered from expired entries.',
+          scope,
+        ),
       },
     }
   }
@@ -30,7 +46,9 @@ export class CacheMetrics {
   }
 
   hit(server: string, type: 'success' | 'denial'): void {
-    this.#cell(`hits ${type} ${server}`, () => this.#families.hits.cell(server, type, this.#zones, '')).value += 1
+    this.#cell(`hits ${type} ${server}`, () =>
+      this.#families.hits.cell(server, type, this.#zones, ''),
+    ).value += 1
   }
 
   evicted(server: string, type: 'success' | 'denial'): void {

@@ -1,4 +1,14 @@
-import { directiveError, duration, expectArgs, integer, onlyDirective, type PluginDefinition, readProperties, type Setup, zonesOrBlock } from '../../core/setup.ts'
+import {
+  directiveError,
+  duration,
+  expectArgs,
+  integer,
+  onlyDirective,
+  type PluginDefinition,
+  readProperties,
+  type Setup,
+  zonesOrBlock,
+} from '../../core/setup.ts'
 import type { Directive } from '../../corefile/tree.ts'
 import { CachePlugin } from './cache.ts'
 import { CacheMetrics } from './metrics.ts'
@@ -73,7 +83,8 @@ function readOptions(c: Setup): CacheOptions {
       const [value] = expectArgs(line, name, { min: 1 })
       if (value === undefined) return
       const milliseconds = duration(value, name)
-      if (milliseconds > 300_000) throw directiveError(value, name, 'SERVFAIL may be kept for 5m at most (RFC 2308 §7.1)')
+      if (milliseconds > 300_000)
+        throw directiveError(value, name, 'SERVFAIL may be kept for 5m at most (RFC 2308 §7.1)')
       state.servfailTtl = milliseconds / 1000
     },
     keepttl: (line) => {

@@ -68,7 +68,9 @@ export class ErrorsPlugin implements Plugin {
     rule.timer = undefined
     rule.count = 0
     if (count === 0 || (count === 1 && rule.showFirst)) return
-    this.#log[rule.level](`${count} errors like '${rule.pattern.source}' occurred in last ${rule.periodMs / 1000}s`)
+    this.#log[rule.level](
+      `${count} errors like '${rule.pattern.source}' occurred in last ${rule.periodMs / 1000}s`,
+    )
   }
 
   stop(): void {

@@ -1,15 +1,28 @@
-import { directiveError, duration, expectArgs, onlyDirective, type PluginDefinition, readProperties } from '../../core/setup.ts'
+import {
+  directiveError,
+  duration,
+  expectArgs,
+  onlyDirective,
+  type PluginDefinition,
+  readProperties,
+} from '../../core/setup.ts'
 import { type Consolidation, type ErrorLevel, ErrorsPlugin } from './errors.ts'
 
 const name = 'errors'
-const levels: Readonly<Record<string, ErrorLevel>> = { warning: 'warn', error: 'error', info: 'info', debug: 'debug' }
+const levels: Readonly<Record<string, ErrorLevel>> = {
+  warning: 'warn',
+  error: 'error',
+  info: 'info',
+  debug: 'debug',
+}
 
 export const errors: PluginDefinition = {
   name,
   setup: (c) => {
     const directive = onlyDirective(c)
     const [sink] = expectArgs(directive, name, { min: 0, max: 1 })
-    if (sink !== undefined && sink.text !== 'stdout') throw directiveError(sink, name, "the only log that can be named is 'stdout'")
+    if (sink !== undefined && sink.text !== 'stdout')
+      throw directiveError(sink, name, "the only log that can be named is 'stdout'")
     let stacktrace = false
     const consolidations: Consolidation[] = []
     readProperties(directive, name, {
@@ -20,7 +33,8 @@ export const errors: PluginDefinition = {
       consolidate: (line) => {
         const [period, pattern, ...rest] = expectArgs(line, name, { min: 2, max: 4 })
         if (period === undefined || pattern === undefined) return
-        if (pattern.text.length > 10_000) throw directiveError(pattern, name, 'the pattern is longer than 10000 characters')
+        if (pattern.text.length > 10_000)
+          throw directiveError(pattern, name, 'the pattern is longer than 10000 characters')
         let regexp: RegExp
         try {
           regexp = new RegExp(pattern.text)

@@ -54,7 +54,9 @@ export class InFlight {
     const timer = setTimeout(() => {
       this.#waiting.delete(id)
       this.onTimeout()
-      settle.reject(new UpstreamError('DNS_UPSTREAM_TIMEOUT', `no answer from ${this.#label} within ${timeoutMs} ms`))
+      settle.reject(
+        new UpstreamError('DNS_UPSTREAM_TIMEOUT', `no answer from ${this.#label} within ${timeoutMs} ms`),
+      )
     }, timeoutMs)
     this.#waiting.set(id, { query, questionEnd, timer, ...settle })
     const octets = Buffer.from(query)

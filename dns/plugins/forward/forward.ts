@@ -29,10 +29,15 @@ export class ForwardPlugin implements Plugin {
 
   handle(query: Query, next: Next): Outcome {
     const { from, except, maxConcurrent } = this.#options
-    if (!isSubdomain(query.name, from) || except.some((zone) => isSubdomain(query.name, zone))) return next(query)
+    if (!isSubdomain(query.name, from) || except.some((zone) => isSubdomain(query.name, zone)))
+      return next(query)
     if (maxConcurrent > 0 && this.#underWay >= maxConcurrent) {
       this.#metrics.rejects.value += 1
-      return failure(Rcode.REFUSED, this.name, new Error(`concurrent queries exceeded maximum ${maxConcurrent}`))
+      return failure(
+        Rcode.REFUSED,
+        this.name,
+        new Error(`concurrent queries exceeded maximum ${maxConcurrent}`),
+      )
     }
     this.#underWay += 1
     return this.#ask(query).then(

@@ -1,5 +1,15 @@
 import { readFileSync } from 'node:fs'
-import { directiveError, duration, expectArgs, integer, oneArg, type PluginDefinition, readProperties, type Setup, zonesOrBlock } from '../../core/setup.ts'
+import {
+  directiveError,
+  duration,
+  expectArgs,
+  integer,
+  oneArg,
+  type PluginDefinition,
+  readProperties,
+  type Setup,
+  zonesOrBlock,
+} from '../../core/setup.ts'
 import type { Directive } from '../../corefile/tree.ts'
 import { normalizeZone } from '../../corefile/zone-key.ts'
 import { canonicalName, isName, rcodeNumber } from '../../wire/index.ts'
@@ -26,10 +36,18 @@ function readOptions(directive: Directive, c: Setup): ForwardOptions {
   if (from === undefined) throw directiveError(directive, name, 'FROM is missing')
   const zones = normalizeZone(from.text)
   const zone = zones?.[0]
-  if (zone === undefined || zones?.length !== 1) throw directiveError(from, name, `'${from.text}' is no single zone`)
+  if (zone === undefined || zones?.length !== 1)
+    throw directiveError(from, name, `'${from.text}' is no single zone`)
   const to = targets.flatMap((target) => readTarget(target, c))
-  if (to.length > maxUpstreams) throw directiveError(directive, name, `more than ${maxUpstreams} upstreams: ${to.length}`)
-  const tls = { wanted: false, cert: undefined as string | undefined, key: undefined as string | undefined, ca: undefined as string | undefined, servername: undefined as string | undefined }
+  if (to.length > maxUpstreams)
+    throw directiveError(directive, name, `more than ${maxUpstreams} upstreams: ${to.length}`)
+  const tls = {
+    wanted: false,
+    cert: undefined as string | undefined,
+    key: undefined as string | undefined,
+    ca: undefined as string | undefined,
+    servername: undefined as string | undefined,
+  }
   const state = {
     except: [] as string[],
     forceTcp: false,
@@ -47,25 +65,35 @@ function readOptions(directive: Directive, c: Setup): ForwardOptions {
     next: new Set<number>(),
     nextOnNoData: false,
   }
-  const codes = (into: Set<number>) => (line: Directive): void => {
-    for (const argument of expectArgs(line, name, { min: 1, max: 32 })) {
-      const code = rcodeNumber(argument.text)
-      if (code === undefined) throw directiveError(argument, name, `'${argument.text}' is no response code`)
-      into.add(code)
+  const codes =
+    (into: Set<number>) =>
+    (line: Directive): void => {
+      for (const argument of expectArgs(line, name, { min: 1, max: 32 })) {
+        const code = rcodeNumber(argument.text)
+        if (code === undefined) throw directiveError(argument, name, `'${argument.text}' is no response code`)
+        into.add(code)
+      }
     }
-  }
-  const flag = (set: () => void) => (line: Directive): void => {
-    expectArgs(line, name, { min: 0 })
-    set()
-  }
-  const number = (set: (value: number) => void) => (line: Directive): void =>
-    set(integer(oneArg(line, name), name, { min: 0, max: 1_000_000_000 }))
-  const time = (set: (value: number) => void) => (line: Directive): void => set(duration(oneArg(line, name), name))
+  const flag =
+    (set: () => void) =>
+    (line: Directive): void => {
+      expectArgs(line, name, { min: 0 })
+      set()
+    }
+  const number =
+    (set: (value: number) => void) =>
+    (line: Directive): void =>
+      set(integer(oneArg(line, name), name, { min: 0, max: 1_000_000_000 }))
+  const time =
+    (set: (value: number) => void) =>
+    (line: Directive): void =>
+      set(duration(oneArg(line, name), name))
   const planned = (line: Directive): never => {
     throw directiveError(line, name, `'${line.name}' is planned, Plexus does not have it yet`)
   }
   readProperties(directive, name, {
-    except: (line) => void state.except.push(...zonesOrBlock(expectArgs(line, name, { min: 1, max: 10_000 }), c, name)),
+    except: (line) =>
+      void state.except.push(...zonesOrBlock(expectArgs(line, name, { min: 1, max: 10_000 }), c, name)),
     force_tcp: flag(() => void (state.forceTcp = true)),
     prefer_udp: flag(() => void (state.preferUdp = true)),
     expire: time((value) => void (state.expireMs = value)),
@@ -78,7 +106,11 @@ function readOptions(directive: Directive, c: Setup): ForwardOptions {
     policy: (line) => {
       const policy = oneArg(line, name)
       if (policy.text !== 'random' && policy.text !== 'round_robin' && policy.text !== 'sequential') {
-        throw directiveError(policy, name, `policy '${policy.text}' must be random, round_robin or sequential`)
+        throw directiveError(
+          policy,
+          name,
+          `policy '${policy.text}' must be random, round_robin or sequential`,
+        )
       }
       state.policy = policy.text
     },
@@ -128,7 +160,10 @@ function readOptions(directive: Directive, c: Setup): ForwardOptions {
 }
 
 /** `health_check DURATION [no_rec] [domain FQDN]` */
-function readHealthCheck(line: Directive, into: { intervalMs: number; recursion: boolean; domain: string }): void {
+function readHealthCheck(
+  line: Directive,
+  into: { intervalMs: number; recursion: boolean; domain: string },
+): void {
   const [interval, ...rest] = expectArgs(line, name, { min: 1, max: 4 })
   if (interval === undefined) return
   into.intervalMs = duration(interval, name)
@@ -139,6 +174,11 @@ function readHealthCheck(line: Directive, into: { intervalMs: number; recursion:
     else if (word?.text === 'domain' && value !== undefined && isName(value.text)) {
       into.domain = canonicalName(value.text)
       i += 1
-    } else throw directiveError(word ?? line, name, `health_check: '${word?.text}' is neither no_rec nor domain NAME`)
+    } else
+      throw directiveError(
+        word ?? line,
+        name,
+        `health_check: '${word?.text}' is neither no_rec nor domain NAME`,
+      )
   }
 }

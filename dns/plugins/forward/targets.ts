@@ -13,7 +13,11 @@ export function readTarget(argument: Argument, c: Setup): UpstreamAddress[] {
   const scheme = match?.[1] ?? 'dns'
   const rest = match?.[2] ?? argument.text
   if (scheme !== 'dns' && scheme !== 'tls') {
-    throw directiveError(argument, name, `upstreams over ${scheme}:// are planned; dns:// and tls:// work today`)
+    throw directiveError(
+      argument,
+      name,
+      `upstreams over ${scheme}:// are planned; dns:// and tls:// work today`,
+    )
   }
   const address = parseHostPort(rest, scheme === 'tls' ? 853 : 53)
   if (address !== undefined) {

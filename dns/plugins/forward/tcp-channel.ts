@@ -32,11 +32,18 @@ export function tcpChannel(options: TcpChannelOptions): Channel {
   const open = (): Line => {
     const at = { host: options.address, port: options.port }
     const socket = options.tls === undefined ? connect({ ...at, noDelay: true }) : tlsSocket(at, options.tls)
-    const line: Line = { socket, inFlight: new InFlight(label), opened: performance.now(), buffered: Buffer.alloc(0) }
+    const line: Line = {
+      socket,
+      inFlight: new InFlight(label),
+      opened: performance.now(),
+      buffered: Buffer.alloc(0),
+    }
     const lost = (code: UpstreamError['code'], cause?: Error): void => {
       lines = lines.filter((other) => other !== line)
       socket.destroy()
-      line.inFlight.fail(new UpstreamError(code, `connection to ${label}: ${cause?.message ?? 'closed'}`, { cause }))
+      line.inFlight.fail(
+        new UpstreamError(code, `connection to ${label}: ${cause?.message ?? 'closed'}`, { cause }),
+      )
     }
     socket.setTimeout(options.expireMs, () => {
       if (line.inFlight.size === 0) lost('DNS_UPSTREAM_CLOSED')
@@ -59,9 +66,12 @@ export function tcpChannel(options: TcpChannelOptions): Channel {
     })
     return line
   }
-  const tooOld = (line: Line): boolean => options.maxAgeMs > 0 && performance.now() - line.opened > options.maxAgeMs
+  const tooOld = (line: Line): boolean =>
+    options.maxAgeMs > 0 && performance.now() - line.opened > options.maxAgeMs
   const pick = (): { line: Line; reused: boolean } => {
-    const found = lines.find((line) => line.inFlight.size < perConnection && !tooOld(line) && line.socket.writable)
+    const found = lines.find(
+      (line) => line.inFlight.size < perConnection && !tooOld(line) && line.socket.writable,
+    )
     options.onUse(found === undefined ? 'miss' : 'hit')
     if (found !== undefined) return { line: found, reused: true }
     const line = open()
@@ -85,7 +95,8 @@ export function tcpChannel(options: TcpChannelOptions): Channel {
     if (!reused) return answered
     // The peer may have closed an idle connection just now: that is no failure, another one is tried.
     return answered.catch((error: unknown) => {
-      if (error instanceof UpstreamError && error.code !== 'DNS_UPSTREAM_TIMEOUT') return attempt(query, questionEnd, timeoutMs)
+      if (error instanceof UpstreamError && error.code !== 'DNS_UPSTREAM_TIMEOUT')
+        return attempt(query, questionEnd, timeoutMs)
       throw error
     })
   }

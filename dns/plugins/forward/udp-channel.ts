@@ -29,10 +29,18 @@ export function udpChannel(options: UdpChannelOptions): Channel {
 
   const open = (): Line => {
     const socket = createSocket({ type: options.address.includes(':') ? 'udp6' : 'udp4' })
-    const line: Line = { socket, inFlight: new InFlight(label), opened: performance.now(), ready: false, early: [] }
+    const line: Line = {
+      socket,
+      inFlight: new InFlight(label),
+      opened: performance.now(),
+      ready: false,
+      early: [],
+    }
     const broken = (cause: Error): void => {
       drop(line)
-      line.inFlight.fail(new UpstreamError('DNS_UPSTREAM_UNREACHABLE', `cannot reach ${label}: ${cause.message}`, { cause }))
+      line.inFlight.fail(
+        new UpstreamError('DNS_UPSTREAM_UNREACHABLE', `cannot reach ${label}: ${cause.message}`, { cause }),
+      )
     }
     socket.on('error', broken)
     socket.on('message', (octets) => {

@@ -22,7 +22,8 @@ export class HostsTable {
       if (!isName(raw)) continue
       const name = canonicalName(raw)
       append(this.#names, name, address)
-      if (options.reverse && !name.startsWith('*.')) append(this.#addresses, address, canonicalName(asciiLower(raw)))
+      if (options.reverse && !name.startsWith('*.'))
+        append(this.#addresses, address, canonicalName(asciiLower(raw)))
     }
   }
 

@@ -32,8 +32,12 @@ export class HostsPlugin implements Plugin {
     this.#options = options
     this.#log = log
     this.#table = this.#inline()
-    metrics.gauge('coredns_hosts_entries', 'Names in the hosts file and in the Corefile.', ['hostsfile']).cell(options.file).value = () => this.#table.size
-    this.#readAt = metrics.gauge('coredns_hosts_reload_timestamp_seconds', 'When the hosts file was last read.').cell()
+    metrics
+      .gauge('coredns_hosts_entries', 'Names in the hosts file and in the Corefile.', ['hostsfile'])
+      .cell(options.file).value = () => this.#table.size
+    this.#readAt = metrics
+      .gauge('coredns_hosts_reload_timestamp_seconds', 'When the hosts file was last read.')
+      .cell()
   }
 
   start(): void {
@@ -63,7 +67,9 @@ export class HostsPlugin implements Plugin {
     const wanted = addresses.filter((address) => address.includes(':') === (query.type === Type.AAAA))
     // The name exists: no other plugin is asked for what it does not have.
     if (query.type !== Type.A && query.type !== Type.AAAA) {
-      return fallthrough?.some((zone) => isSubdomain(query.name, zone)) === true ? next(query) : this.#answer([])
+      return fallthrough?.some((zone) => isSubdomain(query.name, zone)) === true
+        ? next(query)
+        : this.#answer([])
     }
     return this.#answer(wanted.map((address) => ({ kind: 'address', type: query.type, address, ...fixed })))
   }
@@ -99,7 +105,8 @@ export class HostsPlugin implements Plugin {
       if (stamp === this.#stamp) return
       this.#stamp = stamp
       this.#table = this.#inline()
-      if (this.#options.inline.length === 0) this.#log.warn({ object: this.#options.file, err: error }, 'the hosts file cannot be read')
+      if (this.#options.inline.length === 0)
+        this.#log.warn({ object: this.#options.file, err: error }, 'the hosts file cannot be read')
     }
   }
 }

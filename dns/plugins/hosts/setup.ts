@@ -1,5 +1,15 @@
 import { isAbsolute, join } from 'node:path'
-import { directiveError, duration, expectArgs, fallthroughZones, integer, oneArg, onlyDirective, type PluginDefinition, zonesOrBlock } from '../../core/setup.ts'
+import {
+  directiveError,
+  duration,
+  expectArgs,
+  fallthroughZones,
+  integer,
+  oneArg,
+  onlyDirective,
+  type PluginDefinition,
+  zonesOrBlock,
+} from '../../core/setup.ts'
 import type { Directive } from '../../corefile/tree.ts'
 import { addressFamily, canonicalAddress } from '../../wire/index.ts'
 import { HostsPlugin } from './hosts.ts'
@@ -36,7 +46,11 @@ export const hosts: PluginDefinition = {
       }
       const reader = Object.hasOwn(properties, line.name) ? properties[line.name] : undefined
       if (reader === undefined) {
-        throw directiveError(line, name, `'${line.name}' is neither an address nor one of ${Object.keys(properties).join(', ')}`)
+        throw directiveError(
+          line,
+          name,
+          `'${line.name}' is neither an address nor one of ${Object.keys(properties).join(', ')}`,
+        )
       }
       reader(line)
     }

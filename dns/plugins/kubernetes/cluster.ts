@@ -4,7 +4,11 @@ import { observeProgramming, type ProgrammingMetric } from './metrics.ts'
 import type { KubernetesOptions } from './options.ts'
 
 /** Told after every change: the Services concerned and the addresses that were or are theirs. */
-export type OnChange = (changed: { services: Iterable<Key>; addresses: Iterable<string>; everything: boolean }) => void
+export type OnChange = (changed: {
+  services: Iterable<Key>
+  addresses: Iterable<string>
+  everything: boolean
+}) => void
 
 /**
  * The part of the watch cache that DNS answers from: entries of Services, built when first asked for and dropped when a
@@ -97,7 +101,8 @@ export class ClusterView {
     for (const pod of this.#store.lookup('Pod', 'ip', address)) {
       const { phase } = pod.status
       const ended = phase === 'Succeeded' || phase === 'Failed' || phase === 'Unknown'
-      if (pod.metadata.namespace === namespace && !ended && pod.metadata.deletionTimestamp === undefined) return true
+      if (pod.metadata.namespace === namespace && !ended && pod.metadata.deletionTimestamp === undefined)
+        return true
     }
     return false
   }
@@ -114,7 +119,8 @@ export class ClusterView {
     for (const key of changes.services) this.#entries.delete(key)
     for (const { before, after } of changes.objects('EndpointSlice').values()) {
       for (const slice of [before, after]) {
-        for (const endpoint of slice?.endpoints ?? []) for (const address of endpoint.addresses) addresses.add(address)
+        for (const endpoint of slice?.endpoints ?? [])
+          for (const address of endpoint.addresses) addresses.add(address)
       }
     }
     this.#loaded = true

@@ -98,7 +98,8 @@ export function hostOf(
 ): string {
   if (endpoint.hostname !== undefined && endpoint.hostname !== '') return endpoint.hostname.toLowerCase()
   const { podName } = endpoint
-  if (options.endpointPodNames && podName !== undefined && podName !== '' && podName.length < 64) return podName.toLowerCase()
+  if (options.endpointPodNames && podName !== undefined && podName !== '' && podName.length < 64)
+    return podName.toLowerCase()
   return nameOfAddress(endpoint.address)
 }
 

@@ -5,7 +5,17 @@ import { isTransfer, type Query } from '../../core/query.ts'
 import { failure, Reply } from '../../core/reply.ts'
 import type { BlockSettings, InstanceView } from '../../core/setup.ts'
 import type { MetricFamilies } from '../../metrics/metrics.ts'
-import { addressFamily, addressOfReverse, isReverseName, isSubdomain, longestZone, Rcode, type ResourceRecord, reverseName, Type } from '../../wire/index.ts'
+import {
+  addressFamily,
+  addressOfReverse,
+  isReverseName,
+  isSubdomain,
+  longestZone,
+  Rcode,
+  type ResourceRecord,
+  reverseName,
+  Type,
+} from '../../wire/index.ts'
 import { AnswerTable } from './answers.ts'
 import { ClusterView } from './cluster.ts'
 import type { ServiceEntry } from './entry.ts'
@@ -14,7 +24,15 @@ import { type Asked, addressOfPodName, readAsked } from './name.ts'
 import { nameServers } from './nameserver.ts'
 import { NegativeAnswers } from './negative.ts'
 import type { KubernetesOptions } from './options.ts'
-import { addressRecord, type Found, noData, serviceName, serviceRecords, soaRecord, targetRecord } from './records.ts'
+import {
+  addressRecord,
+  type Found,
+  noData,
+  serviceName,
+  serviceRecords,
+  soaRecord,
+  targetRecord,
+} from './records.ts'
 
 const versionTtl = 28_800
 /** a name that does not exist */
@@ -47,17 +65,20 @@ export class KubernetesPlugin implements Plugin {
     this.#metrics = parts.metrics
     this.#cluster = new ClusterView(parts.store, parts.options)
     // The root has no octets to point to.
-    for (const zone of parts.options.zones) if (zone !== '.') this.#negatives.set(zone, new NegativeAnswers(zone, parts.options.ttl))
+    for (const zone of parts.options.zones)
+      if (zone !== '.') this.#negatives.set(zone, new NegativeAnswers(zone, parts.options.ttl))
   }
 
   async start(): Promise<void> {
     this.#cluster.start((changed) => this.#changed(changed), programmingMetric(this.#metrics))
     if (this.#cluster.synced) return
-    const { startupTimeoutMs } = this.#options
-    await Promise.race([
-      this.#store.whenSynced(),
-      new Promise((resolve) => setTimeout(resolve, startupTimeoutMs).unref()),
-    ])
+    // The timer keeps the process alive: before the sockets are open nothing else does.
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#options.startupTimeoutMs)
+    })
+    await Promise.race([this.#store.whenSynced(), late])
+    clearTimeout(timer)
   }
 
   stop(): void {
@@ -92,7 +113,16 @@ export class KubernetesPlugin implements Plugin {
       case 'version':
         if (query.type !== Type.TXT) return missing
         return {
-          answer: [{ kind: 'text', name: query.originalName, type: Type.TXT, class: 1, ttl: versionTtl, texts: ['1.1.0'] }],
+          answer: [
+            {
+              kind: 'text',
+              name: query.originalName,
+              type: Type.TXT,
+              class: 1,
+              ttl: versionTtl,
+              texts: ['1.1.0'],
+            },
+          ],
           additional: [],
         }
       case 'nameserver':
@@ -118,7 +148,15 @@ export class KubernetesPlugin implements Plugin {
     if (entry.externalName !== '') return below ? missing : this.#external(query, zone, entry)
     const { endpoint, port, protocol } = asked
     const { ttl } = this.#options
-    const found = serviceRecords(entry, { name: query.originalName, type: query.type, zone, ttl, endpoint, port, protocol })
+    const found = serviceRecords(entry, {
+      name: query.originalName,
+      type: query.type,
+      zone,
+      ttl,
+      endpoint,
+      port,
+      protocol,
+    })
     if (found === undefined) return missing
     return this.#keep(query, zone, entry.key, found)
   }
@@ -131,7 +169,10 @@ export class KubernetesPlugin implements Plugin {
     if (prepared === undefined) return reply
     const kept = new Reply({ authoritative: true, prepared, live: true, plugin: this.name })
     // A NODATA answer carries the serial of the zone, so it lasts until the next change of anything.
-    this.#answers.put(key, query.name, query.type, { reply: kept, serial: found.answer.length > 0 ? -1 : this.#cluster.serial })
+    this.#answers.put(key, query.name, query.type, {
+      reply: kept,
+      serial: found.answer.length > 0 ? -1 : this.#cluster.serial,
+    })
     return kept
   }
 
@@ -146,8 +187,11 @@ export class KubernetesPlugin implements Plugin {
     const inner = query.resolve(entry.externalName)
     if (inner === undefined) return alone
     return onReply(inner, (reply) => {
-      const resolved = reply.rcode === Rcode.NOERROR ? reply.answer.filter((record) => !same(record, cname)) : []
-      return this.#positive(query, zone, { answer: [cname, ...resolved], additional: [] }).with({ truncated: reply.truncated })
+      const resolved =
+        reply.rcode === Rcode.NOERROR ? reply.answer.filter((record) => !same(record, cname)) : []
+      return this.#positive(query, zone, { answer: [cname, ...resolved], additional: [] }).with({
+        truncated: reply.truncated,
+      })
     })
   }
 
@@ -174,29 +218,40 @@ export class KubernetesPlugin implements Plugin {
   /** Cluster addresses before endpoints; one PTR for each Service that has the address among its endpoints. */
   #reverse(query: Query): Answer {
     const address = addressOfReverse(query.name)
-    if (address === undefined) return this.#options.zones.includes(query.name) ? this.#apex(query, query.name) : missing
+    if (address === undefined)
+      return this.#options.zones.includes(query.name) ? this.#apex(query, query.name) : missing
     const { primaryZone, ttl } = this.#options
     let names = this.#cluster.servicesAt(address).map((entry) => serviceName(entry, '', primaryZone))
     if (names.length === 0) {
-      names = this.#cluster.servicesWithEndpoint(address).flatMap((entry) =>
-        [...new Set(entry.endpoints.filter((target) => target.address === address).map((target) => target.host))].map((host) =>
-          serviceName(entry, host, primaryZone),
-        ),
-      )
+      names = this.#cluster
+        .servicesWithEndpoint(address)
+        .flatMap((entry) =>
+          [
+            ...new Set(
+              entry.endpoints.filter((target) => target.address === address).map((target) => target.host),
+            ),
+          ].map((host) => serviceName(entry, host, primaryZone)),
+        )
     }
     if (names.length === 0) return missing
     if (query.type !== Type.PTR) return noData
-    return { answer: names.map((name) => targetRecord(query.originalName, Type.PTR, name, ttl)), additional: [] }
+    return {
+      answer: names.map((name) => targetRecord(query.originalName, Type.PTR, name, ttl)),
+      additional: [],
+    }
   }
 
   #apex(query: Query, zone: string): Answer {
     const { ttl } = this.#options
-    if (query.type === Type.SOA) return { answer: [soaRecord(zone, this.#cluster.serial, ttl)], additional: [] }
+    if (query.type === Type.SOA)
+      return { answer: [soaRecord(zone, this.#cluster.serial, ttl)], additional: [] }
     if (query.type !== Type.NS) return noData
     const servers = this.#nameServers(zone)
     return {
       answer: servers.map(({ name }) => targetRecord(query.originalName, Type.NS, name, ttl)),
-      additional: servers.flatMap(({ name, addresses }) => addresses.map((address) => addressRecord(name, address, ttl))),
+      additional: servers.flatMap(({ name, addresses }) =>
+        addresses.map((address) => addressRecord(name, address, ttl)),
+      ),
     }
   }
 
@@ -205,7 +260,10 @@ export class KubernetesPlugin implements Plugin {
     if (family === 0) return noData
     const addresses = new Set(this.#nameServers(zone).flatMap((server) => server.addresses))
     const wanted = [...addresses].filter((address) => address.includes(':') === (family === 6))
-    return { answer: wanted.map((address) => addressRecord(query.originalName, address, this.#options.ttl)), additional: [] }
+    return {
+      answer: wanted.map((address) => addressRecord(query.originalName, address, this.#options.ttl)),
+      additional: [],
+    }
   }
 
   #nameServers(zone: string): { name: string; addresses: readonly string[] }[] {
@@ -215,7 +273,8 @@ export class KubernetesPlugin implements Plugin {
 
   #positive(query: Query, zone: string, found: Found): Reply {
     const { answer, additional } = found
-    if (answer.length > 0) return new Reply({ authoritative: true, answer, additional, live: true, plugin: this.name })
+    if (answer.length > 0)
+      return new Reply({ authoritative: true, answer, additional, live: true, plugin: this.name })
     return this.#negative(query, zone, Rcode.NOERROR)
   }
 
@@ -224,14 +283,17 @@ export class KubernetesPlugin implements Plugin {
     if (fallthrough?.some((below) => isSubdomain(query.name, below)) === true) return next(query)
     // Without the cluster's state nobody can say that a name does not exist.
     if (!this.#cluster.synced) {
-      return this.#negative(query, zone, Rcode.SERVFAIL).with({ error: new Error('no complete state of the cluster yet') })
+      return this.#negative(query, zone, Rcode.SERVFAIL).with({
+        error: new Error('no complete state of the cluster yet'),
+      })
     }
     return this.#negative(query, zone, Rcode.NXDOMAIN)
   }
 
   #negative(query: Query, zone: string, rcode: number): Reply {
     const prepared = this.#negatives.get(zone)?.prepared(query, this.#cluster.serial)
-    const authority = prepared === undefined ? [soaRecord(zone, this.#cluster.serial, this.#options.ttl)] : undefined
+    const authority =
+      prepared === undefined ? [soaRecord(zone, this.#cluster.serial, this.#options.ttl)] : undefined
     return new Reply({ rcode, authoritative: true, prepared, authority, live: true, plugin: this.name })
   }
 
@@ -257,7 +319,8 @@ export class KubernetesPlugin implements Plugin {
       const entry = this.#cluster.service(namespace, service)
       const hosts = new Set(['', ...(entry?.endpoints ?? []).map((target) => target.host)])
       for (const zone of zones) {
-        for (const host of hosts) names.add(`${host === '' ? '' : `${host}.`}${service}.${namespace}.svc.${zone === '.' ? '' : zone}`)
+        for (const host of hosts)
+          names.add(`${host === '' ? '' : `${host}.`}${service}.${namespace}.svc.${zone === '.' ? '' : zone}`)
       }
     }
     return names
@@ -265,5 +328,11 @@ export class KubernetesPlugin implements Plugin {
 }
 
 function same(a: ResourceRecord, b: ResourceRecord): boolean {
-  return a.kind === 'target' && b.kind === 'target' && a.type === b.type && a.name === b.name && a.target === b.target
+  return (
+    a.kind === 'target' &&
+    b.kind === 'target' &&
+    a.type === b.type &&
+    a.name === b.name &&
+    a.target === b.target
+  )
 }

@@ -1,4 +1,4 @@
-import { type ChangeSet, serviceNameLabel, type Store } from '#watch'
+import { type ChangeSet, type Store, serviceNameLabel } from '#watch'
 import { exponential, type Histogram, type MetricFamilies } from '../../metrics/metrics.ts'
 
 const triggerAnnotation = 'endpoints.kubernetes.io/last-change-trigger-time'

@@ -50,7 +50,14 @@ export function readAsked(name: string, zone: string): Asked {
       return { kind: 'service', namespace, service: second, endpoint: first, port: '', protocol: '' }
     case 5:
       if (base === 'pod') return none
-      return { kind: 'service', namespace, service: third, endpoint: '', port: bare(first), protocol: bare(second) }
+      return {
+        kind: 'service',
+        namespace,
+        service: third,
+        endpoint: '',
+        port: bare(first),
+        protocol: bare(second),
+      }
     default:
       return none
   }

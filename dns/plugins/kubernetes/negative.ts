@@ -35,7 +35,14 @@ export class NegativeAnswers {
     wire.writeUInt16BE(pointer, questionEnd + 19)
     wire.writeUInt16BE(pointer, questionEnd + 32)
     const ttl = Math.min(this.#ttl, 300)
-    return { wire, questionEnd, counts: [0, 1, 0], ttlOffsets: [questionEnd + 6], minTtl: ttl, addresses: undefined }
+    return {
+      wire,
+      questionEnd,
+      counts: [0, 1, 0],
+      ttlOffsets: [questionEnd + 6],
+      minTtl: ttl,
+      addresses: undefined,
+    }
   }
 
   /**

@@ -42,8 +42,13 @@ export function serviceRecords(entry: ServiceEntry, question: ServiceQuestion): 
   if (question.type === Type.SRV) return srvRecords(entry, targets, question)
   if (question.type !== Type.A && question.type !== Type.AAAA) return noData
   const family = question.type === Type.A ? 4 : 6
-  const addresses = new Set(targets.filter((target) => target.family === family).map((target) => target.address))
-  return { answer: [...addresses].map((address) => addressRecord(question.name, address, question.ttl)), additional: [] }
+  const addresses = new Set(
+    targets.filter((target) => target.family === family).map((target) => target.address),
+  )
+  return {
+    answer: [...addresses].map((address) => addressRecord(question.name, address, question.ttl)),
+    additional: [],
+  }
 }
 
 /**
@@ -82,7 +87,14 @@ function srvRecords(entry: ServiceEntry, targets: readonly Target[], question: S
 
 /** An A or AAAA record, as the address is. */
 export function addressRecord(name: string, address: string, ttl: number): ResourceRecord {
-  return { kind: 'address', name, type: address.includes(':') ? Type.AAAA : Type.A, class: Class.IN, ttl, address }
+  return {
+    kind: 'address',
+    name,
+    type: address.includes(':') ? Type.AAAA : Type.A,
+    class: Class.IN,
+    ttl,
+    address,
+  }
 }
 
 export function targetRecord(name: string, type: number, target: string, ttl: number): ResourceRecord {

@@ -18,14 +18,19 @@ export function parseSelector(text: string): Selector | undefined {
 const key = '[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?'
 
 function requirement(text: string): Selector | undefined {
-  const set = new RegExp(`^(?<key>${key})\\s+(?<verb>in|notin)\\s+\\((?<values>[^()]*)\\)$`).exec(text)?.groups
+  const set = new RegExp(`^(?<key>${key})\\s+(?<verb>in|notin)\\s+\\((?<values>[^()]*)\\)$`).exec(
+    text,
+  )?.groups
   if (set !== undefined) {
     const values = (set['values'] ?? '').split(',').map((value) => value.trim())
     const name = set['key'] ?? ''
-    if (set['verb'] === 'in') return (labels) => Object.hasOwn(labels, name) && values.includes(labels[name] ?? '')
+    if (set['verb'] === 'in')
+      return (labels) => Object.hasOwn(labels, name) && values.includes(labels[name] ?? '')
     return (labels) => !Object.hasOwn(labels, name) || !values.includes(labels[name] ?? '')
   }
-  const equal = new RegExp(`^(?<key>${key})\\s*(?<verb>==|=|!=)\\s*(?<value>[-A-Za-z0-9_.]*)$`).exec(text)?.groups
+  const equal = new RegExp(`^(?<key>${key})\\s*(?<verb>==|=|!=)\\s*(?<value>[-A-Za-z0-9_.]*)$`).exec(
+    text,
+  )?.groups
   if (equal !== undefined) {
     const name = equal['key'] ?? ''
     const value = equal['value'] ?? ''
@@ -35,5 +40,7 @@ function requirement(text: string): Selector | undefined {
   const exists = new RegExp(`^(?<not>!?)\\s*(?<key>${key})$`).exec(text)?.groups
   if (exists === undefined) return undefined
   const name = exists['key'] ?? ''
-  return exists['not'] === '!' ? (labels) => !Object.hasOwn(labels, name) : (labels) => Object.hasOwn(labels, name)
+  return exists['not'] === '!'
+    ? (labels) => !Object.hasOwn(labels, name)
+    : (labels) => Object.hasOwn(labels, name)
 }

@@ -1,4 +1,16 @@
-import { directiveError, duration, expectArgs, fallthroughZones, integer, oneArg, onlyDirective, type PluginDefinition, readProperties, type Setup, zonesOrBlock } from '../../core/setup.ts'
+import {
+  directiveError,
+  duration,
+  expectArgs,
+  fallthroughZones,
+  integer,
+  oneArg,
+  onlyDirective,
+  type PluginDefinition,
+  readProperties,
+  type Setup,
+  zonesOrBlock,
+} from '../../core/setup.ts'
 import type { Directive } from '../../corefile/tree.ts'
 import { isReverseName } from '../../wire/index.ts'
 import { KubernetesPlugin } from './kubernetes.ts'
@@ -13,9 +25,19 @@ export const kubernetes: PluginDefinition = {
     const options = readOptions(c)
     const directive = c.directives[0]
     if (c.store === undefined) {
-      throw directiveError(directive, name, 'there is no cluster to answer for: start with --manifests DIR or --kubeconfig FILE')
+      throw directiveError(
+        directive,
+        name,
+        'there is no cluster to answer for: start with --manifests DIR or --kubeconfig FILE',
+      )
     }
-    return new KubernetesPlugin({ options, store: c.store, instance: c.instance, block: c.block, metrics: c.metrics })
+    return new KubernetesPlugin({
+      options,
+      store: c.store,
+      instance: c.instance,
+      block: c.block,
+      metrics: c.metrics,
+    })
   },
 }
 
@@ -24,7 +46,8 @@ export function readOptions(c: Setup): KubernetesOptions {
   const directive = onlyDirective(c)
   const zones = zonesOrBlock(directive.args, c, name)
   const primaryZone = zones.find((zone) => !isReverseName(zone))
-  if (primaryZone === undefined) throw directiveError(directive, name, 'at least one zone must not be a reverse zone')
+  if (primaryZone === undefined)
+    throw directiveError(directive, name, 'at least one zone must not be a reverse zone')
   const state = {
     pods: 'disabled' as KubernetesOptions['pods'],
     ttl: 5,
@@ -40,18 +63,24 @@ export function readOptions(c: Setup): KubernetesOptions {
   const selector = (line: Directive): Selector => {
     const text = line.args.map((argument) => argument.text).join(' ')
     const parsed = parseSelector(text)
-    if (text === '' || parsed === undefined) throw directiveError(line, name, `'${text}' is no label selector`)
+    if (text === '' || parsed === undefined)
+      throw directiveError(line, name, `'${text}' is no label selector`)
     return parsed
   }
   /** Options about the connection to the API server: the watch cache has one, whatever they say. */
   const ignored = (line: Directive): void => {
     expectArgs(line, name, { min: 1, max: 8 })
-    c.log.warn({ object: `${line.file}:${line.line}` }, `plugin/kubernetes: '${line.name}' has no effect: the cluster is read through the watch cache`)
+    c.log.warn(
+      { object: `${line.file}:${line.line}` },
+      `plugin/kubernetes: '${line.name}' has no effect: the cluster is read through the watch cache`,
+    )
   }
-  const flag = (set: () => void) => (line: Directive): void => {
-    expectArgs(line, name, { min: 0 })
-    set()
-  }
+  const flag =
+    (set: () => void) =>
+    (line: Directive): void => {
+      expectArgs(line, name, { min: 0 })
+      set()
+    }
   const planned = (line: Directive): never => {
     throw directiveError(line, name, `'${line.name}' is planned, Plexus does not have it yet`)
   }
@@ -63,7 +92,8 @@ export function readOptions(c: Setup): KubernetesOptions {
     apiserver_burst: ignored,
     apiserver_max_inflight: ignored,
     namespaces: (line) => {
-      for (const argument of expectArgs(line, name, { min: 1, max: 10_000 })) state.namespaces.add(argument.text)
+      for (const argument of expectArgs(line, name, { min: 1, max: 10_000 }))
+        state.namespaces.add(argument.text)
     },
     namespace_labels: (line) => {
       state.namespaceLabels = selector(line)
@@ -92,7 +122,8 @@ export function readOptions(c: Setup): KubernetesOptions {
     },
     ignore: (line) => {
       const what = oneArg(line, name)
-      if (what.text !== 'empty_service') throw directiveError(what, name, `ignore '${what.text}' must be empty_service`)
+      if (what.text !== 'empty_service')
+        throw directiveError(what, name, `ignore '${what.text}' must be empty_service`)
       state.ignoreEmptyService = true
     },
     startup_timeout: (line) => {

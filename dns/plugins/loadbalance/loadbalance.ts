@@ -10,7 +10,8 @@ export class LoadBalancePlugin implements Plugin {
     return onReply(next(query), (reply) => {
       const { prepared } = reply
       // Prepared octets without a run of addresses have nothing to shuffle: no copy needed.
-      if (reply.shuffle || (prepared !== undefined ? prepared.counts[0] < 2 : reply.answer.length < 2)) return reply
+      if (reply.shuffle || (prepared !== undefined ? prepared.counts[0] < 2 : reply.answer.length < 2))
+        return reply
       return reply.with({ shuffle: true })
     })
   }

@@ -1,4 +1,10 @@
-import { directiveError, expectArgs, noBlock, onlyDirective, type PluginDefinition } from '../../core/setup.ts'
+import {
+  directiveError,
+  expectArgs,
+  noBlock,
+  onlyDirective,
+  type PluginDefinition,
+} from '../../core/setup.ts'
 import { LoadBalancePlugin } from './loadbalance.ts'
 
 const name = 'loadbalance'
@@ -9,7 +15,11 @@ export const loadbalance: PluginDefinition = {
     const directive = onlyDirective(c)
     const [policy] = expectArgs(directive, name, { min: 0, max: 1 })
     if (policy !== undefined && policy.text !== 'round_robin') {
-      throw directiveError(policy, name, `policy '${policy.text}' is not supported: only round_robin is (weighted is planned)`)
+      throw directiveError(
+        policy,
+        name,
+        `policy '${policy.text}' is not supported: only round_robin is (weighted is planned)`,
+      )
     }
     noBlock(directive, name)
     return new LoadBalancePlugin()

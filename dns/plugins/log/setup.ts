@@ -15,11 +15,13 @@ export const log: PluginDefinition = {
       const last = args.at(-1)
       if (last?.text.includes('{') === true) {
         args.pop()
-        format = last.text === '{combined}' ? combinedFormat : last.text === '{common}' ? commonFormat : last.text
+        format =
+          last.text === '{combined}' ? combinedFormat : last.text === '{common}' ? commonFormat : last.text
       }
       const zones = args.flatMap((argument) => {
         const zone = normalizeZone(argument.text)
-        if (zone === undefined) throw directiveError(argument, name, `'${argument.text}' is neither a name nor a format`)
+        if (zone === undefined)
+          throw directiveError(argument, name, `'${argument.text}' is neither a name nor a format`)
         return zone
       })
       const wanted = new Set<AnswerClass>()
@@ -27,7 +29,11 @@ export const log: PluginDefinition = {
         class: (line) => {
           for (const argument of expectArgs(line, name, { min: 1, max: 4 })) {
             if (!classes.includes(argument.text)) {
-              throw directiveError(argument, name, `class '${argument.text}' must be one of ${classes.join(', ')}`)
+              throw directiveError(
+                argument,
+                name,
+                `class '${argument.text}' must be one of ${classes.join(', ')}`,
+              )
             }
             wanted.add(argument.text as AnswerClass)
           }

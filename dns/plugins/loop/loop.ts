@@ -1,5 +1,5 @@
-import { createSocket } from 'node:dgram'
 import { randomBytes } from 'node:crypto'
+import { createSocket } from 'node:dgram'
 import type { Logger } from 'pino'
 import type { Next, Outcome, Plugin } from '../../core/plugin.ts'
 import type { Query } from '../../core/query.ts'
@@ -53,7 +53,11 @@ export class LoopPlugin implements Plugin {
       return next(query)
     }
     if (this.#looping) {
-      return failure(Rcode.SERVFAIL, this.name, new Error(`forwarding loop: the upstreams of zone ${query.zone} lead back to this server`))
+      return failure(
+        Rcode.SERVFAIL,
+        this.name,
+        new Error(`forwarding loop: the upstreams of zone ${query.zone} lead back to this server`),
+      )
     }
     return next(query)
   }
@@ -82,7 +86,10 @@ export class LoopPlugin implements Plugin {
     if (!this.#looping) {
       this.#detections.cell(this.#options.zone).value += 1
       this.#options.log.error(
-        { object: `zone ${this.#options.zone}`, client: `${query.peer.clientAddress}:${query.peer.clientPort}` },
+        {
+          object: `zone ${this.#options.zone}`,
+          client: `${query.peer.clientAddress}:${query.peer.clientPort}`,
+        },
         `Loop (${query.peer.clientAddress}:${query.peer.clientPort} -> ${query.home.label}) detected for zone "${this.#options.zone}": ` +
           'what would be forwarded gets SERVFAIL until the upstreams (often 127.0.0.53 in /etc/resolv.conf) are changed',
       )
@@ -126,7 +133,8 @@ export class LoopPlugin implements Plugin {
   #finish(before: { wasLooping: boolean }): void {
     this.#probe = ''
     this.#looping = false
-    if (before.wasLooping) this.#options.log.info({ object: `zone ${this.#options.zone}` }, 'the forwarding loop is gone')
+    if (before.wasLooping)
+      this.#options.log.info({ object: `zone ${this.#options.zone}` }, 'the forwarding loop is gone')
   }
 
   /** Asks our own server over UDP; `done(true)` when an answer other than SERVFAIL came. */

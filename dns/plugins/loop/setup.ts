@@ -9,6 +9,12 @@ export const loop: PluginDefinition = {
     const directive = onlyDirective(c)
     expectArgs(directive, name, { min: 0 })
     noBlock(directive, name)
-    return new LoopPlugin({ zone: c.block.zones[0] ?? '.', log: c.log, instance: c.instance, block: c.block, metrics: c.metrics })
+    return new LoopPlugin({
+      zone: c.block.zones[0] ?? '.',
+      log: c.log,
+      instance: c.instance,
+      block: c.block,
+      metrics: c.metrics,
+    })
   },
 }

@@ -2,7 +2,16 @@ import type { Logger } from 'pino'
 import type { Query, QueryHome } from '../../core/query.ts'
 import type { Reply } from '../../core/reply.ts'
 import type { BlockSettings } from '../../core/setup.ts'
-import { type Buckets, type Cell, type Counter, type Gauge, type Histogram, type MetricFamilies, sizeBuckets, timeBuckets } from '../../metrics/metrics.ts'
+import {
+  type Buckets,
+  type Cell,
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type MetricFamilies,
+  sizeBuckets,
+  timeBuckets,
+} from '../../metrics/metrics.ts'
 import type { DispatchEvents } from '../../server/dispatch.ts'
 import { rcodeName, Type, typeName } from '../../wire/index.ts'
 
@@ -44,16 +53,52 @@ export class ServerMetrics {
 
   constructor(families: MetricFamilies) {
     const scope = ['server', 'zone', 'view']
-    this.requests = families.counter('coredns_dns_requests_total', 'Queries per zone, protocol, address family and type.', [...scope, 'proto', 'family', 'type'])
-    this.responses = families.counter('coredns_dns_responses_total', 'Answers per response code and the plugin that gave them.', [...scope, 'rcode', 'plugin'])
-    this.dnssecRequests = families.counter('coredns_dns_do_requests_total', 'Queries with the DO bit per zone.', scope)
-    this.durations = families.histogram('coredns_dns_request_duration_seconds', 'Time each query took in seconds.', scope, timeBuckets)
-    this.requestSizes = families.histogram('coredns_dns_request_size_bytes', 'Size of queries in octets.', [...scope, 'proto'], sizeBuckets)
-    this.responseSizes = families.histogram('coredns_dns_response_size_bytes', 'Size of answers in octets.', [...scope, 'proto'], sizeBuckets)
-    this.#panics = families.counter('coredns_panics_total', 'Internal errors that cost a query its answer.').cell()
-    this.#reloadFailures = families.counter('coredns_reload_failed_total', 'Reloads that failed; the old configuration kept serving.').cell()
-    this.#enabled = families.gauge('coredns_plugin_enabled', '1 for each plugin of each server block.', [...scope, 'name'])
-    families.gauge('coredns_build_info', 'Version of the server.', ['version', 'revision', 'goversion']).cell('plexus', '', '').value = 1
+    this.requests = families.counter(
+      'coredns_dns_requests_total',
+      'Queries per zone, protocol, address family and type.',
+      [...scope, 'proto', 'family', 'type'],
+    )
+    this.responses = families.counter(
+      'coredns_dns_responses_total',
+      'Answers per response code and the plugin that gave them.',
+      [...scope, 'rcode', 'plugin'],
+    )
+    this.dnssecRequests = families.counter(
+      'coredns_dns_do_requests_total',
+      'Queries with the DO bit per zone.',
+      scope,
+    )
+    this.durations = families.histogram(
+      'coredns_dns_request_duration_seconds',
+      'Time each query took in seconds.',
+      scope,
+      timeBuckets,
+    )
+    this.requestSizes = families.histogram(
+      'coredns_dns_request_size_bytes',
+      'Size of queries in octets.',
+      [...scope, 'proto'],
+      sizeBuckets,
+    )
+    this.responseSizes = families.histogram(
+      'coredns_dns_response_size_bytes',
+      'Size of answers in octets.',
+      [...scope, 'proto'],
+      sizeBuckets,
+    )
+    this.#panics = families
+      .counter('coredns_panics_total', 'Internal errors that cost a query its answer.')
+      .cell()
+    this.#reloadFailures = families
+      .counter('coredns_reload_failed_total', 'Reloads that failed; the old configuration kept serving.')
+      .cell()
+    this.#enabled = families.gauge('coredns_plugin_enabled', '1 for each plugin of each server block.', [
+      ...scope,
+      'name',
+    ])
+    families
+      .gauge('coredns_build_info', 'Version of the server.', ['version', 'revision', 'goversion'])
+      .cell('plexus', '', '').value = 1
   }
 
   /** What the dispatchers report. */
@@ -62,7 +107,10 @@ export class ServerMetrics {
       refused: (query, reply, home) => this.#droppedAt(home).count(query, reply, 0),
       panic: (query, error) => {
         this.#panics.value += 1
-        log.error({ object: `query ${query.name} ${typeName(query.type)}`, err: error }, 'a plugin failed on a query')
+        log.error(
+          { object: `query ${query.name} ${typeName(query.type)}`, err: error },
+          'a plugin failed on a query',
+        )
       },
     }
   }
@@ -120,7 +168,12 @@ export class QueryMetrics {
     const requestKey = (type << 2) | (proto === 'udp' ? 2 : 0) | (family - 1)
     let request = this.#requests.get(requestKey)
     if (request === undefined) {
-      request = this.#metrics.requests.cell(...this.#scope, proto, String(family), type === 0 ? 'other' : typeName(type))
+      request = this.#metrics.requests.cell(
+        ...this.#scope,
+        proto,
+        String(family),
+        type === 0 ? 'other' : typeName(type),
+      )
       this.#requests.set(requestKey, request)
     }
     request.value += 1

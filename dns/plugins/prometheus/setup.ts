@@ -1,6 +1,12 @@
-import { directiveError, expectArgs, onlyDirective, type PluginDefinition, readProperties } from '../../core/setup.ts'
-import { isListenAddress, respondText } from '../../http/endpoints.ts'
 import { collectDefaultMetrics } from 'prom-client'
+import {
+  directiveError,
+  expectArgs,
+  onlyDirective,
+  type PluginDefinition,
+  readProperties,
+} from '../../core/setup.ts'
+import { isListenAddress, respondText } from '../../http/endpoints.ts'
 import { ServerMetrics } from './metrics.ts'
 import { PrometheusPlugin } from './prometheus.ts'
 
@@ -17,7 +23,8 @@ export const prometheus: PluginDefinition = {
     }
     readProperties(directive, name, { runtime_metrics: (line) => void expectArgs(line, name, { min: 0 }) })
     const { registry } = c.metrics
-    if (registry.getSingleMetric('process_cpu_seconds_total') === undefined) collectDefaultMetrics({ register: registry })
+    if (registry.getSingleMetric('process_cpu_seconds_total') === undefined)
+      collectDefaultMetrics({ register: registry })
     c.http.serve(listen, '/metrics', (_request, response) => {
       registry.metrics().then(
         (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),

@@ -1,4 +1,11 @@
-import { directiveError, expectArgs, oneArg, onlyDirective, type PluginDefinition, readProperties } from '../../core/setup.ts'
+import {
+  directiveError,
+  expectArgs,
+  oneArg,
+  onlyDirective,
+  type PluginDefinition,
+  readProperties,
+} from '../../core/setup.ts'
 import { isListenAddress, respondText } from '../../http/endpoints.ts'
 import { Readiness } from './ready.ts'
 
@@ -10,7 +17,8 @@ export const ready: PluginDefinition = {
     const directive = onlyDirective(c)
     const [address] = expectArgs(directive, name, { min: 0, max: 1 })
     const listen = address?.text ?? ':8181'
-    if (!isListenAddress(listen)) throw directiveError(address ?? directive, name, `'${listen}' is no address such as :8181`)
+    if (!isListenAddress(listen))
+      throw directiveError(address ?? directive, name, `'${listen}' is no address such as :8181`)
     let monitor: 'until-ready' | 'continuously' = 'until-ready'
     readProperties(directive, name, {
       monitor: (line) => {

@@ -38,7 +38,10 @@ export class ReloadPlugin implements Plugin {
 
   start(): void {
     const { instance, metrics } = this.#options
-    const info = metrics.gauge('coredns_reload_version_info', 'Hash of the configuration that serves.', ['hash', 'value'])
+    const info = metrics.gauge('coredns_reload_version_info', 'Hash of the configuration that serves.', [
+      'hash',
+      'value',
+    ])
     info.reset()
     info.cell('sha512', instance.version).value = 1
     const directories = new Map<string, Set<string>>()
@@ -94,7 +97,8 @@ export class ReloadPlugin implements Plugin {
       version = instance.peekVersion()
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error)
-      if (text !== this.#rejected) log.error({ object: `Corefile ${instance.corefile}` }, `not reloaded: ${text}`)
+      if (text !== this.#rejected)
+        log.error({ object: `Corefile ${instance.corefile}` }, `not reloaded: ${text}`)
       this.#rejected = text
       return
     }

@@ -13,7 +13,13 @@ export class WhoamiPlugin implements Plugin {
     const address = clientAddress.replace(/%.*$/, '')
     const fixed = { class: Class.IN, ttl: 0 }
     const records: ResourceRecord[] = [
-      { kind: 'address', name: owner, type: addressFamily(address) === 6 ? Type.AAAA : Type.A, ...fixed, address },
+      {
+        kind: 'address',
+        name: owner,
+        type: addressFamily(address) === 6 ? Type.AAAA : Type.A,
+        ...fixed,
+        address,
+      },
       {
         kind: 'srv',
         name: `_${transport === 'udp' ? 'udp' : 'tcp'}.${owner === '.' ? '' : owner}`,

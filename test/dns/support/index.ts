@@ -52,7 +52,10 @@ export async function serve(
 }
 
 /** A store over objects given as Kubernetes JSON. */
-export async function clusterOf(t: Teardown, ...objects: unknown[]): Promise<{ store: Store; source: MemorySource }> {
+export async function clusterOf(
+  t: Teardown,
+  ...objects: unknown[]
+): Promise<{ store: Store; source: MemorySource }> {
   const source = memorySource({ standalone: false })
   source.apply(...objects)
   const store = await openStore({ source, log: pino({ level: 'silent' }) })
@@ -72,12 +75,21 @@ export interface Dug {
 
 /** Asks with dig, e.g. dig(port, 'example.org', 'A', '+tcp'). */
 export async function dig(port: number, ...args: string[]): Promise<Dug> {
-  const { stdout } = await run('dig', ['@127.0.0.1', '-p', String(port), '+tries=1', '+time=4', '+nocookie', ...args]).catch(
-    (error: { stdout?: string }) => ({ stdout: error.stdout ?? String(error) }),
-  )
+  const { stdout } = await run('dig', [
+    '@127.0.0.1',
+    '-p',
+    String(port),
+    '+tries=1',
+    '+time=10',
+    '+nocookie',
+    ...args,
+  ]).catch((error: { stdout?: string }) => ({ stdout: error.stdout ?? String(error) }))
   const section = (name: string): string[] => {
     const match = new RegExp(`;; ${name} SECTION:\\n([\\s\\S]*?)\\n\\n`).exec(`${stdout}\n\n`)
-    return (match?.[1] ?? '').split('\n').filter((line) => line !== '').map((line) => line.replace(/\s+/g, ' ').replace(' IN ', ' '))
+    return (match?.[1] ?? '')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => line.replace(/\s+/g, ' ').replace(' IN ', ' '))
   }
   return {
     status: /status: ([A-Z]+)/.exec(stdout)?.[1] ?? 'NONE',
@@ -90,7 +102,11 @@ export async function dig(port: number, ...args: string[]): Promise<Dug> {
 }
 
 /** Sends octets over UDP and resolves with what comes back, or undefined when nothing does in time. */
-export async function sendUdp(port: number, octets: Uint8Array, timeoutMs = 2000): Promise<Buffer | undefined> {
+export async function sendUdp(
+  port: number,
+  octets: Uint8Array,
+  timeoutMs = 10_000,
+): Promise<Buffer | undefined> {
   const socket = createSocket('udp4')
   try {
     socket.send(octets, port, '127.0.0.1')
@@ -104,7 +120,11 @@ export async function sendUdp(port: number, octets: Uint8Array, timeoutMs = 2000
 }
 
 /** Opens a TCP connection, writes all messages at once and resolves with the first `count` answers. */
-export async function sendTcp(port: number, messages: readonly Uint8Array[], count = messages.length): Promise<Buffer[]> {
+export async function sendTcp(
+  port: number,
+  messages: readonly Uint8Array[],
+  count = messages.length,
+): Promise<Buffer[]> {
   const socket = connect(port, '127.0.0.1')
   const frames = messages.map((message) => {
     const frame = Buffer.alloc(message.length + 2)
@@ -151,7 +171,12 @@ export function queryFor(name: string, type: number, change: Partial<Message> = 
 }
 
 /** Asks over UDP with our own codec. */
-export async function ask(port: number, name: string, type: number, change: Partial<Message> = {}): Promise<Message | undefined> {
+export async function ask(
+  port: number,
+  name: string,
+  type: number,
+  change: Partial<Message> = {},
+): Promise<Message | undefined> {
   const reply = await sendUdp(port, encodeMessage(queryFor(name, type, change)))
   return reply === undefined ? undefined : decodeMessage(reply)
 }

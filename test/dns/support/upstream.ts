@@ -1,11 +1,21 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
-import { decodeMessage, encodeMessage, type Message, Rcode, type ResourceRecord, Type } from '../../../dns/wire/index.ts'
+import {
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  Rcode,
+  type ResourceRecord,
+  Type,
+} from '../../../dns/wire/index.ts'
 import type { Teardown } from './index.ts'
 
 /** What a stub says to a query; undefined: nothing. */
-export type Script = (query: Message, transport: 'udp' | 'tcp') => Partial<Message> | undefined | Promise<Partial<Message> | undefined>
+export type Script = (
+  query: Message,
+  transport: 'udp' | 'tcp',
+) => Partial<Message> | undefined | Promise<Partial<Message> | undefined>
 
 export interface Stub {
   readonly port: number
@@ -77,7 +87,20 @@ export function a(name: string, address: string, ttl = 300): ResourceRecord {
 
 /** An SOA for negative answers. */
 export function soa(zone: string, ttl = 60): ResourceRecord {
-  return { kind: 'soa', name: zone, type: Type.SOA, class: 1, ttl, mname: `ns.${zone}`, rname: `root.${zone}`, serial: 1, refresh: 1, retry: 1, expire: 1, minimum: ttl }
+  return {
+    kind: 'soa',
+    name: zone,
+    type: Type.SOA,
+    class: 1,
+    ttl,
+    mname: `ns.${zone}`,
+    rname: `root.${zone}`,
+    serial: 1,
+    refresh: 1,
+    retry: 1,
+    expire: 1,
+    minimum: ttl,
+  }
 }
 
 /** Answers every A query with one address. */
