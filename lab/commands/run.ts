@@ -5,7 +5,7 @@ import { bringUp } from '../cluster/bring-up.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { BOOKSTORE, type LabLayout, labLayout } from '../cluster/layout.ts'
 import { checkLabName } from '../cluster/names.ts'
-import { startAgent } from '../cluster/node-processes.ts'
+import { startAgent, startKubelet } from '../cluster/node-processes.ts'
 import { checkMachine } from '../cluster/preflight.ts'
 import { labExists, sweepLab } from '../cluster/sweep.ts'
 import { isAborted } from '../errors.ts'
@@ -79,23 +79,25 @@ async function visit(
   if (!options.once) {
     howToEnter(terminal, cluster)
     terminal.line('The cluster stays up. Ctrl-C takes it down.')
-    await watchAgents(cluster, { terminal, signal })
+    await watchNodes(cluster, { terminal, signal })
   }
   return holds
 }
 
-/** Until Ctrl-C: an agent that ended is started again, as a DaemonSet would. */
-async function watchAgents(
+/** Until Ctrl-C: an agent or kubelet that ended is started again, as a DaemonSet and systemd would. */
+async function watchNodes(
   cluster: Cluster,
   options: { terminal: Terminal; signal: AbortSignal },
 ): Promise<void> {
   const { terminal, signal } = options
+  const start = { agent: startAgent, kubelet: startKubelet } as const
   while (!signal.aborted) {
-    for (const agent of cluster.processes.filter(({ role }) => role === 'agent')) {
-      if (isAlive(agent)) continue
-      terminal.line(`  the agent of ${agent.place} (process ${agent.pid}) ended; starting it again`)
+    for (const process of cluster.processes) {
+      const { role, place } = process
+      if ((role !== 'agent' && role !== 'kubelet') || isAlive(process)) continue
+      terminal.line(`  the ${role} of ${place} (process ${process.pid}) ended; starting it again`)
       try {
-        cluster.record([await startAgent(cluster.layout, agent.place, signal)])
+        cluster.record([await start[role](cluster.layout, place, signal)])
       } catch (error) {
         if (!isAborted(error)) terminal.line(`  ${error instanceof Error ? error.message : error}`)
       }

@@ -37,6 +37,7 @@ export class ContainerRun {
   #startedAt = 0
   #exitCode: number | undefined
   #reason: string | undefined
+  #unready: string | undefined
   #readiness: Readiness | undefined
   #timer: NodeJS.Timeout | undefined
   #stopping = false
@@ -61,6 +62,7 @@ export class ContainerRun {
       restarts: this.#restarts,
       reason: running ? undefined : this.#reason,
       exitCode: running ? undefined : this.#exitCode,
+      unready: running ? this.#unready : undefined,
     }
   }
 
@@ -134,6 +136,7 @@ export class ContainerRun {
       initially: former?.ready ?? false,
       enter: () => ['nsenter', '--net', '--mount', '--uts', '-t', String(this.#process?.pid ?? 'none'), '--'],
       onChange: (ready, why) => {
+        this.#unready = why
         this.#log.info({ ready, why }, ready ? 'ready' : 'not ready')
         this.#options.onChange()
       },

@@ -13,6 +13,8 @@ export interface ContainerView {
   /** Why it waits or how it ended. */
   readonly reason?: string | undefined
   readonly exitCode?: number | undefined
+  /** What its readiness probe found when it stopped being ready. */
+  readonly unready?: string | undefined
 }
 
 export interface PodStatusView {
@@ -47,6 +49,9 @@ export function podStatus(pod: Pod, view: PodStatusView): Record<string, unknown
     !view.terminating &&
     view.containers.length === pod.spec.containers.length &&
     view.containers.every((container) => container.ready)
+  const unready = view.containers.flatMap(({ name, unready }) =>
+    unready === undefined ? [] : [`container ${name}: ${unready}`],
+  )[0]
   const condition = (type: string, status: boolean, message?: string) => ({
     type,
     status: status ? 'True' : 'False',
@@ -68,7 +73,7 @@ export function podStatus(pod: Pod, view: PodStatusView): Record<string, unknown
         condition('PodScheduled', true),
         condition('PodReadyToStartContainers', view.podIPs.length > 0, view.message),
         condition('Initialized', true),
-        condition('ContainersReady', ready),
+        condition('ContainersReady', ready, unready),
         condition('Ready', ready),
       ],
       containerStatuses: view.containers.map((container) => ({
