@@ -5,15 +5,15 @@ import { KernelView } from '../cluster/kernel-view.ts'
 import { isReady } from '../cluster/pods-ready.ts'
 import { writeFileAtomically } from '../cluster/state.ts'
 import { LabError, throwIfAborted } from '../errors.ts'
-import { now, type Probe } from './probe-process.ts'
+import { now, type Probe, type ProbeResult } from './probe-process.ts'
 import type { Tour } from './tour.ts'
 
 const OLD = 'catalog-3'
 const NEW = 'catalog-4'
 const HEADLESS = 'catalog-pods.shop.svc.cluster.local'
 const TIMEOUT_MS = 15_000
-/** How long the gateway is watched after a change: it takes its endpoints in turn, so each comes up many times. */
-const GATEWAY_WATCH_MS = 400
+/** The gateway takes its endpoints in turn: one that did not answer among so many is out. */
+const GATEWAY_ANSWERS = 30
 
 interface Watchers {
   readonly dns: Probe
@@ -67,17 +67,29 @@ async function remove(tour: Tour, { dns, gateway }: Watchers): Promise<void> {
       what: `DNS forgets ${address}`,
     }),
   ])
-  await sleep(GATEWAY_WATCH_MS, undefined, { signal: tour.signal })
-  const answers = gateway.since(since)
-  const last = answers.findLast(({ pod }) => pod === OLD)
-  const afterwards = answers.filter(({ at, ok }) => ok && at > (last?.at ?? since)).length
+  const { last, afterwards } = await gatewayForgets(tour, gateway, since)
   tour.expect(
-    afterwards >= 10,
+    afterwards >= GATEWAY_ANSWERS,
     `${OLD} (${address}) left: kernel rules of both nodes after ${ms(kernel - since)}, DNS after ${ms(answer.at - since)}, gateway: ` +
       (last === undefined
         ? 'no request any more from that moment on'
         : `last request ${ms(last.at - since)}`),
   )
+}
+
+/** Waits for enough answers of others in a row; `last` is the last one that the old pod gave. */
+async function gatewayForgets(
+  tour: Tour,
+  gateway: Probe,
+  since: number,
+): Promise<{ last: ProbeResult | undefined; afterwards: number }> {
+  for (;;) {
+    const answers = gateway.since(since)
+    const last = answers.findLast(({ pod }) => pod === OLD)
+    const afterwards = answers.filter(({ at, ok }) => ok && at > (last?.at ?? since)).length
+    if (afterwards >= GATEWAY_ANSWERS || now() - since > TIMEOUT_MS) return { last, afterwards }
+    await sleep(5, undefined, { signal: tour.signal })
+  }
 }
 
 async function add(tour: Tour, { dns, gateway }: Watchers): Promise<void> {
