@@ -198,3 +198,19 @@ export function routesIn(
 }
 
 export { command }
+
+/** What `ip -d -j link` shows of one link. */
+export interface LinkShown {
+  ifname: string
+  address: string
+  mtu: number
+  operstate: string
+  ifindex: number
+  ifalias?: string
+  promiscuity?: number
+  linkinfo?: { info_kind?: string; info_slave_data?: { hairpin: boolean; isolated: boolean; state: string } }
+}
+
+export function linkIn(namespace: TestNamespace, name: string): LinkShown | undefined {
+  return namespace.json<LinkShown[]>('ip', '-d', '-j', 'link').find(({ ifname }) => ifname === name)
+}
