@@ -1,7 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 
-/** Starts a server, on one CPU when `cpu` is given; its stderr is shown only when it ends early. */
+/**
+ * Starts a server, on one CPU when `cpu` is given; its stderr is shown only when it ends early. It goes to a file: a pipe
+ * that nobody empties while the benchmark waits for a command would stop the server.
+ */
 export function startServer(
   command: string,
   args: readonly string[],
@@ -9,15 +15,18 @@ export function startServer(
 ): ChildProcess & { pid: number } {
   const pinned = options.cpu === undefined ? [] : ['taskset', '-c', String(options.cpu)]
   const [program = command, ...rest] = [...pinned, command, ...args]
+  const log = join(mkdtempSync(join(tmpdir(), 'plexus-bench-log-')), 'stderr')
+  const stderr = openSync(log, 'w')
   const child = spawn(program, rest, {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'ignore', stderr],
     env: options.env ?? process.env,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   })
-  let errors = ''
-  child.stderr?.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-4000)))
+  closeSync(stderr)
   child.on('exit', (code, signal) => {
-    if (code !== 0 && signal === null) console.error(`${command} ended with ${code}:\n${errors}`)
+    if (code !== 0 && signal === null)
+      console.error(`${command} ended with ${code}:\n${readFileSync(log, 'utf8').slice(-4000)}`)
+    rmSync(dirname(log), { recursive: true, force: true })
   })
   if (child.pid === undefined) throw new Error(`${command} did not start`)
   return Object.assign(child, { pid: child.pid })
