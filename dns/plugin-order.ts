@@ -3,19 +3,28 @@
  * and acl before cache). Adding a plugin: write its folder, put its definition in the place of its name here.
  */
 import type { PluginDefinition } from './core/setup.ts'
+import { acl } from './plugins/acl/setup.ts'
+import { any } from './plugins/any/setup.ts'
 import { bind } from './plugins/bind/setup.ts'
+import { bufsize } from './plugins/bufsize/setup.ts'
 import { cache } from './plugins/cache/setup.ts'
+import { chaos } from './plugins/chaos/setup.ts'
+import { debug } from './plugins/debug/setup.ts'
 import { errors } from './plugins/errors/setup.ts'
 import { forward } from './plugins/forward/setup.ts'
 import { health } from './plugins/health/setup.ts'
 import { hosts } from './plugins/hosts/setup.ts'
 import { kubernetes } from './plugins/kubernetes/setup.ts'
 import { loadbalance } from './plugins/loadbalance/setup.ts'
+import { local } from './plugins/local/setup.ts'
 import { log } from './plugins/log/setup.ts'
 import { loop } from './plugins/loop/setup.ts'
+import { minimal } from './plugins/minimal/setup.ts'
+import { nsid } from './plugins/nsid/setup.ts'
 import { prometheus } from './plugins/prometheus/setup.ts'
 import { ready } from './plugins/ready/setup.ts'
 import { reload } from './plugins/reload/setup.ts'
+import { root } from './plugins/root/setup.ts'
 import { whoami } from './plugins/whoami/setup.ts'
 
 /** A plugin that CoreDNS has and Plexus does not: what to tell whoever uses it. */
@@ -27,7 +36,7 @@ interface Planned {
 const planned = (name: string, why = 'it is planned'): Planned => ({ name, planned: why })
 
 export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
-  planned('root'),
+  root,
   planned('metadata'),
   planned('geoip'),
   planned('cancel'),
@@ -39,10 +48,10 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   planned('timeouts'),
   planned('multisocket'),
   reload,
-  planned('nsid'),
-  planned('bufsize'),
+  nsid,
+  bufsize,
   bind,
-  planned('debug'),
+  debug,
   planned('trace'),
   ready,
   health,
@@ -52,20 +61,20 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   errors,
   log,
   planned('dnstap'),
-  planned('local'),
+  local,
   planned('dns64'),
-  planned('any'),
-  planned('chaos'),
+  any,
+  chaos,
   loadbalance,
   planned('tsig'),
   planned('rewrite'),
   planned('autopath'),
-  planned('acl'),
+  acl,
   cache,
   planned('header'),
   planned('dnssec'),
   planned('tls'),
-  planned('minimal'),
+  minimal,
   planned('template'),
   planned('transfer'),
   hosts,

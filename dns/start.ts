@@ -42,7 +42,7 @@ export interface DnsComponent {
 
 /** Starts the server a Corefile describes; resolves when it answers. Throws DnsError. */
 export async function startDns(options: DnsOptions): Promise<DnsComponent> {
-  const log = options.log
+  const log = options.log.child({ component: 'dns' })
   const metrics = new MetricFamilies(options.metrics ?? new Registry())
   const serverMetrics = new ServerMetrics(metrics)
   const listeners = new Listeners(log)

@@ -13,15 +13,15 @@ import {
   longestZone,
   Rcode,
   type ResourceRecord,
-  reverseName,
   Type,
 } from '../../wire/index.ts'
 import { AnswerTable } from './answers.ts'
 import { ClusterView } from './cluster.ts'
 import type { ServiceEntry } from './entry.ts'
+import { namesToForget } from './forget.ts'
 import { programmingMetric } from './metrics.ts'
 import { type Asked, addressOfPodName, readAsked } from './name.ts'
-import { nameServers } from './nameserver.ts'
+import { apexRecords, type NameServer, nameServers, serverAddresses } from './nameserver.ts'
 import { NegativeAnswers } from './negative.ts'
 import type { KubernetesOptions } from './options.ts'
 import {
@@ -126,7 +126,7 @@ export class KubernetesPlugin implements Plugin {
           additional: [],
         }
       case 'nameserver':
-        return this.#nameserver(query, zone)
+        return serverAddresses(query, this.#nameServers(zone), this.#options.ttl)
       case 'empty':
         return noData
       case 'namespace':
@@ -241,32 +241,19 @@ export class KubernetesPlugin implements Plugin {
     }
   }
 
-  #apex(query: Query, zone: string): Answer {
-    const { ttl } = this.#options
-    if (query.type === Type.SOA)
-      return { answer: [soaRecord(zone, this.#cluster.serial, ttl)], additional: [] }
-    if (query.type !== Type.NS) return noData
-    const servers = this.#nameServers(zone)
-    return {
-      answer: servers.map(({ name }) => targetRecord(query.originalName, Type.NS, name, ttl)),
-      additional: servers.flatMap(({ name, addresses }) =>
-        addresses.map((address) => addressRecord(name, address, ttl)),
-      ),
-    }
+  #apex(query: Query, zone: string): Found {
+    return apexRecords(query, {
+      servers: () => this.#nameServers(zone),
+      soa: this.#soa(zone),
+      ttl: this.#options.ttl,
+    })
   }
 
-  #nameserver(query: Query, zone: string): Answer {
-    const family = query.type === Type.A ? 4 : query.type === Type.AAAA ? 6 : 0
-    if (family === 0) return noData
-    const addresses = new Set(this.#nameServers(zone).flatMap((server) => server.addresses))
-    const wanted = [...addresses].filter((address) => address.includes(':') === (family === 6))
-    return {
-      answer: wanted.map((address) => addressRecord(query.originalName, address, this.#options.ttl)),
-      additional: [],
-    }
+  #soa(zone: string): ResourceRecord {
+    return soaRecord(zone, this.#cluster.serial, this.#options.ttl)
   }
 
-  #nameServers(zone: string): { name: string; addresses: readonly string[] }[] {
+  #nameServers(zone: string): readonly NameServer[] {
     const own = this.#block.bind.length > 0 ? this.#block.bind : this.#instance.localAddresses()
     return nameServers(this.#cluster, this.#store, { own, ports: this.#instance.localPorts(), zone })
   }
@@ -292,8 +279,7 @@ export class KubernetesPlugin implements Plugin {
 
   #negative(query: Query, zone: string, rcode: number): Reply {
     const prepared = this.#negatives.get(zone)?.prepared(query, this.#cluster.serial)
-    const authority =
-      prepared === undefined ? [soaRecord(zone, this.#cluster.serial, this.#options.ttl)] : undefined
+    const authority = prepared === undefined ? [this.#soa(zone)] : undefined
     return new Reply({ rcode, authoritative: true, prepared, authority, live: true, plugin: this.name })
   }
 
@@ -302,28 +288,8 @@ export class KubernetesPlugin implements Plugin {
     if (changed.everything) this.#answers.clear()
     else for (const key of changed.services) this.#answers.drop(key)
     if (this.#options.fallthrough === undefined) return
-    const names = this.#namesOf(changed)
+    const names = namesToForget(changed, this.#cluster, this.#options.zones)
     for (const plugin of this.#block.plugins) plugin.forget?.(names)
-  }
-
-  /** Names that may have been passed on, and be cached as missing, before the change. */
-  #namesOf(changed: { services: Iterable<Key>; addresses: Iterable<string> }): Set<string> {
-    const names = new Set<string>()
-    for (const address of changed.addresses) {
-      const reverse = reverseName(address)
-      if (reverse !== undefined) names.add(reverse)
-    }
-    const zones = this.#options.zones.filter((zone) => !isReverseName(zone))
-    for (const key of changed.services) {
-      const [namespace = '', service = ''] = key.split('/')
-      const entry = this.#cluster.service(namespace, service)
-      const hosts = new Set(['', ...(entry?.endpoints ?? []).map((target) => target.host)])
-      for (const zone of zones) {
-        for (const host of hosts)
-          names.add(`${host === '' ? '' : `${host}.`}${service}.${namespace}.svc.${zone === '.' ? '' : zone}`)
-      }
-    }
-    return names
   }
 }
 

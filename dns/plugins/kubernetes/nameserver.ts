@@ -1,8 +1,14 @@
 import type { Store } from '#watch'
-import { isReverseName } from '../../wire/index.ts'
+import type { Query } from '../../core/query.ts'
+import { isReverseName, type ResourceRecord, Type } from '../../wire/index.ts'
 import type { ClusterView } from './cluster.ts'
 import { clusterAddresses } from './entry.ts'
-import { serviceName } from './records.ts'
+import { addressRecord, type Found, noData, serviceName, targetRecord } from './records.ts'
+
+export interface NameServer {
+  readonly name: string
+  readonly addresses: readonly string[]
+}
 
 /**
  * The name servers of the zone: Services that have an address of ours with a port of ours among their endpoints
@@ -12,9 +18,10 @@ export function nameServers(
   cluster: ClusterView,
   store: Store,
   at: { own: readonly string[]; ports: readonly number[]; zone: string },
-): { name: string; addresses: readonly string[] }[] {
+): NameServer[] {
   const found = new Map<string, Set<string>>()
-  for (const own of at.own) {
+  const plain = at.own.filter((address) => !address.includes('%'))
+  for (const own of plain) {
     for (const entry of cluster.servicesWithEndpoint(own)) {
       if (!entry.endpoints.some((target) => target.address === own && at.ports.includes(target.port)))
         continue
@@ -29,10 +36,32 @@ export function nameServers(
     }
   }
   if (found.size > 0) return [...found].map(([name, addresses]) => ({ name, addresses: [...addresses] }))
-  const outside = at.own.filter(
-    (address) => address !== '::1' && !address.startsWith('127.') && !address.includes('%'),
-  )
-  const addresses = outside.length > 0 ? outside : at.own
+  const outside = plain.filter((address) => address !== '::1' && !address.startsWith('127.'))
+  const addresses = outside.length > 0 ? outside : plain
   const below = at.zone === '.' ? '' : at.zone
   return [{ name: isReverseName(at.zone) ? at.zone : `ns.dns.${below}`, addresses }]
+}
+
+/** What the zone's own name has: SOA, NS with addresses. */
+export function apexRecords(
+  query: Query,
+  zone: { readonly servers: () => readonly NameServer[]; readonly soa: ResourceRecord; readonly ttl: number },
+): Found {
+  if (query.type === Type.SOA) return { answer: [zone.soa], additional: [] }
+  if (query.type !== Type.NS) return noData
+  const servers = zone.servers()
+  return {
+    answer: servers.map(({ name }) => targetRecord(query.originalName, Type.NS, name, zone.ttl)),
+    additional: servers.flatMap(({ name, addresses }) =>
+      addresses.map((address) => addressRecord(name, address, zone.ttl)),
+    ),
+  }
+}
+
+/** A and AAAA of `ns.dns.<zone>`. */
+export function serverAddresses(query: Query, servers: readonly NameServer[], ttl: number): Found {
+  if (query.type !== Type.A && query.type !== Type.AAAA) return noData
+  const addresses = new Set(servers.flatMap((server) => server.addresses))
+  const wanted = [...addresses].filter((address) => address.includes(':') === (query.type === Type.AAAA))
+  return { answer: wanted.map((address) => addressRecord(query.originalName, address, ttl)), additional: [] }
 }
