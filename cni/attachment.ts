@@ -31,12 +31,27 @@ function* hostNames(key: AttachmentKey): Generator<string> {
   }
 }
 
+/**
+ * IFLA_GROUP a veth is made with, until it has its alias in the next message: an alias cannot be given at creation
+ * (net/core/rtnetlink.c, rtnl_create_link), and a program that is killed between the two must not leave a stranger.
+ */
+export const nascentGroup = 0x5058_0002
+
+function isOf(link: Link, key: AttachmentKey): boolean {
+  return link.alias === aliasOf(key) || isNascent(link)
+}
+
+/** True for a link whose ADD was killed right after it made it. */
+export function isNascent({ alias, group }: Link): boolean {
+  return alias === undefined && group === nascentGroup
+}
+
 /** The host's end of an attachment's veth pair, found without the pod's namespace; undefined if there is none. */
 export function findHostLink(host: RouteSocket, key: AttachmentKey): Link | undefined {
   for (const name of hostNames(key)) {
     const link = host.link(name)
     if (link === undefined) return undefined
-    if (link.alias === aliasOf(key)) return link
+    if (isOf(link, key)) return link
   }
   return undefined
 }
@@ -49,7 +64,7 @@ export function chooseHostName(
   for (const name of hostNames(key)) {
     const link = host.link(name)
     if (link === undefined) return { name }
-    if (link.alias === aliasOf(key)) return { name, leftover: link }
+    if (isOf(link, key)) return { name, leftover: link }
   }
   throw new Error(`failed to find a free name for the host's veth of ${aliasOf(key)} after ${attempts} tries`)
 }

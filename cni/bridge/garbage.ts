@@ -1,17 +1,18 @@
-import { RouteSocket } from '#netlink'
-import { type AttachmentKey, findHostLink, parseAlias } from '../attachment.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Link, RouteSocket } from '#netlink'
+import { type AttachmentKey, findHostLink, isNascent, parseAlias } from '../attachment.ts'
 import type { Ipam } from '../ipam.ts'
+import { removeLinks } from '../link-removal.ts'
 import { publishedPods, withdrawPod } from '../nat/publish.ts'
 import { readValidAttachments } from '../protocol/attachments.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import type { CniCall } from '../protocol/plugin.ts'
-import { deleteLink } from './unwire.ts'
 
 /**
  * GC: removes links, rules and leases of this network's attachments that the runtime does not list. Goes on after an
  * error and reports all of them in the end.
  */
-export async function collectGarbage(call: CniCall, ipam: Ipam): Promise<void> {
+export async function collectGarbage(call: CniCall, ipam: Ipam, bridge: string): Promise<void> {
   const isValid = readValidAttachments(call.conf.fields)
   const isStale = (key: AttachmentKey): boolean => key.network === call.conf.name && !isValid(key)
   const problems: Error[] = []
@@ -23,16 +24,33 @@ export async function collectGarbage(call: CniCall, ipam: Ipam): Promise<void> {
     }
   }
   using host = new RouteSocket()
+  const stale = new Set(await abandonedLinks(host, bridge))
   for (const { alias } of host.links()) {
     const key = alias === undefined ? undefined : parseAlias(alias)
     if (key === undefined || !isStale(key)) continue
     const link = findHostLink(host, key)
-    if (link !== undefined) await attempt(() => deleteLink(host, link))
+    if (link !== undefined) stale.add(link.index)
   }
+  await attempt(() => removeLinks(host, [...stale]))
   await attempt(async () => {
     for (const key of publishedPods()) if (isStale(key)) await attempt(() => withdrawPod(key, []))
   })
   await attempt(() => ipam.gc(isValid))
   if (problems.length === 0) return
   throw new CniError(cniCodes.internal, `GC: ${problems.map(({ message }) => message).join('; ')}`)
+}
+
+/** Ports whose ADD was killed before it had named them. One that is being born right now has its name soon. */
+async function abandonedLinks(host: RouteSocket, bridge: string): Promise<number[]> {
+  const nameless = (): Link[] => {
+    const master = host.link(bridge)?.index
+    return master === undefined
+      ? []
+      : host.links().filter((link) => link.master === master && isNascent(link))
+  }
+  const before = nameless()
+  if (before.length === 0) return []
+  await sleep(250)
+  const still = new Set(nameless().map(({ index }) => index))
+  return before.map(({ index }) => index).filter((index) => still.has(index))
 }

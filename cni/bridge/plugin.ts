@@ -96,7 +96,7 @@ export class BridgePlugin implements Plugin {
   }
 
   async gc(call: CniCall): Promise<void> {
-    await collectGarbage(call, new Ipam(call))
+    await collectGarbage(call, new Ipam(call), call.conf.fields.string('bridge') || 'cni0')
   }
 
   async status(call: CniCall): Promise<void> {

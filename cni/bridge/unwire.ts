@@ -1,44 +1,45 @@
-import { isNotFound, type Link, NetlinkError, RouteSocket } from '#netlink'
+import { RouteSocket } from '#netlink'
 import { type AttachmentKey, findHostLink } from '../attachment.ts'
+import { removeLinks } from '../link-removal.ts'
 
 /**
  * Removes the veth pair of an attachment, from whichever end it can be reached, and returns the addresses the pod
  * had. Nothing being there, the namespace included, is fine.
  */
-export function unwirePod(key: AttachmentKey, netns: string): readonly string[] {
-  const addresses = netns === '' ? [] : removePodEnd(netns, key.ifname)
+export async function unwirePod(key: AttachmentKey, netns: string): Promise<readonly string[]> {
   using host = new RouteSocket()
   const link = findHostLink(host, key)
-  if (link !== undefined) deleteLink(host, link)
+  const addresses = await lookAtPodEnd(netns, key.ifname, { remove: link === undefined })
+  if (link !== undefined) await removeLinks(host, [link.index])
   return addresses
 }
 
-function removePodEnd(netns: string, ifname: string): readonly string[] {
-  let pod: RouteSocket
-  try {
-    pod = new RouteSocket({ netns })
-  } catch (error) {
-    // No such path, or a mount point whose namespace is gone (setns: EINVAL).
-    const { code } = error as { code?: string }
-    if (code === 'ENOENT' || code === 'EINVAL' || code === 'ENOTDIR') return []
-    throw error
-  }
-  using socket = pod
-  const link = socket.link(ifname)
-  if (link === undefined) return []
-  const addresses = socket
+/** The pod's addresses. An interface whose host end is not ours to find is removed from inside. */
+async function lookAtPodEnd(
+  netns: string,
+  ifname: string,
+  { remove }: { remove: boolean },
+): Promise<readonly string[]> {
+  using pod = openIfAlive(netns)
+  const link = pod?.link(ifname)
+  if (pod === undefined || link === undefined) return []
+  const addresses = pod
     .addresses({ index: link.index })
     .filter(({ scope }) => scope === 'global')
     .map(({ address }) => address)
-  deleteLink(socket, link)
+  if (remove) await removeLinks(pod, [link.index], { netns })
   return addresses
 }
 
-/** Deletes a link that may go away by itself at the same time. */
-export function deleteLink(socket: RouteSocket, link: Link): void {
+/** A socket in a pod's namespace; undefined if that is gone, or was never given. */
+export function openIfAlive(netns: string): RouteSocket | undefined {
+  if (netns === '') return undefined
   try {
-    socket.deleteLink(link.index)
+    return new RouteSocket({ netns })
   } catch (error) {
-    if (!isNotFound(error) && !(error instanceof NetlinkError && error.code === 'EINVAL')) throw error
+    // No such path, or a mount point whose namespace is gone (setns: EINVAL).
+    const { code } = error as { code?: string }
+    if (code === 'ENOENT' || code === 'EINVAL' || code === 'ENOTDIR') return undefined
+    throw error
   }
 }

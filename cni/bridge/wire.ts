@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Link, RouteSocket } from '#netlink'
-import { type AttachmentKey, aliasOf, chooseHostName } from '../attachment.ts'
+import { type AttachmentKey, aliasOf, chooseHostName, nascentGroup } from '../attachment.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import { familyOf } from '../protocol/result.ts'
 import type { AddressPlan } from './address-plan.ts'
@@ -40,6 +40,7 @@ export function wirePod(
     kind: 'veth',
     mtu,
     master: bridge.index,
+    group: nascentGroup,
     veth: {
       peerName: key.ifname,
       peerNetns: netns,
@@ -53,6 +54,7 @@ export function wirePod(
     host.setLink(hostLink.index, {
       up: true,
       alias: aliasOf(key),
+      group: 0,
       hairpin: conf.hairpinMode,
       isolated: conf.portIsolation,
     })
