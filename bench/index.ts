@@ -3,6 +3,7 @@ import { cpus, loadavg, release } from 'node:os'
 
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   cni: async () => (await import('./cni/index.ts')).benchCni(),
+  dns: async () => (await import('./dns/index.ts')).benchDns(),
   gateway: async () => (await import('./gateway/index.ts')).benchGateway(),
 }
 

@@ -15,8 +15,8 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
 }
 
-/** CPU seconds of a process and its living descendants. */
-export function treeCpuSeconds(root: number): number {
+/** A process and its living descendants. */
+export function processTree(root: number): number[] {
   const parents = new Map<number, number>()
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue
@@ -31,9 +31,12 @@ export function treeCpuSeconds(root: number): number {
       if (at === root) return true
     return false
   }
-  let total = 0
-  for (const pid of parents.keys()) if (belongs(pid)) total += cpuSeconds(pid)
-  return total
+  return [...parents.keys()].filter(belongs)
+}
+
+/** CPU seconds of a process and its living descendants. */
+export function treeCpuSeconds(root: number): number {
+  return processTree(root).reduce((sum, pid) => sum + cpuSeconds(pid), 0)
 }
 
 /** CPU seconds of all children this process has waited for, their children included. */
