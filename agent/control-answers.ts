@@ -10,6 +10,7 @@ interface Describes {
   describeEndpoints?(): unknown
   describeRoutes?(): unknown
   describePeers?(): unknown
+  trace?(request: Readonly<Record<string, string>>): unknown
 }
 
 export function controlAnswers(agent: {
@@ -20,7 +21,7 @@ export function controlAnswers(agent: {
 }): ControlAnswers {
   const { nodeName, store, source, components } = agent
   const started = new Date().toISOString()
-  const describe = (component: string, ability: keyof Describes) => (): unknown => {
+  const describe = (component: string, ability: Exclude<keyof Describes, 'trace'>) => (): unknown => {
     const running = components.find(({ name }) => name === component)?.running as Describes | undefined
     return running?.[ability]?.() ?? []
   }
@@ -38,6 +39,11 @@ export function controlAnswers(agent: {
     '/get/endpoints': describe('proxy', 'describeEndpoints'),
     '/get/routes': describe('gateway', 'describeRoutes'),
     '/get/peers': describe('overlay', 'describePeers'),
+    '/trace': (query) => {
+      const proxy = components.find(({ name }) => name === 'proxy')?.running as Describes | undefined
+      if (proxy?.trace === undefined) throw new Error('this agent runs no proxy')
+      return proxy.trace(query)
+    },
     '/get/nodes': () => [...store.list('Node')].map(nodeRow),
     '/get/pods': () => [...store.list('Pod')].map(podRow),
   }

@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import fastify, { type FastifyInstance } from 'fastify'
 
-/** Answers of the control socket by path, e.g. '/status'. Each call computes the answer anew. */
-export type ControlAnswers = Readonly<Record<string, () => unknown>>
+/** Answers of the control socket by path, e.g. '/status', from the query's parameters. Each call computes the answer anew. */
+export type ControlAnswers = Readonly<Record<string, (query: Readonly<Record<string, string>>) => unknown>>
 
 export async function startControlServer(options: {
   socket: string
@@ -12,7 +12,8 @@ export async function startControlServer(options: {
 }): Promise<FastifyInstance> {
   const { socket, answers } = options
   const server = fastify({ logger: false, forceCloseConnections: true })
-  for (const [path, answer] of Object.entries(answers)) server.get(path, async () => answer())
+  for (const [path, answer] of Object.entries(answers))
+    server.get(path, async ({ query }) => answer(query as Record<string, string>))
   server.setNotFoundHandler((request, reply) =>
     reply.code(404).send({ error: `nothing at ${request.url}; there is: ${Object.keys(answers).join(' ')}` }),
   )

@@ -111,7 +111,8 @@ export function endpointRows(
   return rows
 }
 
-function reasonOf(
+/** Why an endpoint is used or not, in words. */
+export function reasonOf(
   endpoint: Endpoint,
   chosen: { readonly cluster: boolean; readonly local: boolean },
   topology: 'PreferSameNode' | 'PreferSameZone' | 'none',

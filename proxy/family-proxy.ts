@@ -3,25 +3,28 @@ import type { Store } from '#watch'
 import type { KubeProxyConfiguration } from './config/configuration.ts'
 import { type ConntrackTable, deleteStaleConnections, parseFrontend } from './conntrack/reconcile.ts'
 import { servingEndpoints } from './conntrack/serving.ts'
+import type { RecordEvent } from './events.ts'
 import { familyLabel, type ProxyMetrics } from './metrics.ts'
 import type { Family } from './model/bytes.ts'
 import type { FrontendKey } from './model/service-rules.ts'
 import { serviceRules } from './model/service-rules.ts'
+import { NoLocalEndpoints } from './no-local-endpoints.ts'
 import type { NodeState } from './node-view.ts'
 import { buildRuleset } from './rules/ruleset.ts'
-import type { TableSocket } from './sync/kernel-state.ts'
 import type { Change } from './sync/ledger.ts'
+import type { OwnCommits } from './sync/own-commits.ts'
 import { TableSync } from './sync/table-sync.ts'
 import { tableOf } from './table-name.ts'
 
 export interface FamilyProxyOptions {
   readonly family: Family
-  readonly socket: TableSocket
+  readonly socket: OwnCommits
   readonly store: Store
   readonly config: KubeProxyConfiguration
   readonly node: NodeState
   readonly log: Logger
   readonly metrics: ProxyMetrics
+  readonly recordEvent: RecordEvent
 }
 
 /** One family of the proxy: turns keys of Services into desired rules, and syncs them into its table. */
@@ -32,6 +35,8 @@ export class FamilyProxy {
   readonly #table: TableSync
   readonly #pending = new Set<string>()
   readonly #udpTouched = new Set<FrontendKey>()
+  readonly #noLocal = new NoLocalEndpoints()
+  #lastUpdated = 0
   #node: NodeState
   /** performance.now() since when something waits that could not be programmed */
   #failingSince: number | undefined
@@ -51,6 +56,13 @@ export class FamilyProxy {
           { object: `Service ${service}`, ...this.#label, code, reason: message },
           'the kernel refused the rules of this Service; its previous rules stay until it changes',
         )
+        options.recordEvent({
+          kind: 'Service',
+          object: service,
+          type: 'Warning',
+          reason: 'ServiceRulesRefused',
+          message: `node ${options.node.view(options.family).nodeName}: nf_tables refused the rules (${message})`,
+        })
       },
     })
   }
@@ -63,6 +75,11 @@ export class FamilyProxy {
   get failure(): { since: number; message: string } | undefined {
     if (this.#failingSince === undefined) return undefined
     return { since: this.#failingSince, message: this.#failure ?? 'unknown' }
+  }
+
+  /** When everything known was last in the kernel, in milliseconds since the epoch; 0: never. */
+  get lastUpdated(): number {
+    return this.#lastUpdated
   }
 
   /** The node changed in a way that matters: everything is computed anew. */
@@ -96,6 +113,10 @@ export class FamilyProxy {
       ;(full ? metrics.fullSyncDuration : metrics.partialSyncDuration).observe(this.#label, seconds)
       metrics.elements.inc(this.#label, elements)
       metrics.lastSync.setToCurrentTime(this.#label)
+      for (const { service, rules } of changes) this.#noLocal.update(service, rules)
+      metrics.noLocalEndpoints.set({ ...this.#label, traffic_policy: 'internal' }, this.#noLocal.internal)
+      metrics.noLocalEndpoints.set({ ...this.#label, traffic_policy: 'external' }, this.#noLocal.external)
+      this.#lastUpdated = Date.now()
       this.#pending.clear()
       for (const frontend of udpFrontends) this.#udpTouched.add(frontend)
       this.#failingSince = undefined
@@ -130,7 +151,11 @@ export class FamilyProxy {
 
   /** Looks whether someone else changed our table and repairs it. */
   audit(options: { thorough: boolean }): void {
-    if (this.#table.audit(options) !== 'changed') return
+    if (this.#table.audit(options) === 'changed') this.repair()
+  }
+
+  /** Compares the table as a whole and writes what differs. */
+  repair(): void {
     this.#options.log.warn(
       { ...this.#label, table: tableOf(this.family).table },
       'someone else changed our table; repairing it',

@@ -32,6 +32,9 @@ export class ProxyMetrics {
   readonly quarantined
   readonly elements
   readonly repairs
+  readonly noLocalEndpoints
+  readonly healthz
+  readonly livez
 
   constructor(registry: Registry) {
     const registers = [registry]
@@ -103,6 +106,21 @@ export class ProxyMetrics {
       labelNames,
       registers,
     })
+    this.noLocalEndpoints = new Gauge({
+      name: 'kubeproxy_sync_proxy_rules_no_local_endpoints_total',
+      help: 'Service ports with traffic policy Local and no endpoint on this node',
+      labelNames: ['ip_family', 'traffic_policy'] as const,
+      registers,
+    })
+    const requests = (name: 'healthz' | 'livez') =>
+      new Counter({
+        name: `kubeproxy_proxy_${name}_total`,
+        help: `Answers of /${name} by status`,
+        labelNames: ['code'] as const,
+        registers,
+      })
+    this.healthz = requests('healthz')
+    this.livez = requests('livez')
     this.repairs = new Counter({
       name: 'plexus_proxy_repairs_total',
       help: 'Syncs made because someone else had changed our table',

@@ -1,4 +1,4 @@
-import type { Node } from '#watch'
+import type { Node, ServiceCIDR } from '#watch'
 import type { KubeProxyConfiguration } from './config/configuration.ts'
 import { type Family, familyOf } from './model/bytes.ts'
 import { localityOf } from './model/selection.ts'
@@ -10,6 +10,8 @@ export interface NodeState {
   /** primary addresses, those of the Node object unless the configuration gives one */
   readonly addresses: readonly string[]
   readonly podCIDRs: readonly string[]
+  /** networks that clusterIPs come from, sorted; empty if the cluster does not tell */
+  readonly serviceCIDRs: readonly string[]
   /** equal for states with equal consequences */
   readonly fingerprint: string
 }
@@ -19,6 +21,7 @@ export function nodeState(
   nodeName: string,
   node: Node | undefined,
   config: KubeProxyConfiguration,
+  serviceNetworks: Iterable<ServiceCIDR> = [],
 ): NodeState {
   const locality = localityOf(nodeName, node)
   const internal = (node?.status.addresses ?? [])
@@ -26,11 +29,13 @@ export function nodeState(
     .map(({ address }) => address)
   const addresses = withBindAddress(internal, config.bindAddress)
   const podCIDRs = node?.spec.podCIDRs ?? []
+  const serviceCIDRs = [...new Set([...serviceNetworks].flatMap(({ spec }) => spec.cidrs))].sort()
   return {
     view: (family) => ({ ...locality, family, addresses }),
     addresses,
     podCIDRs,
-    fingerprint: JSON.stringify([locality.zone ?? '', addresses, podCIDRs]),
+    serviceCIDRs,
+    fingerprint: JSON.stringify([locality.zone ?? '', addresses, podCIDRs, serviceCIDRs]),
   }
 }
 

@@ -1,26 +1,25 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
-import { ConntrackSocket, NetlinkError, NftSocket } from '#netlink'
 import type { ChangeSet, Store, Subscription } from '#watch'
 import type { KubeProxyConfiguration } from './config/configuration.ts'
-import type { ConntrackTable } from './conntrack/reconcile.ts'
-import { type EndpointRow, endpointRows, type ServiceRow, serviceRows } from './describe.ts'
-import { FamilyProxy } from './family-proxy.ts'
+import { applyConntrackSysctls } from './conntrack/sysctls.ts'
+import type { EndpointRow, ServiceRow } from './describe.ts'
+import { NO_EVENTS, type RecordEvent } from './events.ts'
+import { Inquiry } from './inquiry.ts'
 import { familyLabel, ProxyMetrics } from './metrics.ts'
-import type { Family } from './model/bytes.ts'
 import { type NodeState, nodeState } from './node-view.ts'
+import { Programmer } from './programmer.ts'
 import { observeProgramming } from './programming-latency.ts'
+import { type FamilyHealth, healthAnswers } from './serve/health-answers.ts'
+import type { Listener } from './serve/listen.ts'
+import { metricsAnswers } from './serve/metrics-answers.ts'
+import { openServers } from './serve/servers.ts'
+import { ServiceHealthServers } from './serve/service-health.ts'
 import type { TableSocket } from './sync/kernel-state.ts'
+import type { Trace, TraceRequest } from './trace/trace.ts'
 
-/** Pause after the last change before chains out of use are deleted; a Service often comes back to its size. */
-const GARBAGE_DELAY_MS = 5_000
-/** How often a look is taken whether others changed our tables. */
-const AUDIT_PERIOD_MS = 1_000
-/** A comparison of every element blocks for a while on a large cluster; it may take one part of the time in so many. */
-const THOROUGH_RATIO = 500
-const FIRST_RETRY_MS = 250
-/** Errors of a kernel that has no IPv6 (or no nf_tables for it). */
-const NO_FAMILY = new Set(['EAFNOSUPPORT', 'EOPNOTSUPP', 'EPROTONOSUPPORT'])
+/** How often addresses and neighbours that no event tells of are looked at. */
+const HOUSEKEEPING_MS = 30_000
 
 export interface ProxyOptions {
   readonly store: Store
@@ -28,10 +27,11 @@ export interface ProxyOptions {
   readonly config: KubeProxyConfiguration
   readonly log: Logger
   readonly metrics: Registry
-  /** the connection to nf_tables; by default one in the network namespace of this process */
+  /** Path of the network namespace to program; by default that of this process. Listeners are always in that of this process. */
+  readonly netns?: string | undefined
+  /** the connection to nf_tables, if it is to be another than the usual */
   readonly openSocket?: (() => TableSocket) | undefined
-  /** likewise the connection to ctnetlink */
-  readonly openConntrack?: (() => ConntrackTable) | undefined
+  readonly recordEvent?: RecordEvent | undefined
 }
 
 export interface ProxyComponent {
@@ -44,6 +44,8 @@ export interface ProxyComponent {
   describeServices(): ServiceRow[]
   /** Every endpoint, and why it is used or not. JSON-able. */
   describeEndpoints(): EndpointRow[]
+  /** What would happen to a connection, rule by rule. JSON-able. */
+  trace(request: TraceRequest): Trace
 }
 
 /** Starts programming Services into nf_tables; resolves when everything the store holds is in the kernel. */
@@ -55,42 +57,93 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyComponent>
 
 class ServiceProxy implements ProxyComponent {
   readonly name = 'proxy'
+  readonly #options: ProxyOptions
   readonly #store: Store
   readonly #config: KubeProxyConfiguration
   readonly #nodeName: string
   readonly #log: Logger
   readonly #metrics: ProxyMetrics
-  readonly #socket: TableSocket
-  readonly #conntrack: ConntrackTable
+  readonly #programmer: Programmer
+  readonly #serviceHealth: ServiceHealthServers
+  readonly #inquiry: Inquiry
   readonly #started = Date.now()
   #node: NodeState
-  #families: FamilyProxy[]
+  #servers: Listener | undefined
   #subscription: Subscription | undefined
-  #audit: NodeJS.Timeout | undefined
-  #garbage: NodeJS.Timeout | undefined
-  #retry: NodeJS.Timeout | undefined
-  #retryMs = FIRST_RETRY_MS
-  #nextThorough = 0
+  #housekeeping: NodeJS.Timeout | undefined
   #lastFull = performance.now()
 
   constructor(options: ProxyOptions) {
-    this.#store = options.store
-    this.#config = options.config
-    this.#nodeName = options.config.hostnameOverride || options.nodeName
-    this.#log = options.log
+    const { store, config, log, netns, recordEvent = NO_EVENTS } = options
+    this.#options = options
+    this.#store = store
+    this.#config = config
+    this.#nodeName = config.hostnameOverride || options.nodeName
+    this.#log = log
     this.#metrics = new ProxyMetrics(options.metrics)
-    this.#node = nodeState(this.#nodeName, undefined, options.config)
-    this.#socket = (options.openSocket ?? (() => new NftSocket()))()
-    this.#conntrack = (options.openConntrack ?? (() => new ConntrackSocket()))()
-    this.#families = ([4, 6] as const).map((family) => this.#openFamily(family))
+    this.#node = nodeState(this.#nodeName, undefined, config)
+    const { openSocket } = options
+    const shared = { store, config, log, metrics: this.#metrics, recordEvent, netns, openSocket }
+    this.#programmer = new Programmer({ ...shared, node: this.#node })
+    this.#serviceHealth = new ServiceHealthServers({
+      store,
+      nodeName: this.#nodeName,
+      nodePortAddresses: config.nodePortAddresses,
+      primaryAddresses: () => this.#node.addresses,
+      proxyHealthy: () => this.#familyHealth().every(({ healthy }) => healthy),
+      log,
+      recordEvent,
+    })
+    this.#inquiry = new Inquiry({
+      store,
+      config,
+      node: () => this.#node,
+      families: () => this.#programmer.families,
+    })
   }
 
   async start(): Promise<void> {
+    try {
+      await this.#start()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { metrics, netns } = this.#options
+    const health = {
+      families: () => this.#familyHealth(),
+      node: () => this.#store.get('Node', this.#nodeName),
+    }
+    this.#servers = await openServers({
+      config: this.#config,
+      health: healthAnswers(health, this.#metrics),
+      metrics: metricsAnswers(this.#config, metrics),
+      log: this.#log,
+    })
+    applyConntrackSysctls(this.#config.conntrack, { netns, log: this.#log })
+    await this.#follow()
+    this.#log.info({ services: this.#store.size('Service'), node: this.#nodeName }, 'Services are programmed')
+    this.#programmer.start()
+    this.#housekeep()
+    this.#housekeeping = setInterval(() => this.#housekeep(), HOUSEKEEPING_MS).unref()
+    if (this.#node.addresses.length === 0 && this.#config.nodePortAddresses.includes('primary')) {
+      this.#log.warn(
+        { object: `Node ${this.#nodeName}` },
+        'no InternalIP is known for this node: node ports are not offered',
+      )
+    }
+  }
+
+  /** Subscribes; resolves when everything there is has been programmed. */
+  #follow(): Promise<void> {
     const first = Promise.withResolvers<void>()
     this.#subscription = this.#store.subscribe(
       {
         name: 'proxy',
-        kinds: ['Node', 'EndpointSlice'],
+        kinds: ['Node', 'EndpointSlice', 'ServiceCIDR'],
         services: true,
         coalesceMs: this.#config.nftables.minSyncPeriod,
       },
@@ -100,182 +153,76 @@ class ServiceProxy implements ProxyComponent {
           first.resolve()
         } catch (error) {
           first.reject(error)
-          this.#scheduleRetry(error)
         }
       },
     )
-    try {
-      await first.promise
-    } catch (error) {
-      await this.stop()
-      throw error
-    }
-    this.#log.info({ services: this.#store.size('Service'), node: this.#nodeName }, 'Services are programmed')
-    this.#audit = setInterval(() => this.#auditTables(), AUDIT_PERIOD_MS).unref()
-    if (this.#node.addresses.length === 0 && this.#config.nodePortAddresses.includes('primary')) {
-      this.#log.warn(
-        { object: `Node ${this.#nodeName}` },
-        'no InternalIP is known for this node: node ports are not offered',
-      )
-    }
+    return first.promise
   }
 
   health(): { ok: boolean; detail?: string } {
-    const limit = 2 * this.#config.nftables.syncPeriod
-    const failures = this.#families.flatMap(({ family, failure }) =>
-      failure === undefined ? [] : [{ ...failure, text: `${familyLabel(family)}: ${failure.message}` }],
+    const notes = this.#programmer.families.flatMap(({ family, failure }) =>
+      failure === undefined ? [] : [`${familyLabel(family)}: ${failure.message}`],
     )
-    const refused = new Set(this.#families.flatMap(({ table }) => [...table.quarantined.keys()]))
-    const notes = failures.map(({ text }) => text)
+    const refused = new Set(this.#programmer.families.flatMap(({ table }) => [...table.quarantined.keys()]))
     if (refused.size > 0) notes.push(`the kernel refuses ${[...refused].join(', ')}`)
-    const ok = failures.every(({ since }) => performance.now() - since < limit)
+    const { rival } = this.#programmer
+    if (rival !== undefined) notes.push(`kube-proxy has rules on this node (${rival} mode)`)
+    const ok = this.#familyHealth().every(({ healthy }) => healthy)
     return notes.length === 0 ? { ok } : { ok, detail: notes.join('; ') }
   }
 
   async stop(): Promise<void> {
     this.#subscription?.close()
-    clearInterval(this.#audit)
-    clearTimeout(this.#garbage)
-    clearTimeout(this.#retry)
-    this.#socket.close()
-    this.#conntrack.close()
+    clearInterval(this.#housekeeping)
+    await Promise.all([this.#servers?.close(), this.#serviceHealth.close()])
+    this.#programmer.stop()
   }
 
   describeServices(): ServiceRow[] {
-    return [...this.#store.list('Service')].flatMap((service) =>
-      serviceRows(service, this.#endpointsOf(service.metadata), this.#describeContext()),
-    )
+    return this.#inquiry.services()
   }
 
   describeEndpoints(): EndpointRow[] {
-    return [...this.#store.list('Service')].flatMap((service) =>
-      endpointRows(service, this.#endpointsOf(service.metadata), this.#describeContext()),
-    )
+    return this.#inquiry.endpoints()
+  }
+
+  trace(request: TraceRequest): Trace {
+    return this.#inquiry.trace(request)
+  }
+
+  #familyHealth(): FamilyHealth[] {
+    const limit = 2 * this.#config.nftables.syncPeriod
+    return this.#programmer.families.map(({ family, failure, lastUpdated }) => ({
+      label: familyLabel(family),
+      healthy: failure === undefined || performance.now() - failure.since < limit,
+      lastUpdated,
+    }))
   }
 
   #take(changes: ChangeSet): void {
-    for (const { family } of this.#families)
+    for (const { family } of this.#programmer.families)
       this.#metrics.lastQueued.setToCurrentTime({ ip_family: familyLabel(family) })
-    const node = nodeState(this.#nodeName, this.#store.get('Node', this.#nodeName), this.#config)
+    const own = this.#store.get('Node', this.#nodeName)
+    const node = nodeState(this.#nodeName, own, this.#config, this.#store.list('ServiceCIDR'))
     const changed = node.fingerprint !== this.#node.fingerprint
     this.#node = node
-    for (const family of this.#families) {
-      if (changed) family.setNode(node)
-      else if (changes.initial) family.markAll()
-      family.mark(changes.services)
-    }
     this.#metrics.serviceChanges.inc(changes.services.size)
     this.#metrics.endpointChanges.inc(changes.objects('EndpointSlice').size)
-    this.#sync()
+    this.#serviceHealth.update(changes.services)
+    if (changed) this.#serviceHealth.refresh()
+    this.#programmer.program({
+      node: changed ? node : undefined,
+      all: changes.initial,
+      services: changes.services,
+    })
     this.#metrics.eventToKernel.observe((performance.now() - changes.at) / 1000)
     observeProgramming(changes, { since: this.#started, metrics: this.#metrics })
   }
 
-  /** Programs all families; one that fails does not keep the other from it. */
-  #sync(): void {
-    const errors: unknown[] = []
-    for (const family of [...this.#families]) {
-      try {
-        family.sync()
-      } catch (error) {
-        if (family.family === 6 && error instanceof NetlinkError && NO_FAMILY.has(error.code)) {
-          this.#log.warn({ reason: error.message }, 'this kernel has no IPv6 tables: only IPv4 is programmed')
-          this.#families = this.#families.filter((other) => other !== family)
-        } else {
-          errors.push(error)
-        }
-      }
-    }
-    this.#cleanConntrack()
-    this.#scheduleGarbage()
-    if (errors.length > 0) throw errors[0]
-    this.#retryMs = FIRST_RETRY_MS
-  }
-
-  /** After the rules: a connection begun in between goes to an endpoint that is alive. */
-  #cleanConntrack(): void {
-    for (const family of this.#families) {
-      try {
-        family.cleanConntrack(this.#conntrack)
-      } catch (error) {
-        this.#log.warn(
-          { err: error, ip_family: familyLabel(family.family) },
-          'UDP connections could not be cleaned',
-        )
-      }
-    }
-  }
-
-  #scheduleRetry(error: unknown): void {
-    this.#log.error(
-      { err: error, retryMs: this.#retryMs },
-      'programming nf_tables failed; the previous rules stay',
-    )
-    clearTimeout(this.#retry)
-    this.#retry = setTimeout(() => this.#guarded(() => this.#sync()), this.#retryMs)
-    this.#retryMs = Math.min(this.#retryMs * 2, this.#config.nftables.syncPeriod)
-  }
-
-  #scheduleGarbage(): void {
-    if (this.#garbage !== undefined) return
-    this.#garbage = setTimeout(() => {
-      this.#garbage = undefined
-      this.#guarded(() => {
-        for (const { table } of this.#families) table.collectGarbage()
-      })
-    }, GARBAGE_DELAY_MS).unref()
-  }
-
-  #auditTables(): void {
-    if (this.#families.some(({ failure }) => failure !== undefined)) return
-    const now = performance.now()
-    const thorough = now >= this.#nextThorough
-    this.#guarded(() => {
-      if (now - this.#lastFull >= this.#config.configSyncPeriod) {
-        this.#lastFull = now
-        for (const family of this.#families) family.markAll()
-        this.#sync()
-      }
-      for (const family of this.#families) family.audit({ thorough })
-      if (!thorough) return
-      const cost = performance.now() - now
-      this.#nextThorough = now + Math.max(this.#config.nftables.syncPeriod, cost * THOROUGH_RATIO)
-    })
-  }
-
-  #guarded(body: () => void): void {
-    try {
-      body()
-    } catch (error) {
-      this.#scheduleRetry(error)
-    }
-  }
-
-  #openFamily(family: Family): FamilyProxy {
-    return new FamilyProxy({
-      family,
-      socket: this.#socket,
-      store: this.#store,
-      config: this.#config,
-      node: this.#node,
-      log: this.#log,
-      metrics: this.#metrics,
-    })
-  }
-
-  #endpointsOf({ namespace, name }: { readonly namespace: string; readonly name: string }) {
-    return this.#store.endpoints.of(`${namespace}/${name}`)
-  }
-
-  #describeContext() {
-    const tableOf = (family: Family) => this.#families.find((candidate) => candidate.family === family)?.table
-    return {
-      view: this.#node.view,
-      refused: (service: string, family: Family) => tableOf(family)?.quarantined.get(service)?.message,
-      conflicts: (service: string, family: Family): string[] => {
-        const rivals = new Set(tableOf(family)?.ledger.rivalsOf(service))
-        return [...rivals].map((rival) => `Service ${rival} has an address and port of this one`)
-      },
-    }
+  #housekeep(): void {
+    this.#serviceHealth.refresh()
+    const all = performance.now() - this.#lastFull >= this.#config.configSyncPeriod
+    if (all) this.#lastFull = performance.now()
+    this.#programmer.recheck({ all })
   }
 }

@@ -1,7 +1,9 @@
 import { type Command, Option } from 'commander'
 import { logFormats, logLevels } from '../logging.ts'
+import { type ProxyCommandOptions, runProxyCommand } from './proxy.ts'
 import { runSingleComponent, type SingleComponentOptions } from './single-component.ts'
-import { asConfiguration, UsageError } from './usage-error.ts'
+import { requireSource } from './source-options.ts'
+import { asConfiguration } from './usage-error.ts'
 
 const collect = (value: string, previous: string[] | undefined): string[] => [...(previous ?? []), value]
 
@@ -21,20 +23,13 @@ function withSourceOptions(command: Command): Command {
 /** `plexus proxy`, `plexus gateway` and `plexus overlay`. */
 export function addComponentCommands(program: Command): void {
   withSourceOptions(program.command('proxy'))
-    .description("Service load balancing (kube-proxy's job) into nftables")
-    .requiredOption('--node-name <name>', 'the Node object that this machine is')
+    .description("Service load balancing (kube-proxy's job) into nftables; takes kube-proxy's flags, too")
+    .option('--node-name <name>', 'the Node object that this machine is (default: the host name)')
     .option('--config <file>', 'KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1)')
     .option('--cleanup', 'remove the nftables tables and exit')
-    .action(
-      async (options: SingleComponentOptions & { nodeName: string; config?: string; cleanup?: boolean }) => {
-        const { loadProxyConfiguration, startProxy, cleanup } = await import('#proxy')
-        if (options.cleanup === true) return cleanup()
-        requireSource(options)
-        const config = await asConfiguration(() => loadProxyConfiguration(options.config))
-        const { nodeName } = options
-        await runSingleComponent(options, (context) => startProxy({ ...context, nodeName, config }))
-      },
-    )
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(async (options: ProxyCommandOptions, command: Command) => runProxyCommand(options, command.args))
 
   withSourceOptions(program.command('gateway'))
     .description("HTTP gateway (APISIX's job)")
@@ -71,12 +66,5 @@ export function addComponentCommands(program: Command): void {
           startOverlay({ ...context, nodeName, netConf, subnetFile, iface, publicIp }),
         )
       },
-    )
-}
-
-function requireSource({ manifests, kubeconfig }: SingleComponentOptions): void {
-  if (manifests === undefined && kubeconfig === undefined)
-    throw new UsageError(
-      'where the cluster is described is missing: give --manifests DIR or --kubeconfig FILE',
     )
 }

@@ -1,8 +1,9 @@
-// `plexus status` and `plexus get`: ask a running agent on its control socket.
+// `plexus status`, `plexus get` and `plexus trace`: ask a running agent on its control socket.
 import { request } from 'node:http'
 import { Argument, type Command } from 'commander'
 import { messageOf } from '../errors.ts'
 import { formatTable } from './table.ts'
+import { formatTrace, type TraceAnswer } from './trace.ts'
 
 const kinds = ['services', 'endpoints', 'routes', 'peers', 'nodes', 'pods'] as const
 const defaultSocket = '/run/plexus/agent.sock'
@@ -34,6 +35,33 @@ export function addQueryCommands(program: Command): void {
       const rows = (await ask(options.socket, `/get/${kind}`)) as Record<string, unknown>[]
       print(options.output === 'json' ? JSON.stringify(rows, undefined, 2) : formatTable(rows))
     })
+  program
+    .command('trace')
+    .description(
+      'what happens to a connection: the rules it meets, the endpoints it may be sent to, and why not to others',
+    )
+    .argument('<from>', 'Pod (NAME or NAMESPACE/NAME), "host", or an IP address')
+    .argument('<to>', 'SERVICE:PORT, NAMESPACE/SERVICE:PORT, DNS name:PORT, or ADDRESS:PORT')
+    .option('--protocol <name>', 'tcp, udp or sctp', 'tcp')
+    .option('--family <number>', "4 or 6: which of the Service's addresses (default: its first)")
+    .option('--socket <path>', "the agent's control socket", defaultSocket)
+    .option('-o, --output <format>', 'table or json', 'table')
+    .action(
+      async (from: string, to: string, options: QueryOptions & { protocol: string; family?: string }) => {
+        const query = new URLSearchParams({
+          from,
+          to,
+          protocol: options.protocol,
+          family: options.family ?? '',
+        })
+        const answer = await ask(options.socket, `/trace?${query}`)
+        print(
+          options.output === 'json'
+            ? JSON.stringify(answer, undefined, 2)
+            : formatTrace(answer as TraceAnswer),
+        )
+      },
+    )
 }
 
 interface Status {
@@ -81,7 +109,11 @@ function ask(socketPath: string, path: string): Promise<unknown> {
         if (response.statusCode === 200) resolve(answer)
         else
           reject(
-            new Error((answer as { error?: string }).error ?? `the agent answered ${response.statusCode}`),
+            new Error(
+              (answer as { message?: string }).message ??
+                (answer as { error?: string }).error ??
+                `the agent answered ${response.statusCode}`,
+            ),
           )
       })
     })

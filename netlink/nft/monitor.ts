@@ -83,11 +83,13 @@ export class NftMonitor {
         const length = this.#socket.receive(this.#buffer, 'NftMonitor', { dontWait: true })
         if (length === undefined) break
         for (const message of messagesOf(this.#buffer, length)) {
-          if (message.type >> 8 !== c.NFNL_SUBSYS_NFTABLES || (message.type & 0xff) === NFT_MSG_NEWGEN) continue
+          if (message.type >> 8 !== c.NFNL_SUBSYS_NFTABLES || (message.type & 0xff) === NFT_MSG_NEWGEN)
+            continue
           const family = c.familyName(message.bytes[message.body] ?? 0)
           // The first attribute of every object is its table's name (of a table: its own).
           const table = attributesOf(message, c.NFGENMSG).string(1)
-          if (family !== undefined && table !== undefined) touched.set(`${family} ${table}`, { family, table })
+          if (family !== undefined && table !== undefined)
+            touched.set(`${family} ${table}`, { family, table })
         }
       } catch (error) {
         if (!(error instanceof Error && 'code' in error)) throw error

@@ -35,6 +35,8 @@ export interface ModeConfiguration {
   minSyncPeriod: number
 }
 
+export type Listeners = Pick<KubeProxyConfiguration, 'healthzBindAddress' | 'metricsBindAddress'>
+
 export type DetectLocalMode = 'ClusterCIDR' | 'NodeCIDR' | 'BridgeInterface' | 'InterfaceNamePrefix'
 
 /** Values for the net.netfilter.nf_conntrack_* sysctls; undefined leaves a sysctl alone. */
@@ -48,15 +50,21 @@ export interface ConntrackConfiguration {
   udpStreamTimeout: number | undefined
 }
 
+/** Where kube-proxy serves health and metrics by default, and so `plexus proxy`. */
+export const KUBE_PROXY_LISTENERS: Listeners = {
+  healthzBindAddress: '0.0.0.0:10256',
+  metricsBindAddress: '127.0.0.1:10249',
+}
+
 /**
- * kube-proxy's defaults, with one deliberate difference: minSyncPeriod is 0 instead of 1 s, because here a change costs
- * well under a millisecond and waiting for company gains nothing.
+ * kube-proxy's defaults, with two deliberate differences: minSyncPeriod is 0 instead of 1 s, because here a change costs
+ * well under a millisecond and waiting for company gains nothing; and there are no listeners, because the agent has its own.
  */
 export const DEFAULT_CONFIGURATION: KubeProxyConfiguration = {
   hostnameOverride: '',
   bindAddress: '0.0.0.0',
-  healthzBindAddress: '0.0.0.0:10256',
-  metricsBindAddress: '127.0.0.1:10249',
+  healthzBindAddress: '',
+  metricsBindAddress: '',
   bindAddressHardFail: false,
   enableProfiling: false,
   nftables: { masqueradeBit: 14, masqueradeAll: false, syncPeriod: 30_000, minSyncPeriod: 0 },

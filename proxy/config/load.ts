@@ -3,7 +3,12 @@ import ipaddr from 'ipaddr.js'
 import type { Logger } from 'pino'
 import { parseDocument } from 'yaml'
 import { ProxyConfigurationError } from '../errors.ts'
-import type { ConntrackConfiguration, DetectLocalMode, KubeProxyConfiguration } from './configuration.ts'
+import type {
+  ConntrackConfiguration,
+  DetectLocalMode,
+  KubeProxyConfiguration,
+  Listeners,
+} from './configuration.ts'
 import { DEFAULT_CONFIGURATION } from './configuration.ts'
 import { FieldReader } from './reader.ts'
 
@@ -35,13 +40,13 @@ export interface LoadedProxyConfiguration {
 
 /**
  * Reads a KubeProxyConfiguration file and logs its warnings, each once; throws ProxyConfigurationError naming the file
- * and the field. Without a file: the defaults.
+ * and the field. Without a file: the defaults. `listeners` are the defaults of the bind addresses.
  */
 export function loadProxyConfiguration(
   file: string | undefined,
-  options: { log?: Logger | undefined } = {},
+  options: { log?: Logger | undefined; listeners?: Listeners | undefined } = {},
 ): KubeProxyConfiguration {
-  if (file === undefined) return DEFAULT_CONFIGURATION
+  if (file === undefined) return { ...DEFAULT_CONFIGURATION, ...options.listeners }
   let text: string
   try {
     text = readFileSync(file, 'utf8')
@@ -50,21 +55,34 @@ export function loadProxyConfiguration(
       cause,
     })
   }
-  const { config, warnings } = parseProxyConfiguration(text, file)
+  const { config, warnings } = parseProxyConfiguration(text, file, options.listeners)
   for (const warning of warnings) options.log?.warn({ file }, warning)
   return config
 }
 
 /** The same from text; `file` is only for messages. */
-export function parseProxyConfiguration(text: string, file: string): LoadedProxyConfiguration {
+export function parseProxyConfiguration(
+  text: string,
+  file: string,
+  listeners?: Listeners,
+): LoadedProxyConfiguration {
   const document = parseDocument(text)
   const [broken] = document.errors
   if (broken !== undefined)
     throw new ProxyConfigurationError(file, undefined, broken.message, { cause: broken })
-  const reader = new FieldReader(file, '', document.toJS())
+  return readProxyConfiguration(document.toJS(), file, listeners)
+}
+
+/** The same from a parsed document. */
+export function readProxyConfiguration(
+  document: unknown,
+  file: string,
+  listeners?: Listeners,
+): LoadedProxyConfiguration {
+  const reader = new FieldReader(file, '', document)
   expectOne(reader, 'apiVersion', API_VERSION)
   expectOne(reader, 'kind', 'KubeProxyConfiguration')
-  const defaults = DEFAULT_CONFIGURATION
+  const defaults = { ...DEFAULT_CONFIGURATION, ...listeners }
   const mode = reader.string('mode', 'nftables')
   if (!MODES.includes(mode)) reader.fail('mode', `expected nftables, found "${mode}"`)
   const nftables = reader.nested('nftables')

@@ -25,9 +25,12 @@ export interface ServiceRules {
   readonly shared: Elements
   /** parts of the object that had to be left out */
   readonly problems: readonly Problem[]
+  /** ports whose policy is Local and whose endpoints are all elsewhere */
+  readonly noLocal: { readonly internal: number; readonly external: number }
 }
 
-const NONE: ServiceRules = { frontends: new Map(), shared: new Map(), problems: [] }
+const NO_PORTS = { internal: 0, external: 0 }
+const NONE: ServiceRules = { frontends: new Map(), shared: new Map(), problems: [], noLocal: NO_PORTS }
 
 /**
  * The desired set elements of a Service, a pure function of its arguments: the kernel state after any history of
@@ -38,11 +41,20 @@ export function serviceRules(service: Service, endpoints: ServiceEndpoints, node
   const frontends = new Map<FrontendKey, Elements>()
   const shared: Elements = new Map()
   const problems: Problem[] = []
+  const noLocal = { ...NO_PORTS }
   for (const port of service.spec.ports) {
     const offered = frontendsOf(service, port, node.family, problems)
     if (offered.length === 0) continue
     const candidates = endpointsOfPort(endpoints, port).filter((endpoint) => endpoint.family === node.family)
     const choice = choose(selectEndpoints(candidates, node), problems, node)
+    if (choice.local.length === 0 && choice.cluster.length > 0) {
+      const policies = new Set(
+        offered.map((frontend) => (policyOf(service, frontend) === 'Local' ? frontend.kind : '')),
+      )
+      if (policies.delete('clusterIP')) noLocal.internal++
+      policies.delete('')
+      if (policies.size > 0) noLocal.external++
+    }
     for (const packed of choice.hairpin) shared.set(SETS.hairpin.code + packed + packed, '')
     for (const frontend of offered) {
       if (frontend.kind === 'clusterIP') shared.set(SETS.clusterIps.code + frontend.packed, '')
@@ -55,7 +67,7 @@ export function serviceRules(service: Service, endpoints: ServiceEndpoints, node
       frontends.set(key, elements)
     }
   }
-  return { frontends, shared, problems }
+  return { frontends, shared, problems, noLocal }
 }
 
 /** Endpoints as map values, in slot order. */

@@ -14,6 +14,8 @@ export interface FixedChainOptions {
   readonly primaryNodePorts: boolean
   /** node ports are offered on local addresses in these networks */
   readonly nodePortRanges: readonly string[]
+  /** networks of clusterIPs: what no Service has in them leads nowhere */
+  readonly serviceNetworks: readonly string[]
 }
 
 /** Chains that are there with or without Services, base chains last. */
@@ -42,7 +44,11 @@ export function fixedChains(
     ['nodeport-endpoints-check', onNodePorts(SETS.noEndpointNodePorts.name)],
     [
       'cluster-ips-check',
-      [[nft.matchTuple(words.family, ['daddr'], SETS.clusterIps.name), nft.goto(REJECT)]],
+      [
+        [nft.matchTuple(words.family, ['daddr'], SETS.clusterIps.name), nft.goto(REJECT)],
+        // Dropped and not rejected: a Service that this node has not heard of yet may have the address.
+        ...options.serviceNetworks.map((network) => [nft.matchDaddr(network), nft.drop()]),
+      ],
     ],
     ['nodeports', onNodePorts(SETS.serviceNodePorts.name)],
     ['services', [[words.frontendVmap(SETS.serviceIps.name)], [nft.jump('nodeports')]]],

@@ -1,6 +1,6 @@
 import type { NftBaseChain, NftExpression } from '#netlink'
 import type { KubeProxyConfiguration } from '../config/configuration.ts'
-import { type Family, packAddress } from '../model/bytes.ts'
+import { type Family, familyOf, packAddress } from '../model/bytes.ts'
 import { chainName, parseChainName, picksOf } from '../model/chains.ts'
 import { type Elements, SETS } from '../model/sets.ts'
 import type { NodeState } from '../node-view.ts'
@@ -43,6 +43,7 @@ export function buildRuleset(family: Family, config: KubeProxyConfiguration, nod
     masqueradeMark: 2 ** config.nftables.masqueradeBit,
     nodePortRanges,
     primaryNodePorts: config.nodePortAddresses.includes('primary'),
+    serviceNetworks: node.serviceCIDRs.filter((cidr) => familyOf(cidr) === family),
   })
   const local = localSource(family, config, node)
   const hooks = new Set(baseChains.map(({ name }) => name))

@@ -66,6 +66,12 @@ export class Ledger {
     return this.#claims.ownerOf(frontend)
   }
 
+  /** What is programmed for a frontend, whoever has it. */
+  elementsAt(frontend: FrontendKey): Elements | undefined {
+    const owner = this.#claims.ownerOf(frontend)
+    return owner === undefined ? undefined : granted(this.#programmed.get(owner), frontend)
+  }
+
   /** The Services that own frontends which this one wants too. */
   rivalsOf(service: string): string[] {
     const frontends = this.#wanted.get(service)?.frontends.keys() ?? []

@@ -4,8 +4,9 @@ import type { FrontendKey } from '../model/service-rules.ts'
 import type { ElementKey } from '../model/sets.ts'
 import type { Ruleset } from '../rules/ruleset.ts'
 import { addDeltas, type TableRef } from './batch.ts'
-import { readKernelState, type TableSocket } from './kernel-state.ts'
+import { readKernelState } from './kernel-state.ts'
 import { type Change, type ElementEntry, elementsOf, Ledger, type ServiceDelta, targetsOf } from './ledger.ts'
+import type { OwnCommits } from './own-commits.ts'
 import { deleteChains, removeStrangers, type WriteTarget, writeChains, writeTable } from './table-writer.ts'
 import { Watchman } from './watchman.ts'
 
@@ -22,7 +23,7 @@ export interface Quarantine {
 
 export interface TableSyncOptions {
   readonly table: TableRef
-  readonly socket: TableSocket
+  readonly socket: OwnCommits
   readonly ruleset: Ruleset
   /** Told once for each time the kernel refuses a Service. */
   onQuarantine(service: string, quarantine: Quarantine): void
@@ -97,11 +98,13 @@ export class TableSync {
     if (this.#inDoubt || !this.#watchman.foreignCommits()) return 'untouched'
     if (!this.#watchman.chainsIntact(this.#ledger.chains())) return 'changed'
     if (!thorough) return 'unknown'
-    const kernel = readKernelState(this.#options.socket, this.#options.table, this.#ruleset)
+    const { socket, table } = this.#options
+    const since = socket.look()
+    const kernel = readKernelState(socket, table, this.#ruleset)
     const expected = this.expected()
     if (!kernel.exists || !kernel.compatible || kernel.elements.size !== expected.size) return 'changed'
     for (const [key, data] of expected) if (kernel.elements.get(key) !== data) return 'changed'
-    this.#watchman.trust(this.#ledger.chains())
+    this.#watchman.trust(this.#ledger.chains(), since)
     return 'untouched'
   }
 
@@ -154,6 +157,7 @@ export class TableSync {
     let separate = false
     let fresh = false
     for (;;) {
+      const since = socket.look()
       const kernel = readKernelState(socket, table, this.#ruleset)
       if (!kernel.compatible) fresh = true
       const elements = fresh ? new Map<ElementKey, string>() : kernel.elements
@@ -172,7 +176,7 @@ export class TableSync {
         this.#ledger.accept(plan.deltas)
         this.#sharedChains = chains
         this.#inDoubt = false
-        this.#watchman.trust(this.#ledger.chains())
+        this.#watchman.trust(this.#ledger.chains(), since)
         return this.#result(deltas, { full: true, leftovers })
       }
       if (!separate) separate = true
@@ -216,7 +220,7 @@ export class TableSync {
   /** Commits; undefined if the kernel took it, else what it refused. Other errors are thrown. */
   #commit(transaction: NftTransaction): readonly NftFailure[] | undefined {
     try {
-      this.#watchman.around(() => this.#options.socket.commit(transaction))
+      this.#options.socket.commit(transaction)
       return undefined
     } catch (error) {
       if (error instanceof NftError && error.failures.length > 0) {

@@ -1,42 +1,26 @@
 import type { TableRef } from './batch.ts'
-import type { TableSocket } from './kernel-state.ts'
+import type { OwnCommits } from './own-commits.ts'
 
 /**
- * Notices that others changed our table, at a price that does not depend on its size: nf_tables counts the commits of a
- * network namespace, and a chain's use count holds its rules and every element and rule that leads to it.
+ * Notices that others changed our table where no notification told so, at a price that does not depend on its size: a chain's
+ * use count holds its rules and every element and rule that leads to it.
  */
 export class Watchman {
-  readonly #socket: TableSocket
+  readonly #commits: OwnCommits
   readonly #table: TableRef
-  #generation = -1
-  #foreign = false
+  /** commits of others known of when the table was last trusted */
+  #trusted = -1
   /** Per chain: handle, and use count without the elements that lead to it. */
   #chains = new Map<string, { handle: bigint; use: number }>()
 
-  constructor(socket: TableSocket, table: TableRef) {
-    this.#socket = socket
+  constructor(commits: OwnCommits, table: TableRef) {
+    this.#commits = commits
     this.#table = table
-  }
-
-  /** Runs a commit of ours and sees whether others committed since the last look. */
-  around(commit: () => void): void {
-    const before = this.#socket.generation()
-    if (before !== this.#generation) this.#foreign = true
-    this.#generation = before
-    commit()
-    const after = this.#socket.generation()
-    if (after !== before + 1) this.#foreign = true
-    this.#generation = after
   }
 
   /** Others committed something, anywhere in the namespace, since the table was last trusted. */
   foreignCommits(): boolean {
-    const generation = this.#socket.generation()
-    if (generation !== this.#generation) {
-      this.#generation = generation
-      this.#foreign = true
-    }
-    return this.#foreign
+    return this.#commits.look() !== this.#trusted
   }
 
   chainsIntact(elementsTo: ReadonlyMap<string, number>): boolean {
@@ -54,15 +38,15 @@ export class Watchman {
     this.#chains = this.#read(elementsTo)
   }
 
-  /** Everything was just compared. */
-  trust(elementsTo: ReadonlyMap<string, number>): void {
-    this.#foreign = false
+  /** Everything was just compared; `since` is what `foreign` was before. */
+  trust(elementsTo: ReadonlyMap<string, number>, since: number): void {
+    this.#trusted = since
     this.chainsChanged(elementsTo)
   }
 
   #read(elementsTo: ReadonlyMap<string, number>): Map<string, { handle: bigint; use: number }> {
     const chains = new Map<string, { handle: bigint; use: number }>()
-    for (const { name, handle, use } of this.#socket.chains(this.#table.family, this.#table.table)) {
+    for (const { name, handle, use } of this.#commits.chains(this.#table.family, this.#table.table)) {
       chains.set(name, { handle, use: use - (elementsTo.get(name) ?? 0) })
     }
     return chains

@@ -13,7 +13,7 @@ const HEAD = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfi
 
 test('a configuration without fields means the defaults', (t) => {
   t.deepEqual(parseProxyConfiguration(HEAD, 'f.yaml'), { config: DEFAULT_CONFIGURATION, warnings: [] })
-  t.is(loadProxyConfiguration(undefined), DEFAULT_CONFIGURATION)
+  t.deepEqual(loadProxyConfiguration(undefined), DEFAULT_CONFIGURATION)
 })
 
 test('fields are read with their types', (t) => {

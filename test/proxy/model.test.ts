@@ -2,7 +2,6 @@ import test from 'ava'
 import fc from 'fast-check'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
-import { ConntrackSocket, NftSocket } from '#netlink'
 import { DEFAULT_CONFIGURATION, startProxy } from '#proxy'
 import { type AnyObject, memorySource, Store } from '#watch'
 import { testNamespace } from '../support/index.ts'
@@ -120,8 +119,7 @@ async function follow(store: Store, netns: string) {
     config: DEFAULT_CONFIGURATION,
     log: pino({ level: 'silent' }),
     metrics: new Registry(),
-    openSocket: () => new NftSocket({ netns }),
-    openConntrack: () => new ConntrackSocket({ netns }),
+    netns,
   })
 }
 

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
-import { ConntrackSocket, NftError, NftSocket, type NftTransaction, runInNetns } from '#netlink'
+import { NftError, NftSocket, type NftTransaction, runInNetns } from '#netlink'
 import { cleanup, DEFAULT_CONFIGURATION, type ProxyComponent, startProxy } from '#proxy'
 import { memorySource, Store } from '#watch'
 import { type Teardown, type TestNamespace, testNamespace, waitUntil } from '../support/index.ts'
@@ -24,7 +24,7 @@ async function start(
     config: { ...DEFAULT_CONFIGURATION, clusterCIDR: ['10.244.0.0/16'] },
     log: pino({ level: 'silent' }),
     metrics,
-    openConntrack: () => new ConntrackSocket({ netns }),
+    netns,
     openSocket: () => {
       const socket = new NftSocket({ netns })
       const commit = socket.commit.bind(socket)
@@ -97,6 +97,7 @@ test('other tables are neither touched by us nor by cleanup', async (t) => {
   put(store, web, endpoints('10.244.1.5'))
   const { proxy } = await start(t, { store, namespace })
   t.not(namespace.nft('list', 'ruleset'), foreign)
+  t.deepEqual(proxy.health(), { ok: true, detail: 'kube-proxy has rules on this node (nftables mode)' })
   await proxy.stop()
   runInNetns(namespace.path, cleanup)
   t.is(namespace.nft('list', 'ruleset'), foreign)

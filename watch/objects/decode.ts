@@ -15,6 +15,7 @@ import { decodeNode } from './node.ts'
 import { decodePod } from './pod.ts'
 import { decodeSecret } from './secret.ts'
 import { decodeService } from './service.ts'
+import { decodeServiceCIDR } from './service-cidr.ts'
 
 const decoders: { readonly [K in Kind]: (root: Field) => KindMap[K] } = {
   Node: decodeNode,
@@ -28,6 +29,7 @@ const decoders: { readonly [K in Kind]: (root: Field) => KindMap[K] } = {
   IngressClass: decodeIngressClass,
   Ingress: decodeIngress,
   NetworkPolicy: decodeNetworkPolicy,
+  ServiceCIDR: decodeServiceCIDR,
   ApisixRoute: decodeApisixRoute,
   ApisixUpstream: decodeApisixUpstream,
   ApisixTls: decodeApisixTls,

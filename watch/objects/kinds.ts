@@ -13,6 +13,7 @@ import type { Node } from './node.ts'
 import type { Pod } from './pod.ts'
 import type { Secret } from './secret.ts'
 import type { Service } from './service.ts'
+import type { ServiceCIDR } from './service-cidr.ts'
 
 /** Every kind the store keeps. */
 export interface KindMap {
@@ -27,6 +28,7 @@ export interface KindMap {
   IngressClass: IngressClass
   Ingress: Ingress
   NetworkPolicy: NetworkPolicy
+  ServiceCIDR: ServiceCIDR
   ApisixRoute: ApisixRoute
   ApisixUpstream: ApisixUpstream
   ApisixTls: ApisixTls
@@ -58,6 +60,7 @@ export const kindFacts: { readonly [K in Kind]: KindFacts } = {
   IngressClass: { apiVersions: ['networking.k8s.io/v1'], namespaced: false },
   Ingress: { apiVersions: ['networking.k8s.io/v1'], namespaced: true },
   NetworkPolicy: { apiVersions: ['networking.k8s.io/v1'], namespaced: true },
+  ServiceCIDR: { apiVersions: ['networking.k8s.io/v1'], namespaced: false },
   ApisixRoute: apisix,
   ApisixUpstream: apisix,
   ApisixTls: apisix,

@@ -1,6 +1,5 @@
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
-import { ConntrackSocket, NftSocket } from '#netlink'
 import { DEFAULT_CONFIGURATION, type KubeProxyConfiguration, type ProxyComponent, startProxy } from '#proxy'
 import { type AnyObject, memorySource, Store } from '#watch'
 import { joinNamespaces, type Teardown, type TestNamespace, testNamespace } from '../../support/index.ts'
@@ -104,8 +103,7 @@ export class NodeFixture {
       config: this.config,
       log: pino({ level: process.env['PLEXUS_TEST_LOG'] ?? 'silent' }),
       metrics: new Registry(),
-      openSocket: () => new NftSocket({ netns: this.node.namespace.path }),
-      openConntrack: () => new ConntrackSocket({ netns: this.node.namespace.path }),
+      netns: this.node.namespace.path,
     })
     return this.proxy
   }

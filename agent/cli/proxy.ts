@@ -1,0 +1,43 @@
+// `plexus proxy`: kube-proxy's command line, and --manifests.
+import { writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { stringify } from 'yaml'
+import { createLogger } from '../logging.ts'
+import { runSingleComponent, type SingleComponentOptions } from './single-component.ts'
+import { requireSource } from './source-options.ts'
+import { asConfiguration } from './usage-error.ts'
+
+export interface ProxyCommandOptions extends SingleComponentOptions {
+  readonly nodeName?: string | undefined
+  readonly config?: string | undefined
+  readonly cleanup?: boolean | undefined
+}
+
+/** `rest` are the arguments that are not ours: kube-proxy's flags. */
+export async function runProxyCommand(options: ProxyCommandOptions, rest: readonly string[]): Promise<void> {
+  const { applyConntrackSettings, cleanup, KUBE_PROXY_LISTENERS, loadProxyConfiguration, ...proxy } =
+    await import('#proxy')
+  const flags = await asConfiguration(() => proxy.parseProxyFlags(rest))
+  if (options.cleanup === true) return cleanup()
+  const log = createLogger({ level: options.logLevel, format: options.logFormat })
+  for (const warning of flags.warnings) log.warn(warning)
+  if (options.config !== undefined && flags.overruled.length > 0)
+    log.warn({ flags: flags.overruled }, 'these flags have no effect beside --config')
+  // As kube-proxy: the file is all there is, but for the host name.
+  const load = () => {
+    if (options.config === undefined) return flags.config
+    const config = loadProxyConfiguration(options.config, { log, listeners: KUBE_PROXY_LISTENERS })
+    return flags.hostnameOverride === '' ? config : { ...config, hostnameOverride: flags.hostnameOverride }
+  }
+  const config = await asConfiguration(load)
+  if (flags.writeConfigTo !== undefined) {
+    writeFileSync(flags.writeConfigTo, stringify(proxy.toDocument(config)))
+    return
+  }
+  if (flags.initOnly) return applyConntrackSettings(config.conntrack, { log })
+  requireSource(options)
+  const nodeName = options.nodeName ?? hostname().toLowerCase()
+  await runSingleComponent(options, async (context) =>
+    proxy.startProxy({ ...context, nodeName, config: await asConfiguration(load) }),
+  )
+}
