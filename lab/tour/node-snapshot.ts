@@ -53,7 +53,7 @@ export function openFiles(pid: number): number {
 export function snapshotDifferences(before: NodeSnapshot, after: NodeSnapshot): string[] {
   return Object.entries(before).flatMap(([part, lines]) => {
     const later = after[part] ?? []
-    const lost = difference(lines, later)
+    const lost = difference(lines, later).filter((line) => !ofCollectedChain(line, later))
     const added = difference(later, lines)
     if (lost.length + added.length === 0) return []
     const example = [...lost.map((line) => `-${line}`), ...added.map((line) => `+${line}`)]
@@ -61,6 +61,15 @@ export function snapshotDifferences(before: NodeSnapshot, after: NodeSnapshot): 
       .join(', ')
     return [`${part}: ${lost.length} lost, ${added.length} more (${example})`]
   })
+}
+
+/**
+ * Whether a rule's chain is gone altogether, and may be: shared chains are made on demand and collected some seconds after
+ * their last use. The kernel refuses (EBUSY) to delete a chain that an element or a rule refers to, and those are compared.
+ */
+function ofCollectedChain(line: string, later: readonly string[]): boolean {
+  const chain = /^\S+ \S+ \S+ shared /.exec(line)?.[0]
+  return chain !== undefined && !later.some((other) => other.startsWith(chain))
 }
 
 function difference(list: readonly string[], minus: readonly string[]): string[] {
@@ -82,7 +91,8 @@ function nftRules(nft: NftSocket): string[] {
           typeof value === 'bigint' || key === 'packets' || key === 'bytes' ? undefined : value,
         )
         const hash = createHash('sha256').update(expressions).digest('hex').slice(0, 12)
-        return `${family} ${name} ${chain.name} ${rule.comment ?? ''} ${hash}`
+        const kind = chain.hook === undefined ? 'shared' : 'hooked'
+        return `${family} ${name} ${chain.name} ${kind} ${rule.comment ?? ''} ${hash}`
       }),
     ),
   )
