@@ -11,9 +11,12 @@ export interface AttachmentKey {
 /** Names tried when another attachment's veth has the wanted one (the name holds 32 bits of a hash). */
 const attempts = 8
 
+/** IFALIASZ of linux/if.h, without the final NUL. */
+export const longestAlias = 255
+
 /** IFLA_IFALIAS of the host's end of a veth pair: to whom it belongs, for people and for DEL. */
 export function aliasOf({ network, containerID, ifname }: AttachmentKey): string {
-  return `${network}/${containerID}/${ifname}`.slice(0, 255)
+  return `${network}/${containerID}/${ifname}`.slice(0, longestAlias)
 }
 
 export function parseAlias(alias: string): AttachmentKey | undefined {

@@ -4,7 +4,7 @@ import { deleteLinkGroupInBackground, isNotFound, type RouteSocket } from '#netl
 /** IFLA_GROUP of links that are on their way out ('PX' in the upper half, out of the way of groups people use). */
 const dyingGroup = 0x5058_0001
 /** Deletions under way at once: each holds a thread of libuv's pool, which has four. */
-const maximumUnderWay = 2
+const maximumUnderWay = 3
 
 let underWay = 0
 

@@ -5,6 +5,7 @@ import { missingRules } from '../nat/publish.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import type { CniCall } from '../protocol/plugin.ts'
 import { type CniInterface, type CniResult, decodeResult, familyOf } from '../protocol/result.ts'
+import { missingShaping } from '../shaping/shape.ts'
 import { networkText } from './address-plan.ts'
 import type { BridgeConfiguration } from './configuration.ts'
 
@@ -35,9 +36,11 @@ export async function checkPod(
   using host = new RouteSocket()
   using pod = new RouteSocket({ netns: call.netns })
   const bridge = checkBridge(host, result, conf)
-  checkVeth(host, pod, promised, bridge, conf)
+  const hostLink = checkVeth(host, pod, promised, bridge, conf)
   checkAddresses(host, pod, { ...result, ips }, bridge, call.ifname, conf)
-  const missing = missingRules(key, { ...conf, ips })
+  const missing =
+    missingRules(key, { ...conf, ips }) ??
+    (conf.bandwidth === undefined ? undefined : missingShaping(key, hostLink, conf.bandwidth))
   if (missing !== undefined) throw failed(missing)
 }
 
@@ -65,7 +68,7 @@ function checkVeth(
   promised: CniInterface,
   bridge: Link,
   conf: BridgeConfiguration,
-): void {
+): Link {
   const podLink = pod.link(promised.name)
   if (podLink === undefined) throw failed(`Interface name ${promised.name} not found`)
   if (podLink.kind !== 'veth') throw failed(`Error: Container interface ${promised.name} not of type veth`)
@@ -81,6 +84,7 @@ function checkVeth(
       `Port ${hostLink.name} of bridge ${bridge.name}: hairpin mode is ${hostLink.bridgePort.hairpin}`,
     )
   }
+  return hostLink
 }
 
 function checkAddresses(

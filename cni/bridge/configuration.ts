@@ -3,6 +3,7 @@ import { type PortMapping, readPortMappings } from '../nat/port-mapping.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import type { CniCall } from '../protocol/plugin.ts'
 import { readDns } from '../protocol/result.ts'
+import { type BandwidthLimits, readBandwidth } from '../shaping/limits.ts'
 import { type NodeSubnet, readSubnetFile } from '../subnet-file.ts'
 
 /** The keys of the reference bridge plugin, and ours: subnetFile, portMappings without a chained plugin. */
@@ -22,6 +23,7 @@ export interface BridgeConfiguration {
   readonly mac?: string | undefined
   readonly dns: DnsSettings
   readonly portMappings: readonly PortMapping[]
+  readonly bandwidth?: BandwidthLimits | undefined
   /** Networks besides the pod's own that are reached without masquerading. */
   readonly clusterNetworks: readonly string[]
   readonly nodeSubnet?: NodeSubnet | undefined
@@ -80,6 +82,7 @@ export function readBridgeConfiguration(
     mac: readMac(fields, call.args),
     dns: readDns(fields.object('dns')),
     portMappings: isPlexus ? readPortMappings(fields) : [],
+    bandwidth: isPlexus ? readBandwidth(fields) : undefined,
     clusterNetworks: nodeSubnet?.clusterNetworks ?? [],
     nodeSubnet,
     loopback: isPlexus,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Link, RouteSocket } from '#netlink'
-import { type AttachmentKey, findHostLink, isNascent, parseAlias } from '../attachment.ts'
+import { type AttachmentKey, aliasOf, isNascent, longestAlias, parseAlias } from '../attachment.ts'
 import type { Ipam } from '../ipam.ts'
 import { removeLinks } from '../link-removal.ts'
 import { publishedPods, withdrawPod } from '../nat/publish.ts'
@@ -25,11 +25,12 @@ export async function collectGarbage(call: CniCall, ipam: Ipam, bridge: string):
   }
   using host = new RouteSocket()
   const stale = new Set(await abandonedLinks(host, bridge))
-  for (const { alias } of host.links()) {
-    const key = alias === undefined ? undefined : parseAlias(alias)
-    if (key === undefined || !isStale(key)) continue
-    const link = findHostLink(host, key)
-    if (link !== undefined) stale.add(link.index)
+  for (const { index, alias = '', kind } of host.links()) {
+    const key = parseAlias(alias)
+    // An alias that was cut off tells no owner.
+    if (key === undefined || alias !== aliasOf(key) || alias.length === longestAlias || !isStale(key))
+      continue
+    if (kind === 'veth' || kind === 'ifb') stale.add(index)
   }
   await attempt(() => removeLinks(host, [...stale]))
   await attempt(async () => {

@@ -8,6 +8,7 @@ import { CniError, cniCodes } from '../protocol/errors.ts'
 import type { CniCall, Plugin } from '../protocol/plugin.ts'
 import { type CniResult, emptyResult } from '../protocol/result.ts'
 import { compareVersions } from '../protocol/version.ts'
+import { shapePod, unshapePod } from '../shaping/shape.ts'
 import { type AddressPlan, planAddresses } from './address-plan.ts'
 import { checkPod } from './check.ts'
 import { type BridgeConfiguration, readBridgeConfiguration } from './configuration.ts'
@@ -50,12 +51,15 @@ export class BridgePlugin implements Plugin {
       undo.push(() => unwirePod(key, call.netns))
       undo.push(() => withdrawPod(key, plan.ips.map(hostPart)))
       publishPod(key, { ips: plan.ips, ...conf })
+      undo.push(() => unshapePod(key))
+      const shaper = conf.bandwidth === undefined ? undefined : shapePod(key, hostLink, conf.bandwidth)
       if (!conf.disableContainerInterface) await waitUntilForwarding(hostLink.name)
       return {
         interfaces: [
           { name: bridge.name, mac: bridge.mac },
           { name: hostLink.name, mac: hostLink.mac },
           { name: podLink.name, mac: podLink.mac, sandbox: call.netns },
+          ...(shaper === undefined ? [] : [{ name: shaper.name, mac: shaper.mac }]),
         ],
         ips: plan.ips,
         routes: plan.routes,
@@ -83,7 +87,10 @@ export class BridgePlugin implements Plugin {
     const ipam = new Ipam(call)
     const problems: unknown[] = []
     const known = await attempt(problems, () => ipam.addresses())
-    const live = await attempt(problems, () => unwirePod(key, call.netns))
+    const [live] = await Promise.all([
+      attempt(problems, () => unwirePod(key, call.netns)),
+      this.#isPlexus ? attempt(problems, () => unshapePod(key)) : undefined,
+    ])
     await attempt(problems, () => withdrawPod(key, [...(known ?? []), ...(live ?? [])]))
     await attempt(problems, () => ipam.del())
     if (problems.length > 0) throw problems[0]

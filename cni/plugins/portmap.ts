@@ -1,9 +1,10 @@
 import type { AttachmentKey } from '../attachment.ts'
 import { mappingForFamily, readPortMappings } from '../nat/port-mapping.ts'
 import { missingRules, type Publication, publishPod, withdrawPod } from '../nat/publish.ts'
+import { podAddresses, previousResult } from '../protocol/chained.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import type { CniCall, Plugin } from '../protocol/plugin.ts'
-import { type CniIp, type CniResult, decodeResult, familyOf } from '../protocol/result.ts'
+import { type CniResult, familyOf } from '../protocol/result.ts'
 
 /** Type `portmap`, chained after an interface plugin: publishes ports of the pod on the node. */
 export const portmapPlugin: Plugin = {
@@ -25,21 +26,8 @@ export const portmapPlugin: Plugin = {
   },
 }
 
-function previousResult({ conf }: CniCall): CniResult {
-  const raw = conf.fields.raw('prevResult')
-  if (raw === undefined) throw new CniError(cniCodes.internal, 'must be called as chained plugin')
-  return decodeResult(raw, conf.cniVersion)
-}
-
-/** The first address of each family in the pod, as the reference plugin picks them. */
 function publicationOf(call: CniCall, result: CniResult): Publication {
-  const inPod = result.ips.filter(({ interface: index }) => {
-    const link = index === undefined ? undefined : result.interfaces[index]
-    return link === undefined || (Boolean(link.sandbox) && link.name === call.ifname)
-  })
-  const ips = ([4, 6] as const)
-    .map((family) => inPod.find(({ address }) => familyOf(address) === family))
-    .filter((ip): ip is CniIp => ip !== undefined)
+  const ips = podAddresses(call, result)
   const portMappings = readPortMappings(call.conf.fields)
   const unused = portMappings.length > 0 && ips.length === 0
   if (unused)
