@@ -1,6 +1,14 @@
 /** The endpoint watch cache: sources, typed store, views, change sets. See README.md. */
 
 export { ServiceCIDRError } from './control/address-range.ts'
+export { KubeconfigError } from './kubernetes/configuration/kubeconfig-error.ts'
+export { ApiConnectionError, ApiError } from './kubernetes/errors.ts'
+export {
+  type KubernetesSource,
+  type KubernetesSourceOptions,
+  kubernetesSource,
+} from './kubernetes/kubernetes-source.ts'
+export { type KindNeed, type NeedingComponent, needsOf } from './kubernetes/needs.ts'
 export {
   ManifestDirectoryError,
   type ManifestSourceOptions,

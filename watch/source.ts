@@ -9,12 +9,17 @@ export interface StepOptions {
   readonly at?: number | undefined
 }
 
+export interface ReplaceOptions extends StepOptions {
+  /** keys that stay as they are although no object is given for them: those whose new version is invalid */
+  readonly keep?: ReadonlySet<Key> | undefined
+}
+
 /** Where a source puts what it learns. Every call is one step: readers see all of it or nothing. */
 export interface Sink {
   /** Applies changes in order; of several changes to one key the last counts. */
   apply(changes: Iterable<Change>, options?: StepOptions): void
   /** Replaces everything of one kind (a relist): keys not given are deleted. */
-  replace<K extends Kind>(kind: K, objects: Iterable<KindMap[K]>, options?: StepOptions): void
+  replace<K extends Kind>(kind: K, objects: Iterable<KindMap[K]>, options?: ReplaceOptions): void
 }
 
 /** Something wrong with what a source reads. Lines and columns count from 1. */
@@ -46,6 +51,10 @@ export interface SourceStatus {
   readonly files: readonly FileStatus[]
   /** all problems, those of files included */
   readonly problems: readonly Problem[]
+  /** false while what is served may be out of date: no connection to the API server, or a snapshot */
+  readonly current?: boolean | undefined
+  /** one line on where the objects come from, and what is wrong with that */
+  readonly detail?: string | undefined
 }
 
 /** Delivers objects into a store: a directory of manifests, an API server, a test's memory. */

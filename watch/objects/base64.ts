@@ -4,6 +4,11 @@ import { define, type Field } from './field.ts'
 export function base64MapIn(field: Field): Record<string, Buffer> {
   const map: Record<string, Buffer> = {}
   for (const [name, item] of field.entries()) {
+    // From protobuf, and from YAML's !!binary, they come as bytes.
+    if (item.value instanceof Uint8Array) {
+      define(map, name, Buffer.from(item.value))
+      continue
+    }
     const text = item.string().replace(/\s+/g, '')
     if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0) {
       // The value may be a secret put in the wrong place: not quoted.

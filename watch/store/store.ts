@@ -4,7 +4,7 @@ import type { Controller } from '../control/controller.ts'
 import { serviceNameLabel } from '../objects/endpoint-slice.ts'
 import { type AnyObject, type Kind, type KindMap, kinds } from '../objects/kinds.ts'
 import { type Key, keyFrom, keyOf } from '../objects/meta.ts'
-import type { Change, Sink, Source, SourceStatus, StepOptions } from '../source.ts'
+import type { Change, ReplaceOptions, Sink, Source, SourceStatus, StepOptions } from '../source.ts'
 import type { ServiceEndpoints } from '../view/endpoint.ts'
 import { EndpointsView } from '../view/endpoints-view.ts'
 import type { Notify, ObjectChange, SubscribeOptions, Subscription } from './change-set.ts'
@@ -157,7 +157,7 @@ export class Store implements Sink {
     })
   }
 
-  replace<K extends Kind>(kind: K, objects: Iterable<KindMap[K]>, options: StepOptions = {}): void {
+  replace<K extends Kind>(kind: K, objects: Iterable<KindMap[K]>, options: ReplaceOptions = {}): void {
     this.#run(options.at, () => {
       const kept = new Set<Key>()
       for (const object of objects) {
@@ -165,7 +165,7 @@ export class Store implements Sink {
         this.#put(object)
       }
       for (const key of [...this.#tables[kind].objects.keys()]) {
-        if (!kept.has(key)) this.#delete(kind, key)
+        if (!kept.has(key) && options.keep?.has(key) !== true) this.#delete(kind, key)
       }
     })
   }

@@ -1,0 +1,64 @@
+import type { Answer } from './answer.ts'
+import { type ApiState, keyOf, type ServedResource } from './api-state.ts'
+import type { RequestFacts } from './faults.ts'
+import type { RawObject } from './selectors.ts'
+
+type Raw = Record<string, unknown>
+
+/** create, update, patch and delete, with optimistic locking by resourceVersion. */
+export function handleWrite(
+  facts: RequestFacts,
+  target: { resource: ServedResource; namespace: string; state: ApiState; answer: Answer },
+  body: unknown,
+): void {
+  const { resource, namespace, state, answer } = target
+  const collection = state.collection(resource)
+  if (facts.verb === 'create') {
+    const input = body as Raw & { metadata?: { name?: string; generateName?: string } }
+    const name = input.metadata?.name ?? `${input.metadata?.generateName ?? ''}${state.version}`
+    if (collection.objects.has(keyOf(namespace, name))) {
+      answer.status(409, 'AlreadyExists', `${resource.plural} "${name}" already exists`)
+      return
+    }
+    answer.object(201, state.put(resource, { ...input, metadata: { ...input.metadata, name, namespace } }))
+    return
+  }
+  const key = keyOf(namespace, facts.name)
+  const before = collection.objects.get(key)
+  if (before === undefined) {
+    answer.status(404, 'NotFound', `${resource.plural} "${facts.name}" not found`)
+    return
+  }
+  if (facts.verb === 'delete') {
+    state.delete(resource, key)
+    answer.object(200, { apiVersion: 'v1', kind: 'Status', status: 'Success' })
+    return
+  }
+  const given = (body as { metadata?: { resourceVersion?: string } }).metadata?.resourceVersion
+  if (given !== undefined && given !== before.metadata.resourceVersion) {
+    answer.status(
+      409,
+      'Conflict',
+      'the object has been modified; please apply your changes to the latest version',
+    )
+    return
+  }
+  const changed = facts.verb === 'patch' ? (merge(before, body) as RawObject) : (body as RawObject)
+  // A write to the status subresource changes status only, any other write everything else.
+  const object =
+    facts.subresource === 'status'
+      ? { ...before, status: changed['status'] }
+      : { ...changed, ...('status' in before ? { status: before['status'] } : {}) }
+  answer.object(200, state.put(resource, object))
+}
+
+/** RFC 7386. */
+function merge(target: unknown, patch: unknown): unknown {
+  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch
+  const result: Raw = typeof target === 'object' && target !== null ? { ...(target as Raw) } : {}
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) delete result[name]
+    else result[name] = merge(result[name], value)
+  }
+  return result
+}

@@ -1,0 +1,69 @@
+import { decodeObject } from '../objects/decode.ts'
+import { formatPath } from '../objects/field.ts'
+import type { AnyObject, Kind } from '../objects/kinds.ts'
+import { type Key, keyFrom } from '../objects/meta.ts'
+import type { Problem } from '../source.ts'
+
+/** What the metadata of a raw object says, valid or not. */
+export interface RawIdentity {
+  readonly key: Key
+  readonly version: string
+}
+
+/** Identity of an object as the server gave it; undefined if it has no name. */
+export function identityOf(raw: Readonly<Record<string, unknown>>): RawIdentity | undefined {
+  const { name, namespace, resourceVersion } = (raw['metadata'] ?? {}) as Record<string, unknown>
+  if (typeof name !== 'string' || name === '') return undefined
+  return {
+    key: keyFrom(typeof namespace === 'string' ? namespace : '', name),
+    version: typeof resourceVersion === 'string' ? resourceVersion : '',
+  }
+}
+
+/** Decodes objects of one kind and keeps the problems of those that are invalid. */
+export class ObjectIntake {
+  readonly #kind: Kind
+  readonly #problems = new Map<Key, readonly Problem[]>()
+  readonly #onProblems: () => void
+
+  constructor(kind: Kind, onProblems: () => void) {
+    this.#kind = kind
+    this.#onProblems = onProblems
+  }
+
+  /** The object, trimmed; undefined if it is invalid, which is reported: its last good version stays. */
+  decode(key: Key, raw: Readonly<Record<string, unknown>>): AnyObject | undefined {
+    const decoded = decodeObject(raw)
+    if (decoded.outcome === 'object') {
+      this.forget(key)
+      return decoded.object
+    }
+    const object = `${this.#kind} ${key}`
+    const problems: Problem[] =
+      decoded.outcome === 'unknown'
+        ? [{ severity: 'error', object, message: decoded.message }]
+        : decoded.problems.map(({ path, message }) => ({
+            severity: 'error',
+            object,
+            field: formatPath(path),
+            message,
+          }))
+    this.#problems.set(key, problems)
+    this.#onProblems()
+    return undefined
+  }
+
+  /** The object has gone, or is good again. */
+  forget(key: Key): void {
+    if (this.#problems.delete(key)) this.#onProblems()
+  }
+
+  /** After a complete list: objects that are not there any more have no problems either. */
+  keepOnly(keys: ReadonlySet<Key>): void {
+    for (const key of [...this.#problems.keys()]) if (!keys.has(key)) this.forget(key)
+  }
+
+  problems(): Problem[] {
+    return [...this.#problems.values()].flat()
+  }
+}
