@@ -103,6 +103,32 @@ export function getsockopt(fd: number, level: number, name: number, value: Uint8
   return cGetsockopt(fd, level, name, value, [value.length]) as number
 }
 
+const cRecvmmsg = libc.func(
+  'int recvmmsg(int fd, void *messages, unsigned int count, int flags, const void *timeout)',
+)
+const cSendmmsg = libc.func('int sendmmsg(int fd, const void *messages, unsigned int count, int flags)')
+const cGetsockname = libc.func('int getsockname(int fd, _Out_ void *address, _Inout_ uint32_t *length)')
+
+/** recvmmsg(2) into an array of mmsghdr: datagrams received, or -1. */
+export function recvmmsg(fd: number, messages: Uint8Array, count: number, flags: number): number {
+  return cRecvmmsg(fd, messages, count, flags, null) as number
+}
+
+/** sendmmsg(2) of an array of mmsghdr: datagrams sent, or -1. */
+export function sendmmsg(fd: number, messages: Uint8Array, count: number, flags: number): number {
+  return cSendmmsg(fd, messages, count, flags) as number
+}
+
+/** getsockname(2) into `address`: 0, or -1. */
+export function getsockname(fd: number, address: Uint8Array): number {
+  return cGetsockname(fd, address, [address.length]) as number
+}
+
+/** The address in memory of a buffer, for structures that point at it. Whoever uses it keeps the buffer alive. */
+export function addressOf(buffer: Uint8Array): bigint {
+  return BigInt(koffi.address(buffer))
+}
+
 /** Watches a descriptor on the event loop. */
 export interface PollHandle {
   close(): void

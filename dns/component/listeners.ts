@@ -66,7 +66,7 @@ export class Listeners {
       const before = udp.addresses()
       if (before.length === addresses.length && addresses.every((address) => before.includes(address)))
         continue
-      await udp.refresh(addresses)
+      udp.refresh(addresses)
     }
   }
 

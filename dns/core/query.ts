@@ -15,6 +15,7 @@ export type Transport = 'udp' | 'tcp' | 'tls' | 'https'
 /** The two ends a query came in on. */
 export interface Peer {
   readonly transport: Transport
+  readonly clientFamily: 4 | 6
   readonly clientAddress: string
   readonly clientPort: number
   readonly localAddress: string

@@ -109,6 +109,7 @@ class Connection {
     this.#receive = receive
     this.#peer = {
       transport: 'tcp',
+      clientFamily: unmapped(socket.remoteAddress).includes(':') ? 6 : 4,
       clientAddress: unmapped(socket.remoteAddress),
       clientPort: socket.remotePort ?? 0,
       localAddress: unmapped(socket.localAddress),

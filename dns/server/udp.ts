@@ -1,14 +1,14 @@
 /**
- * UDP on node:dgram, one socket per local address: an answer must leave from the address the query was sent to, and
- * dgram cannot choose a source address on a wildcard socket. This file is all that knows about sockets of UDP queries;
- * a listener on recvmmsg/sendmmsg (research notes §8.2) can take its place behind `Listener`.
+ * UDP, one socket per local address: an answer must leave from the address the query was sent to. Batched system calls
+ * are #netlink's; this file is all that knows about sockets of UDP queries.
  */
-import { createSocket, type Socket } from 'node:dgram'
-import { once } from 'node:events'
+import { type UdpSender, UdpSocket } from '#netlink'
+import type { Peer } from '../core/query.ts'
 import { DnsError } from '../errors.ts'
 import type { Listener, Receiver } from './transport.ts'
 
-const receiveBuffer = 4 * 1024 * 1024
+/** for the peaks of a node: some 5,000 queries wait in it */
+const bufferSize = 4 * 1024 * 1024
 /** queries one listener may have under way */
 const maxPending = 65_536
 
@@ -18,40 +18,64 @@ export interface UdpOptions {
   readonly port: number
   /** an address that cannot be bound is an error at start when the user named it, else it is skipped */
   readonly required: boolean
+  /** several sockets share address and port (worker processes) */
+  readonly reusePort?: boolean | undefined
   readonly receiver: Receiver
   onError(address: string, error: Error): void
 }
 
 export interface UdpListener extends Listener {
   /** Binds addresses that are new and closes sockets of those that are gone. */
-  refresh(addresses: readonly string[]): Promise<void>
+  refresh(addresses: readonly string[]): void
+}
+
+/** Both ends of a query over UDP. */
+class UdpPeer implements Peer {
+  readonly transport = 'udp'
+  readonly sender: UdpSender
+  readonly localAddress: string
+  readonly localPort: number
+
+  constructor(sender: UdpSender, localAddress: string, localPort: number) {
+    this.sender = sender
+    this.localAddress = localAddress
+    this.localPort = localPort
+  }
+
+  get clientFamily(): 4 | 6 {
+    return this.sender.family
+  }
+
+  get clientAddress(): string {
+    return this.sender.address
+  }
+
+  get clientPort(): number {
+    return this.sender.port
+  }
 }
 
 /** Binds; with port 0 all addresses get the port the first one was given. Throws DnsError DNS_LISTEN. */
 export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
-  const sockets = new Map<string, Socket>()
+  const sockets = new Map<string, UdpSocket>()
   let port = options.port
   let pending = 0
   /** set while closing: called when nothing is under way any more */
   let idle: (() => void) | undefined
-  const settled = (): void => {
-    pending -= 1
-    if (pending === 0) idle?.()
-  }
 
   const listener: UdpListener = {
     transport: 'udp',
     receiver: options.receiver,
     addresses: () => [...sockets.keys()],
     port: () => port,
-    refresh: async (addresses) => {
+    refresh: (addresses) => {
       for (const [address, socket] of sockets) {
         if (addresses.includes(address)) continue
         sockets.delete(address)
         socket.close()
       }
       for (const address of addresses) {
-        if (!sockets.has(address)) await open(address, { required: false })
+        if (!sockets.has(address)) open(address, { required: false })
       }
     },
     close: async (graceMs) => {
@@ -61,61 +85,47 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
           setTimeout(resolve, graceMs).unref()
         })
       }
-      await Promise.all(
-        [...sockets.values()].map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))),
-      )
+      for (const socket of sockets.values()) socket.close()
       sockets.clear()
     },
   }
 
-  const open = async (address: string, { required }: { required: boolean }): Promise<void> => {
-    const v6 = address.includes(':')
-    const socket = createSocket({ type: v6 ? 'udp6' : 'udp4', ipv6Only: v6 })
+  const open = (address: string, { required }: { required: boolean }): void => {
     try {
-      socket.bind(port, address)
-      await once(socket, 'listening')
-    } catch (cause) {
-      socket.close()
-      const error = cause instanceof Error ? cause : new Error(String(cause))
-      if (required)
-        throw new DnsError('DNS_LISTEN', `cannot listen on udp ${address} port ${port}: ${error.message}`, {
-          cause,
-        })
-      options.onError(address, error)
-      return
-    }
-    if (port === 0) port = socket.address().port
-    try {
-      socket.setRecvBufferSize(receiveBuffer)
-    } catch {
-      // the kernel's limit stays
-    }
-    socket.on('error', (error) => options.onError(address, error))
-    socket.on('message', (wire, from) => {
-      // Beyond this the host is flooded: dropping at once keeps memory bounded, and clients ask again.
-      if (pending >= maxPending) return
-      pending += 1
-      const peer = {
-        transport: 'udp' as const,
-        clientAddress: from.address,
-        clientPort: from.port,
-        localAddress: address,
-        localPort: port,
-      }
-      listener.receiver(wire, peer, (octets) => {
-        // The octets live in a shared buffer and send() is asynchronous: it needs its own.
-        if (octets === undefined || sockets.get(address) !== socket) settled()
-        else if (idle === undefined) {
-          settled()
-          socket.send(Buffer.from(octets), from.port, from.address)
-        } else socket.send(Buffer.from(octets), from.port, from.address, settled)
+      const socket: UdpSocket = new UdpSocket({
+        address,
+        port,
+        bufferSize,
+        reusePort: options.reusePort,
+        onDatagram: (wire, sender) => take(wire, sender, address, socket),
+        onError: (error) => options.onError(address, error),
       })
+      port = socket.port
+      sockets.set(address, socket)
+    } catch (cause) {
+      const error = cause instanceof Error ? cause : new Error(String(cause))
+      if (!required) {
+        options.onError(address, error)
+        return
+      }
+      const message = `cannot listen on udp ${address} port ${port}: ${error.message}`
+      throw new DnsError('DNS_LISTEN', message, { cause })
+    }
+  }
+
+  const take = (wire: Buffer, sender: UdpSender, address: string, socket: UdpSocket): void => {
+    // Beyond this the host is flooded: dropping at once keeps memory bounded, and clients ask again.
+    if (pending >= maxPending) return
+    pending += 1
+    listener.receiver(wire, new UdpPeer(sender, address, port), (octets) => {
+      pending -= 1
+      if (octets !== undefined) socket.send(octets, sender)
+      if (pending === 0) idle?.()
     })
-    sockets.set(address, socket)
   }
 
   try {
-    for (const address of options.addresses) await open(address, { required: options.required })
+    for (const address of options.addresses) open(address, { required: options.required })
   } catch (error) {
     await listener.close(0)
     throw error

@@ -191,7 +191,14 @@ test('whatever the octets are, the decoder throws its own error or nothing', (t)
       }
       receive(
         input,
-        { transport: 'udp', clientAddress: '', clientPort: 0, localAddress: '', localPort: 0 },
+        {
+          transport: 'udp',
+          clientFamily: 4,
+          clientAddress: '',
+          clientPort: 0,
+          localAddress: '',
+          localPort: 0,
+        },
         {
           label: '',
           resolve: () => {

@@ -163,7 +163,7 @@ export class QueryMetrics {
   count(query: Query, reply: Reply, seconds: number): void {
     const { transport } = query.peer
     const proto = transport === 'udp' || transport === 'tcp' ? transport : 'tcp'
-    const family = query.peer.clientAddress.includes(':') ? 2 : 1
+    const family = query.peer.clientFamily === 6 ? 2 : 1
     const type = labelled.has(query.type) ? query.type : 0
     const requestKey = (type << 2) | (proto === 'udp' ? 2 : 0) | (family - 1)
     let request = this.#requests.get(requestKey)
