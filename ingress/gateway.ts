@@ -6,7 +6,7 @@ import { Journal } from './admin/storage.ts'
 import type { GatewayConfig, ListenAddress } from './config/gateway-config.ts'
 import { AccessLog, DataPlane } from './dataplane/index.ts'
 import { GatewayListenError } from './errors.ts'
-import { Deadlines, Listener } from './http/index.ts'
+import { chooseNetwork, Deadlines, Listener, type Network } from './http/index.ts'
 import { type TranslationProblem, Translator, WATCHED } from './kubernetes/index.ts'
 import { Catalogue } from './objects/index.ts'
 import { selectPlugins } from './plugins/index.ts'
@@ -47,7 +47,8 @@ export interface GatewayComponent {
 
 /** Starts the gateway; resolves once the routes of the first sync are in and the ports are open. */
 export async function startGateway(options: GatewayOptions): Promise<GatewayComponent> {
-  const gateway = new Gateway(options)
+  const network = await chooseNetwork(options.config.transport, options.log)
+  const gateway = new Gateway(options, network)
   try {
     await gateway.start()
   } catch (error) {
@@ -60,6 +61,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayComp
 class Gateway implements GatewayComponent {
   readonly name = 'gateway'
   readonly #options: GatewayOptions
+  readonly #network: Network
   readonly #catalogue = new Catalogue()
   readonly #deadlines = new Deadlines()
   readonly #plane: DataPlane
@@ -73,8 +75,9 @@ class Gateway implements GatewayComponent {
   #translator: Translator | undefined
   #stopped = false
 
-  constructor(options: GatewayOptions) {
+  constructor(options: GatewayOptions, network: Network) {
     this.#options = options
+    this.#network = network
     const { config, log, metrics } = options
     const { registry, unknown } = selectPlugins(config.plugins)
     this.#registry = registry
@@ -88,6 +91,7 @@ class Gateway implements GatewayComponent {
       mode: config.router,
       attributes: config.pluginAttributes,
       deadlines: this.#deadlines,
+      network,
       trusted: config.trustedAddresses.length === 0 ? undefined : new AddressSet(config.trustedAddresses),
       showUpstreamStatus: config.showUpstreamStatus,
       accessLog: this.#accessLog,
@@ -112,14 +116,9 @@ class Gateway implements GatewayComponent {
     if (store !== undefined) await this.#follow(store)
     for (const address of config.listen) {
       try {
-        const { settings, deadlines, handler } = {
-          settings: config.server,
-          deadlines: this.#deadlines,
-          handler: this.#plane,
-        }
-        this.#listeners.push(
-          await Listener.open({ ...address, reusePort: config.reusePort, settings, deadlines, handler }),
-        )
+        const shared = { network: this.#network, deadlines: this.#deadlines, handler: this.#plane }
+        const { reusePort, server: settings } = config
+        this.#listeners.push(await Listener.open({ ...address, ...shared, reusePort, settings }))
       } catch (error) {
         throw new GatewayListenError('the gateway', `${address.host}:${address.port}`, error)
       }
@@ -135,7 +134,12 @@ class Gateway implements GatewayComponent {
       })
     }
     log.info(
-      { listen: this.listen, admin: this.adminListen, routes: this.#plane.tables.router.size },
+      {
+        listen: this.listen,
+        transport: this.#network.name,
+        admin: this.adminListen,
+        routes: this.#plane.tables.router.size,
+      },
       'gateway serves',
     )
   }

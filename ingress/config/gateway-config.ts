@@ -1,3 +1,4 @@
+import type { TransportChoice } from '../http/choose-network.ts'
 import type { ServerSettings } from '../http/settings.ts'
 import type { RouterMode } from '../route/index.ts'
 
@@ -25,6 +26,7 @@ export interface AdminConfig {
 export interface GatewayConfig {
   readonly listen: readonly ListenAddress[]
   readonly reusePort: boolean
+  readonly transport: TransportChoice
   readonly router: RouterMode
   readonly server: ServerSettings
   readonly showUpstreamStatus: boolean

@@ -52,6 +52,7 @@ function build(root: Section): GatewayConfig {
   const config: GatewayConfig = {
     listen,
     reusePort: apisix.boolean('enable_reuseport') ?? false,
+    transport: plexus.choice('transport', ['auto', 'net', 'raw'] as const) ?? 'auto',
     router: router.choice('http', ['radixtree_host_uri', 'radixtree_uri'] as const) ?? 'radixtree_host_uri',
     server: {
       ...DEFAULT_SERVER_SETTINGS,

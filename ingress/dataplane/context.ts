@@ -19,6 +19,8 @@ export class RequestContext {
   /** The client's address; real-ip may replace it. */
   remoteAddr: string
   scheme: string
+  /** The peer is one whose X-Forwarded-* are believed. */
+  trustedPeer = false
   route: CompiledRoute | undefined
   consumer: Consumer | undefined
   /** How the consumer proved who it is. */
@@ -35,7 +37,7 @@ export class RequestContext {
   upstreamStartedAt = 0
   upstreamMs = 0
   requestId: string | undefined
-  readonly variables: (name: string) => string | number | undefined
+  #variables: ((name: string) => string | number | undefined) | undefined
 
   constructor(
     exchange: Exchange,
@@ -54,7 +56,12 @@ export class RequestContext {
     const { transport } = exchange.connection
     this.remoteAddr = transport.remoteAddress
     this.scheme = transport.encrypted ? 'https' : 'http'
-    this.variables = (name) => variable(this, name)
+  }
+
+  /** Reads variables by name; made when first asked for. */
+  get variables(): (name: string) => string | number | undefined {
+    this.#variables ??= (name) => variable(this, name)
+    return this.#variables
   }
 
   get routeObject(): Route | undefined {

@@ -4,6 +4,7 @@ import {
   type Deadlines,
   type Exchange,
   type HeadFault,
+  type Network,
   type ServerHandler,
   type Transport,
 } from '../http/index.ts'
@@ -16,6 +17,7 @@ import { Tables, type TablesOptions } from './tables.ts'
 
 export interface DataPlaneOptions extends TablesOptions {
   readonly deadlines: Deadlines
+  readonly network: Network
   readonly trusted: AddressSet | undefined
   readonly showUpstreamStatus: boolean
   readonly accessLog: AccessLog | undefined
@@ -28,19 +30,18 @@ export class DataPlane implements ServerHandler {
   readonly pool: ConnectionPool
   requests = 0
   readonly #pipeline: PipelineOptions
-  readonly #accessLog: AccessLog | undefined
   readonly #log: Logger
 
   constructor(options: DataPlaneOptions) {
     this.tables = new Tables(options)
-    this.pool = new ConnectionPool(options.deadlines)
-    this.#accessLog = options.accessLog
+    this.pool = new ConnectionPool(options.deadlines, options.network)
     this.#log = options.log
     this.#pipeline = {
       tables: this.tables,
       pool: this.pool,
       trusted: options.trusted,
       showUpstreamStatus: options.showUpstreamStatus,
+      accessLog: options.accessLog,
       log: options.log,
     }
   }
@@ -61,12 +62,7 @@ export class DataPlane implements ServerHandler {
     }
     const context = new RequestContext(exchange, uri, named.host)
     context.route = this.tables.router.find(context)
-    const pipeline = new Pipeline(context, this.#pipeline)
-    exchange.onFinish = () => {
-      pipeline.log()
-      this.#accessLog?.write(context)
-    }
-    pipeline.run()
+    new Pipeline(context, this.#pipeline).run()
   }
 
   onRefused(fault: HeadFault, transport: Transport): void {

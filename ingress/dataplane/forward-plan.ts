@@ -9,8 +9,13 @@ import {
 import type { Server, UpstreamGroup } from '../upstream/index.ts'
 import type { RequestContext } from './context.ts'
 
-interface ChosenEndpoint extends Endpoint {
+/** A server reached through TLS: which name the handshake asks for is part of what makes connections interchangeable. */
+interface TlsEndpoint extends Endpoint {
   readonly server: Server
+}
+
+function serverOf(endpoint: Endpoint): Server {
+  return 'server' in endpoint ? (endpoint as TlsEndpoint).server : (endpoint as Server)
 }
 
 /** One request's way to an upstream: chooses servers, writes the head for each, remembers what became of them. */
@@ -25,22 +30,14 @@ export class UpstreamPlan implements ForwardPlan {
   readonly upgrade: boolean
   readonly #context: RequestContext
   readonly #group: UpstreamGroup
-  readonly #trusted: boolean
   readonly #log: Logger
   #tried: Set<Server> | undefined
   #last: Server | undefined
 
-  constructor(options: {
-    readonly context: RequestContext
-    readonly group: UpstreamGroup
-    readonly trusted: boolean
-    readonly log: Logger
-  }) {
-    const { context, group } = options
+  constructor(context: RequestContext, group: UpstreamGroup, log: Logger) {
     this.#context = context
     this.#group = group
-    this.#trusted = options.trusted
-    this.#log = options.log
+    this.#log = log
     const timeout = context.route?.timeout
     this.method = context.upstreamMethod
     this.tries = group.retries + 1
@@ -64,16 +61,16 @@ export class UpstreamPlan implements ForwardPlan {
     context.upstreamAddr =
       context.upstreamAddr === '' ? server.name : `${context.upstreamAddr}, ${server.name}`
     context.upstreamStartedAt ||= performance.now()
-    if (group.config.scheme !== 'https')
-      return { key: server.name, host: server.host, port: server.port, server } as Endpoint
+    if (group.config.scheme !== 'https') return server
     const servername = hostName(this.#hostFor(server))
-    return {
+    const endpoint: TlsEndpoint = {
       key: `https/${servername}/${server.name}`,
       host: server.host,
       port: server.port,
       tls: { servername, verify: false },
       server,
-    } as Endpoint
+    }
+    return endpoint
   }
 
   #hostFor(server: Server): string {
@@ -92,13 +89,13 @@ export class UpstreamPlan implements ForwardPlan {
     return writeRequestHead(exchange, {
       method: context.upstreamMethod,
       target: context.upstreamTarget,
-      host: this.#hostFor((endpoint as ChosenEndpoint).server),
+      host: this.#hostFor(serverOf(endpoint)),
       upgrade: this.upgrade ? exchange.headers.get('upgrade') : undefined,
       clientAddress: context.remoteAddr,
       scheme: context.scheme,
       port: exchange.connection.transport.localPort,
       clientHost: context.rawHost,
-      trusted: this.#trusted,
+      trusted: context.trustedPeer,
     })
   }
 
@@ -106,7 +103,7 @@ export class UpstreamPlan implements ForwardPlan {
     this.#addStatus(kind === 'timeout' ? '504' : '502')
     this.#log.warn(
       {
-        upstream: (endpoint as ChosenEndpoint).server.name,
+        upstream: serverOf(endpoint).name,
         route: this.#context.route?.id,
         kind,
         ...(error === undefined ? {} : { error: error.message }),

@@ -1,9 +1,16 @@
 import type { Logger } from 'pino'
-import { type ConnectionPool, type Exchange, Forward, type Response } from '../http/index.ts'
-import type { Chain, Step } from '../plugins/compile.ts'
+import {
+  type ConnectionPool,
+  type Exchange,
+  type ExchangeObserver,
+  Forward,
+  type Response,
+} from '../http/index.ts'
+import { type Chain, EMPTY_CHAIN, type Step } from '../plugins/compile.ts'
 import type { Handler, PluginAnswer, PluginResult } from '../plugins/plugin.ts'
 import type { AddressSet } from '../route/index.ts'
 import { UpstreamGroup } from '../upstream/index.ts'
+import type { AccessLog } from './access-log.ts'
 import type { RequestContext } from './context.ts'
 import { UpstreamPlan } from './forward-plan.ts'
 import type { Tables } from './tables.ts'
@@ -13,88 +20,115 @@ export interface PipelineOptions {
   readonly pool: ConnectionPool
   readonly trusted: AddressSet | undefined
   readonly showUpstreamStatus: boolean
+  readonly accessLog: AccessLog | undefined
   readonly log: Logger
 }
 
-type Stage = 'rewrite' | 'access' | 'beforeProxy'
+/** The stages before proxying, in order: the global rules' part of a phase, then the route's. */
+const CONSUMER = 2
+const FORWARD = 8
 
 /** Takes one request through its plugins to the upstream. Stays synchronous as long as every plugin does. */
-export class Pipeline {
+export class Pipeline implements ExchangeObserver {
   readonly #options: PipelineOptions
   readonly #context: RequestContext
   readonly #exchange: Exchange
   readonly #global: Chain
-  #chain: Chain | undefined
+  #chain: Chain
+  #stage = 0
+  #next = 0
+  /** Fields of a plugin's answer that is sent as a stock page. */
+  #answerHeaders: Readonly<Record<string, string>> | undefined
 
   constructor(context: RequestContext, options: PipelineOptions) {
     this.#options = options
     this.#context = context
     this.#exchange = context.exchange
     this.#global = options.tables.globalChain
-    this.#chain = context.route?.chain
+    this.#chain = context.route?.chain ?? EMPTY_CHAIN
+    context.exchange.observer = this
   }
 
   run(): void {
-    this.#exchange.onResponse = (response) => this.#filterHead(response)
     const broken = this.#context.route?.broken
-    if (broken !== undefined) {
-      this.#exchange.fail(broken)
-      return
-    }
-    this.#stage('rewrite', this.#global.rewrite, () =>
-      this.#stage('rewrite', this.#chain?.rewrite, () =>
-        this.#consumerStage(() =>
-          this.#stage('access', this.#global.access, () =>
-            this.#stage('access', this.#chain?.access, () => this.#proxy()),
-          ),
-        ),
-      ),
-    )
+    if (broken === undefined) this.#advance()
+    else this.#exchange.fail(broken)
   }
 
-  /** Runs the steps of a stage, then goes on; a promise suspends it, an answer ends it. */
-  #stage(stage: Stage, steps: readonly Step<Handler>[] | undefined, proceed: () => void, from = 0): void {
-    if (steps === undefined || steps.length === 0) {
-      proceed()
-      return
+  #steps(stage: number): readonly Step<Handler>[] {
+    switch (stage) {
+      case 0:
+        return this.#global.rewrite
+      case 1:
+      case 3:
+        return this.#chain.rewrite
+      case 4:
+        return this.#global.access
+      case 5:
+        return this.#chain.access
+      case 6:
+        return this.#global.beforeProxy
+      default:
+        return this.#chain.beforeProxy
     }
-    for (let index = from; index < steps.length; index++) {
-      const step = steps[index] as Step<Handler>
-      if (step.filter !== undefined && !step.filter(this.#context.variables)) continue
-      let result: PluginResult | Promise<PluginResult>
-      try {
-        result = step.run(this.#context)
-      } catch (error) {
-        this.#crashed(step, error)
+  }
+
+  /** Runs steps from where the request stands; a promise suspends it, an answer ends it. */
+  #advance(): void {
+    while (this.#stage < FORWARD) {
+      if (this.#stage === CONSUMER) {
+        // After authentication the consumer's plugins join in.
+        this.#stage += this.#joinConsumer() ? 1 : 2
+        continue
+      }
+      if (this.#stage === FORWARD - 2 && this.#context.route === undefined) {
+        this.#exchange.reply(404, {
+          headers: { 'Content-Type': 'application/json' },
+          body: '{"error_msg":"404 Route Not Found"}\n',
+        })
         return
       }
-      if (result === undefined) continue
-      if (result instanceof Promise) {
-        result.then(
-          (answer) => {
-            if (this.#exchange.ended) return
-            if (answer !== undefined) this.#answer(answer, step)
-            else this.#stage(stage, steps, proceed, index + 1)
-          },
-          (error: unknown) => this.#crashed(step, error),
-        )
-        return
+      const steps = this.#steps(this.#stage)
+      while (this.#next < steps.length) {
+        if (!this.#runStep(steps[this.#next++] as Step<Handler>)) return
       }
+      this.#stage++
+      this.#next = 0
+    }
+    this.#forward()
+  }
+
+  /** True if the next step may run now. */
+  #runStep(step: Step<Handler>): boolean {
+    if (!this.#applies(step)) return true
+    let result: PluginResult | Promise<PluginResult>
+    try {
+      result = step.run(this.#context)
+    } catch (error) {
+      this.#crashed(step, error)
+      return false
+    }
+    if (result === undefined) return true
+    if (!(result instanceof Promise)) {
       this.#answer(result, step)
-      return
+      return false
     }
-    proceed()
+    result.then(
+      (answer) => {
+        if (this.#exchange.ended) return
+        if (answer !== undefined) this.#answer(answer, step)
+        else this.#advance()
+      },
+      (error: unknown) => this.#crashed(step, error),
+    )
+    return false
   }
 
-  /** After authentication the consumer's plugins join in. */
-  #consumerStage(proceed: () => void): void {
+  #joinConsumer(): boolean {
     const { consumer, route } = this.#context
-    if (consumer === undefined || route === undefined || consumer.plugins === undefined) {
-      proceed()
-      return
-    }
+    if (consumer?.plugins === undefined || route === undefined) return false
     this.#chain = this.#options.tables.chainFor(route, consumer)
-    this.#stage('rewrite', this.#chain.rewrite, proceed)
+    return true
   }
 
   #crashed(step: Step<unknown>, error: unknown): void {
@@ -108,29 +142,13 @@ export class Pipeline {
   #answer(answer: PluginAnswer, step: Step<unknown>): void {
     const body = answer.status >= 400 && step.errorResponse !== undefined ? step.errorResponse : answer.body
     if (body === undefined && answer.status >= 300) {
-      this.#exchange.onResponse = (response) => {
-        for (const [name, value] of Object.entries(answer.headers ?? {})) response.headers.set(name, value)
-        this.#filterHead(response)
-      }
+      this.#answerHeaders = answer.headers
       this.#exchange.fail(answer.status)
       return
     }
     const text = typeof body === 'string' ? body : body === undefined ? '' : `${JSON.stringify(body)}\n`
     const type = typeof body === 'object' ? 'application/json' : 'text/plain; charset=utf-8'
     this.#exchange.reply(answer.status, { headers: { 'Content-Type': type, ...answer.headers }, body: text })
-  }
-
-  #proxy(): void {
-    if (this.#context.route === undefined) {
-      this.#exchange.reply(404, {
-        headers: { 'Content-Type': 'application/json' },
-        body: '{"error_msg":"404 Route Not Found"}\n',
-      })
-      return
-    }
-    this.#stage('beforeProxy', this.#global.beforeProxy, () =>
-      this.#stage('beforeProxy', this.#chain?.beforeProxy, () => this.#forward()),
-    )
   }
 
   #forward(): void {
@@ -140,12 +158,8 @@ export class Pipeline {
       return
     }
     const { trusted, pool, log } = this.#options
-    const plan = new UpstreamPlan({
-      context: this.#context,
-      group,
-      trusted: trusted?.has(this.#exchange.connection.transport.remoteAddress) ?? false,
-      log,
-    })
+    this.#context.trustedPeer = trusted?.has(this.#exchange.connection.transport.remoteAddress) ?? false
+    const plan = new UpstreamPlan(this.#context, group, log)
     new Forward(this.#exchange, plan, pool).start()
   }
 
@@ -158,14 +172,22 @@ export class Pipeline {
     return route?.inline ?? 503
   }
 
-  #filterHead(response: Response): void {
+  onResponse(response: Response): void {
     const context = this.#context
+    if (this.#answerHeaders !== undefined) {
+      for (const [name, value] of Object.entries(this.#answerHeaders)) response.headers.set(name, value)
+    }
     if (context.upstreamStatus !== '' && (this.#options.showUpstreamStatus || response.status >= 500)) {
       response.headers.set('X-APISIX-Upstream-Status', context.upstreamStatus)
     }
     this.#runHeadFilters(this.#global, response)
-    if (this.#chain !== undefined) this.#runHeadFilters(this.#chain, response)
-    const filters = [...this.#global.bodyFilter, ...(this.#chain?.bodyFilter ?? [])].filter((step) =>
+    this.#runHeadFilters(this.#chain, response)
+    if (this.#global.bodyFilter.length + this.#chain.bodyFilter.length > 0) this.#filterBody()
+  }
+
+  #filterBody(): void {
+    const context = this.#context
+    const filters = [...this.#global.bodyFilter, ...this.#chain.bodyFilter].filter((step) =>
       this.#applies(step),
     )
     if (filters.length === 0) return
@@ -191,16 +213,19 @@ export class Pipeline {
     }
   }
 
-  log(): void {
-    for (const chain of [this.#global, this.#chain]) {
-      if (chain === undefined) continue
-      for (const step of chain.log) {
-        if (!this.#applies(step)) continue
-        try {
-          step.run(this.#context)
-        } catch (error) {
-          this.#options.log.error({ plugin: step.plugin, err: error }, 'plugin failed in log')
-        }
+  onFinish(): void {
+    this.#runLog(this.#global)
+    this.#runLog(this.#chain)
+    this.#options.accessLog?.write(this.#context)
+  }
+
+  #runLog(chain: Chain): void {
+    for (const step of chain.log) {
+      if (!this.#applies(step)) continue
+      try {
+        step.run(this.#context)
+      } catch (error) {
+        this.#options.log.error({ plugin: step.plugin, err: error }, 'plugin failed in log')
       }
     }
   }

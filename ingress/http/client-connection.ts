@@ -25,8 +25,12 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   readonly #body = new BodyReader()
   #exchange: Exchange | undefined
   #phase: Phase = 'open'
+  readonly #head = new RequestHead()
+  /** Bytes not used yet: pos..end of the buffer, which is the transport's own while `borrowed`. */
   #buffer: Buffer | undefined
   #pos = 0
+  #end = 0
+  #borrowed = false
   #scanned = 0
   #requests = 0
   #flowing = false
@@ -39,11 +43,19 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   constructor(transport: Transport, context: ConnectionContext) {
     this.transport = transport
     this.#context = context
-    this.deadline = performance.now() + context.settings.headerTimeout
+    this.deadline = NEVER
     transport.receiver = this
     context.deadlines.add(this)
+    this.#arm(context.settings.headerTimeout)
   }
 
+  #arm(ms: number): void {
+    this.deadline = this.#context.deadlines.now + ms
+  }
+
+  get running(): boolean {
+    return this.#running
+  }
   get serverToken(): string {
     return this.#context.settings.serverToken
   }
@@ -54,29 +66,46 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     return this.#phase === 'open' && this.#exchange === undefined && this.#buffer === undefined
   }
 
-  onData(chunk: Buffer): void {
+  onData(buffer: Buffer, length: number): void {
     if (this.#phase === 'tunnel') {
-      this.#tunnel?.fromClient(chunk)
+      this.#tunnel?.fromClient(buffer.subarray(0, length))
       return
     }
     if (this.#phase === 'linger') {
-      this.#lingered += chunk.length
+      this.#lingered += length
       if (this.#lingered > LINGER_BYTES) this.transport.destroy()
       return
     }
     if (this.#phase === 'closed') return
     if (this.#buffer === undefined) {
-      this.#buffer = chunk
+      this.#buffer = buffer
       this.#pos = 0
+      this.#end = length
       this.#scanned = 0
-      if (this.#exchange === undefined)
-        this.deadline = performance.now() + this.#context.settings.headerTimeout
+      this.#borrowed = true
+      if (this.#exchange === undefined) this.#arm(this.#context.settings.headerTimeout)
     } else {
       this.#scanned -= this.#pos
-      this.#buffer = Buffer.concat([this.#buffer.subarray(this.#pos), chunk])
+      this.#buffer = Buffer.concat([this.#buffer.subarray(this.#pos, this.#end), buffer.subarray(0, length)])
+      this.#end -= this.#pos - length
       this.#pos = 0
+      this.#borrowed = false
     }
     this.#run()
+  }
+
+  /** Copies what is left of the transport's buffer, which is about to be read into again. */
+  #own(buffer: Buffer): Buffer {
+    if (!this.#borrowed) return buffer
+    const size = this.#end - this.#pos
+    const own = Buffer.allocUnsafe(size)
+    buffer.copy(own, 0, this.#pos, this.#end)
+    this.#scanned -= this.#pos
+    this.#buffer = own
+    this.#pos = 0
+    this.#end = size
+    this.#borrowed = false
+    return own
   }
 
   #run(): void {
@@ -85,12 +114,14 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     while (this.#phase === 'open' && this.#buffer !== undefined) {
       const advanced =
         this.#exchange === undefined
-          ? this.#readHead(this.#buffer)
+          ? this.#readHead(this.#own(this.#buffer))
           : this.#readBody(this.#exchange, this.#buffer)
-      if (this.#buffer !== undefined && this.#pos >= this.#buffer.length) this.#buffer = undefined
+      if (this.#buffer !== undefined && this.#pos >= this.#end) this.#buffer = undefined
       if (!advanced) break
     }
     this.#running = false
+    if (this.#buffer !== undefined) this.#own(this.#buffer)
+    this.#exchange?.deliverBatch()
     this.#regulate()
     if (this.#inputEnded && this.#phase === 'open') this.#afterEnd()
   }
@@ -98,7 +129,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   /** Stops reading while what is held is large and nobody takes it. */
   #regulate(): void {
     if (this.#phase !== 'open') return
-    const held = this.#buffer === undefined ? 0 : this.#buffer.length - this.#pos
+    const held = this.#buffer === undefined ? 0 : this.#end - this.#pos
     const pause = this.#exchange !== undefined && !this.#flowing && held >= HOLD_BYTES
     if (pause === this.#paused) return
     this.#paused = pause
@@ -108,15 +139,15 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
 
   #readHead(buffer: Buffer): boolean {
     const { settings } = this.#context
-    const size = buffer.length - this.#pos
+    const size = this.#end - this.#pos
     // A head that trickles in is not parsed again for each byte: only when it may be complete or has doubled.
     if (this.#scanned > 0 && size < 2 * (this.#scanned - this.#pos) && size <= settings.maxHeaderSize) {
       if (buffer.indexOf(END_OF_HEAD, Math.max(this.#pos, this.#scanned - 3), 'latin1') === -1) return false
     }
-    const head = new RequestHead()
-    const next = head.parse(buffer, this.#pos, buffer.length)
+    const head = this.#head
+    const next = head.parse(buffer, this.#pos, this.#end)
     if (next === INCOMPLETE) {
-      this.#scanned = buffer.length
+      this.#scanned = this.#end
       if (size > settings.maxHeaderSize) this.#refuse({ status: 431, reason: 'request head too large' })
       return false
     }
@@ -154,7 +185,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   #readBody(exchange: Exchange, buffer: Buffer): boolean {
     const body = this.#body
     if (!this.#flowing || body.done) return false
-    this.#pos = body.next(buffer, this.#pos, buffer.length)
+    this.#pos = body.next(buffer, this.#pos, this.#end)
     if (body.failed) {
       this.#onBadBody(exchange)
       return false
@@ -166,19 +197,19 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
       exchange.deliverEnd()
       if (exchange.ended) this.#next(exchange)
     } else if (this.#flowing) {
-      this.deadline = performance.now() + this.#context.settings.bodyTimeout
+      this.#arm(this.#context.settings.bodyTimeout)
       const { maxBodySize } = this.#context.settings
       if (maxBodySize > 0 && exchange.bytesReceived > maxBodySize && !exchange.responded)
         this.#onBadBody(exchange, 413)
     }
-    return this.#buffer !== undefined && this.#pos < this.#buffer.length
+    return this.#buffer !== undefined && this.#pos < this.#end
   }
 
   #onBadBody(exchange: Exchange, status = 400): void {
     exchange.keepAlive = false
     this.#flowing = false
     this.#context.handler.onRefused({ status, reason: 'malformed or oversized request body' }, this.transport)
-    exchange.onAbort?.()
+    exchange.forwarder?.onClientGone()
     if (exchange.ended) this.#close()
     else if (exchange.responded) exchange.cut()
     else exchange.fail(status)
@@ -194,7 +225,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     if (this.#flowing === flow.on) return
     this.#flowing = flow.on
     if (flow.on) {
-      this.deadline = performance.now() + this.#context.settings.bodyTimeout
+      this.#arm(this.#context.settings.bodyTimeout)
       this.#run()
     } else {
       this.deadline = NEVER
@@ -203,7 +234,8 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   }
 
   onWriterState(state: { readonly blocked: boolean }): void {
-    this.deadline = state.blocked ? performance.now() + this.#context.settings.sendTimeout : NEVER
+    if (state.blocked) this.#arm(this.#context.settings.sendTimeout)
+    else this.deadline = NEVER
   }
 
   onDrain(): void {
@@ -215,7 +247,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     if (exchange === undefined) return
     exchange.writer.blocked = false
     this.onWriterState({ blocked: false })
-    exchange.onDrain?.()
+    exchange.drained()
   }
 
   onExchangeEnd(exchange: Exchange): void {
@@ -238,16 +270,25 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
       this.#close()
       return
     }
-    this.deadline = performance.now() + this.#context.settings.keepaliveTimeout
-    this.#run()
+    this.#head.release()
+    this.#arm(this.#context.settings.keepaliveTimeout)
+    if (this.#buffer !== undefined) this.#run()
   }
 
   startTunnel(exchange: Exchange, peer: Transport, idleTimeout: number): void {
     this.#phase = 'tunnel'
     exchange.ended = true
     if (this.#paused) this.transport.resume()
-    this.#tunnel = new Tunnel({ client: this.transport, upstream: peer, idleTimeout, timed: this, exchange })
-    const rest = this.#buffer?.subarray(this.#pos)
+    const clock = this.#context.deadlines
+    this.#tunnel = new Tunnel({
+      client: this.transport,
+      upstream: peer,
+      idleTimeout,
+      timed: this,
+      exchange,
+      clock,
+    })
+    const rest = this.#buffer?.subarray(this.#pos, this.#end)
     this.#buffer = undefined
     if (rest !== undefined && rest.length > 0) this.#tunnel.fromClient(rest)
   }
@@ -257,7 +298,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     if (this.#phase === 'linger' || this.#phase === 'closed') return
     this.#phase = 'linger'
     this.#buffer = undefined
-    this.deadline = performance.now() + this.#context.settings.sendTimeout + LINGER_MS
+    this.#arm(this.#context.settings.sendTimeout + LINGER_MS)
     this.transport.end()
     if (this.#inputEnded) return
     this.transport.resume()
@@ -292,7 +333,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
       return
     }
     exchange.keepAlive = false
-    const held = this.#buffer === undefined ? 0 : this.#buffer.length - this.#pos
+    const held = this.#buffer === undefined ? 0 : this.#end - this.#pos
     if (!exchange.body.done && held === 0) {
       exchange.abort()
       this.#cut()

@@ -11,12 +11,16 @@ const TICK_MS = 50
  * times per request. Precision is one tick; arming is one store into a field.
  */
 export class Deadlines {
+  /** performance.now() of the last tick: exact enough for timeouts, and free to read. */
+  now = performance.now()
   readonly #timed = new Set<Timed>()
   #timer: NodeJS.Timeout | undefined
 
   add(timed: Timed): void {
     this.#timed.add(timed)
-    this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref()
+    if (this.#timer !== undefined) return
+    this.now = performance.now()
+    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref()
   }
 
   remove(timed: Timed): void {
@@ -28,6 +32,7 @@ export class Deadlines {
 
   #tick(): void {
     const now = performance.now()
+    this.now = now
     for (const timed of this.#timed) {
       if (timed.deadline > now) continue
       timed.deadline = Number.POSITIVE_INFINITY

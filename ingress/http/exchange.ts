@@ -11,6 +11,23 @@ import type { Transport } from './transport.ts'
 export interface BodySink {
   onBody(chunk: Buffer): void
   onBodyEnd(trailers: FieldTable | undefined): void
+  /** Everything of the body that had arrived has been handed over. */
+  onBodyBatch?(): void
+}
+
+/** Who is told what becomes of an exchange. */
+export interface ExchangeObserver {
+  /** May change status and fields of whatever is answered. */
+  onResponse(response: Response): void
+  /** Called once at the very end; `status`, `writer.bytes` and times are final. */
+  onFinish(): void
+}
+
+/** What answers an exchange from elsewhere, and has to know about the client. */
+export interface Forwarder {
+  onClientDrain(): void
+  /** The client went away before the response was complete. */
+  onClientGone(): void
 }
 
 /** What an exchange needs of the connection it runs on. */
@@ -18,6 +35,8 @@ export interface ExchangeConnection {
   readonly transport: Transport
   readonly serverToken: string
   readonly draining: boolean
+  /** It is handing over what has arrived just now. */
+  readonly running: boolean
   /** Lets the body flow into the exchange's sink, or stops it. */
   setFlow(flow: { readonly on: boolean }): void
   /** The response is complete. */
@@ -49,16 +68,13 @@ export class Exchange {
   aborted = false
   /** A body read into memory by `collectBody`, to be sent upstream from there. */
   collected: Buffer | undefined
-  /** Changes status and fields of whatever is answered. */
-  onResponse: ((response: Response) => void) | undefined
+  observer: ExchangeObserver | undefined
+  forwarder: Forwarder | undefined
   bodyFilter: BodyFilter | undefined
-  onDrain: (() => void) | undefined
-  /** The client went away before the response was complete. */
-  onAbort: (() => void) | undefined
-  /** Called once at the very end; `status`, `writer.bytes` and times are final. */
-  onFinish: (() => void) | undefined
   #sink: BodySink | undefined
   #continued = false
+  /** Everything is written, but the client has not taken it yet. */
+  #draining = false
 
   constructor(connection: ExchangeConnection, request: RequestHead, framing: Framing, body: BodyReader) {
     this.connection = connection
@@ -121,7 +137,7 @@ export class Exchange {
           if (size > limit) {
             this.pauseBody()
             reject(new BodyTooLarge(`the request body is larger than ${limit} bytes`))
-          } else pieces.push(chunk)
+          } else pieces.push(Buffer.from(chunk))
         },
         onBodyEnd: () => {
           this.collected = Buffer.concat(pieces)
@@ -137,6 +153,10 @@ export class Exchange {
     this.#sink?.onBody(chunk)
   }
   /** Called by the connection. */
+  deliverBatch(): void {
+    this.#sink?.onBodyBatch?.()
+  }
+  /** Called by the connection. */
   deliverEnd(): void {
     this.#sink?.onBodyEnd(this.body.trailers)
   }
@@ -144,7 +164,7 @@ export class Exchange {
   /** Sends the head of a response, after the header filters. */
   begin(response: Response): void {
     if (this.ended || this.responded) return
-    this.onResponse?.(response)
+    this.observer?.onResponse(response)
     if (this.bodyFilter !== undefined) response.length = -1
     this.status = response.status
     // A body the client has not begun to send (Expect) or that is long is not worth reading: the connection ends instead.
@@ -168,11 +188,16 @@ export class Exchange {
     return this.body.done || this.#worthDiscarding()
   }
 
-  /** Sends content; see `writer.blocked` after `flush`. */
-  write(chunk: Buffer): void {
+  /** Sends bytes start..end as content; see `writer.blocked` after `flush`. */
+  write(buffer: Buffer, start: number, end: number): void {
     if (this.ended) return
-    const filtered = this.bodyFilter === undefined ? chunk : this.bodyFilter(chunk, { last: false })
-    if (filtered !== undefined) this.writer.content(filtered)
+    if (this.bodyFilter === undefined) {
+      this.writer.content(buffer, start, end)
+      return
+    }
+    // A filter may keep what it gets, so it gets a copy.
+    const filtered = this.bodyFilter(Buffer.from(buffer.subarray(start, end)), { last: false })
+    if (filtered !== undefined) this.writer.content(filtered, 0, filtered.length)
   }
 
   /** Hands what was gathered to the transport; false asks to wait for `onDrain`. */
@@ -182,15 +207,24 @@ export class Exchange {
     return !this.writer.blocked
   }
 
+  /** The content is complete. The exchange ends once the client has taken it, so nobody runs ahead of a slow reader. */
   end(trailers?: FieldTable | undefined): void {
-    if (this.ended) return
+    if (this.ended || this.#draining) return
     if (this.bodyFilter !== undefined) {
       const rest = this.bodyFilter(undefined, { last: true })
-      if (rest !== undefined) this.writer.content(rest)
+      if (rest !== undefined) this.writer.content(rest, 0, rest.length)
     }
     this.writer.end(trailers)
-    if (this.writer.blocked) this.connection.onWriterState({ blocked: true })
-    this.#finish()
+    if (this.writer.blocked) {
+      this.#draining = true
+      this.connection.onWriterState({ blocked: true })
+    } else this.#finish()
+  }
+
+  /** Called by the connection: the client takes bytes again. */
+  drained(): void {
+    this.forwarder?.onClientDrain()
+    if (this.#draining) this.#finish()
   }
 
   /** Answers with a body of the gateway's own; ignored if a response has begun. */
@@ -204,7 +238,7 @@ export class Exchange {
     const response = ownResponse(status, body.length)
     for (const [name, value] of Object.entries(options.headers ?? {})) response.headers.set(name, value)
     this.begin(response)
-    this.write(body)
+    this.write(body, 0, body.length)
     this.end()
   }
 
@@ -227,13 +261,13 @@ export class Exchange {
     if (this.ended) return
     this.aborted = true
     if (!this.responded) this.status = 499
-    this.onAbort?.()
+    this.forwarder?.onClientGone()
     this.#finish()
   }
 
   #finish(): void {
     this.ended = true
-    this.onFinish?.()
+    this.observer?.onFinish()
     this.connection.onExchangeEnd(this)
   }
 }

@@ -134,6 +134,12 @@ export class FieldTable {
     }
   }
 
+  /** Lets go of the buffer; the table is empty afterwards. */
+  release(): void {
+    this.buffer = EMPTY
+    this.count = 0
+  }
+
   id(index: number): number {
     return this.#id[index] as number
   }

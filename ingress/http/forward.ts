@@ -1,4 +1,4 @@
-import type { Exchange } from './exchange.ts'
+import type { BodySink, Exchange, Forwarder } from './exchange.ts'
 import { type FieldTable, fieldMask } from './fields.ts'
 import type { FailureKind, ForwardPlan } from './forward-plan.ts'
 import type { Framing } from './framing.ts'
@@ -14,7 +14,7 @@ const NEVER = Number.POSITIVE_INFINITY
 const NO_FIELDS = fieldMask()
 
 /** Sends one exchange to an upstream: tries, body both ways with back-pressure, response. */
-export class Forward implements UpstreamUser {
+export class Forward implements UpstreamUser, BodySink, Forwarder {
   readonly method: string
   readonly #exchange: Exchange
   readonly #plan: ForwardPlan
@@ -26,6 +26,7 @@ export class Forward implements UpstreamUser {
   #tries = 0
   #pooled = false
   #reading = false
+  #corked = false
   #bodySent = false
   #responding = false
   #over = false
@@ -42,19 +43,22 @@ export class Forward implements UpstreamUser {
   }
 
   start(): void {
-    this.#exchange.onAbort = () => this.#abort()
-    this.#exchange.onDrain = () => this.#onClientDrained()
+    this.#exchange.forwarder = this
     this.#try()
   }
 
-  #onClientDrained(): void {
+  onClientDrain(): void {
     const connection = this.#connection
     if (connection === undefined) return
-    connection.deadline = performance.now() + this.#plan.readTimeout
+    if (this.#over) {
+      this.#release(connection)
+      return
+    }
+    connection.arm(this.#plan.readTimeout)
     connection.transport.resume()
   }
 
-  #abort(): void {
+  onClientGone(): void {
     this.#over = true
     this.#cancel()
     this.#connection?.destroy()
@@ -103,27 +107,34 @@ export class Forward implements UpstreamUser {
   #send(connection: UpstreamConnection, endpoint: Endpoint): void {
     this.#connection = connection
     connection.attach(this)
-    connection.deadline = performance.now() + this.#plan.sendTimeout
     const { transport } = connection
     const { body, collected } = this.#exchange
     if (body.kind === 'none' && collected === undefined) {
       this.#bodySent = true
       transport.write(this.#plan.head(endpoint))
-      connection.deadline = performance.now() + this.#plan.readTimeout
+      connection.arm(this.#plan.readTimeout)
       return
     }
+    connection.arm(this.#plan.sendTimeout)
     // Head and what has already arrived of the body leave together.
     transport.cork()
-    process.nextTick(() => transport.uncork())
+    this.#corked = true
     transport.write(this.#plan.head(endpoint))
     if (!this.#reading) {
       this.#reading = true
       this.#exchange.readBody(this)
-      return
+    } else {
+      for (const piece of this.#sent ?? []) this.#writeContent(piece)
+      if (this.#bodySent) this.#finishBody()
+      else this.#exchange.resumeBody()
     }
-    for (const piece of this.#sent ?? []) this.#writeContent(piece)
-    if (this.#bodySent) this.#finishBody()
-    else this.#exchange.resumeBody()
+    if (!this.#exchange.connection.running) this.onBodyBatch()
+  }
+
+  onBodyBatch(): void {
+    if (!this.#corked) return
+    this.#corked = false
+    if (this.#connection?.transport.uncork() === false) this.#exchange.pauseBody()
   }
 
   onBody(chunk: Buffer): void {
@@ -132,9 +143,9 @@ export class Forward implements UpstreamUser {
     if (this.#sent !== undefined) {
       this.#sentBytes += chunk.length
       if (this.#sentBytes > REPLAY_LIMIT || this.#responding) this.#sent = undefined
-      else this.#sent.push(chunk)
+      else this.#sent.push(Buffer.from(chunk))
     }
-    if (!this.#responding) connection.deadline = performance.now() + this.#plan.sendTimeout
+    if (!this.#responding) connection.arm(this.#plan.sendTimeout)
     if (!this.#writeContent(chunk)) this.#exchange.pauseBody()
   }
 
@@ -143,12 +154,11 @@ export class Forward implements UpstreamUser {
     if (transport === undefined) return true
     if (this.#exchange.body.kind !== 'chunked' || this.#exchange.collected !== undefined)
       return transport.write(chunk)
-    transport.cork()
+    if (!this.#corked) transport.cork()
     transport.write(`${chunk.length.toString(16)}\r\n`)
     transport.write(chunk)
     const more = transport.write('\r\n')
-    transport.uncork()
-    return more
+    return this.#corked ? more : transport.uncork()
   }
 
   onBodyEnd(trailers: FieldTable | undefined): void {
@@ -163,7 +173,7 @@ export class Forward implements UpstreamUser {
     if (this.#exchange.body.kind === 'chunked' && this.#exchange.collected === undefined) {
       connection.transport.write(`0\r\n${trailerLines(this.#trailers)}\r\n`)
     }
-    connection.deadline = performance.now() + this.#plan.readTimeout
+    connection.arm(this.#plan.readTimeout)
   }
 
   onWritable(): void {
@@ -190,12 +200,12 @@ export class Forward implements UpstreamUser {
     if (this.#endpoint !== undefined) this.#plan.onResponse(this.#endpoint, 101)
     const exchange = this.#exchange
     const response = upstreamResponse(head, -1, ['keep-alive', 'transfer-encoding', 'content-length'])
-    exchange.onResponse?.(response)
+    exchange.observer?.onResponse(response)
     exchange.status = 101
     const fields = response.headers.serialize(NO_FIELDS, response.drop, NO_NAMES)
     exchange.writer.raw(`HTTP/1.1 101 ${head.reason}\r\n${fields}\r\n`)
     exchange.connection.startTunnel(exchange, connection.transport, this.#plan.readTimeout)
-    if (rest.length > 0) connection.transport.receiver.onData(rest)
+    if (rest.length > 0) connection.transport.receiver.onData(rest, rest.length)
   }
 
   onHead(head: ResponseHead, framing: Framing): void {
@@ -205,8 +215,8 @@ export class Forward implements UpstreamUser {
     this.#exchange.begin(upstreamResponse(head, framing.length, framing.options))
   }
 
-  onContent(chunk: Buffer): void {
-    this.#exchange.write(chunk)
+  onContent(buffer: Buffer, start: number, end: number): void {
+    this.#exchange.write(buffer, start, end)
   }
 
   onBatchEnd(): void {
@@ -216,20 +226,26 @@ export class Forward implements UpstreamUser {
       // While the client does not take it, the upstream is not to blame for silence.
       connection.transport.pause()
       connection.deadline = NEVER
-    } else connection.deadline = performance.now() + this.#plan.readTimeout
+    } else connection.arm(this.#plan.readTimeout)
   }
 
   onResponseEnd(trailers: FieldTable | undefined): void {
     const connection = this.#connection
-    this.#connection = undefined
     this.#over = true
-    if (connection !== undefined) {
-      if (this.#bodySent) {
-        connection.transport.resume()
-        this.#pool.put(connection, this.#plan.pool)
-      } else connection.destroy()
-    }
+    connection?.detach()
     this.#exchange.end(trailers)
+    if (connection === undefined) return
+    // What the client has not taken yet lies in this connection's buffer: it stays out of the pool until then.
+    if (this.#exchange.ended) this.#release(connection)
+    else connection.transport.pause()
+  }
+
+  #release(connection: UpstreamConnection): void {
+    this.#connection = undefined
+    if (this.#bodySent) {
+      connection.transport.resume()
+      this.#pool.put(connection, this.#plan.pool)
+    } else connection.destroy()
   }
 
   onBroken(reason: 'closed' | 'malformed' | 'timeout', error: Error | undefined): void {

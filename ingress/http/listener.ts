@@ -1,15 +1,16 @@
-import net from 'node:net'
 import { ClientConnection } from './client-connection.ts'
 import type { Deadlines } from './deadlines.ts'
-import { NetTransport } from './net-transport.ts'
+import type { Network, Port } from './network.ts'
 import type { ConnectionContext, ServerHandler } from './server-handler.ts'
 import type { ServerSettings } from './settings.ts'
+import type { Transport } from './transport.ts'
 
 export interface ListenOptions {
   readonly host: string
   readonly port: number
   /** Several processes may listen on the port; the kernel spreads connections (SO_REUSEPORT). */
   readonly reusePort?: boolean
+  readonly network: Network
   readonly settings: ServerSettings
   readonly deadlines: Deadlines
   readonly handler: ServerHandler
@@ -21,7 +22,7 @@ export class Listener implements ConnectionContext {
   readonly deadlines: Deadlines
   readonly handler: ServerHandler
   draining = false
-  readonly #server: net.Server
+  #port: Port | undefined
   readonly #connections = new Set<ClientConnection>()
   #whenEmpty: (() => void) | undefined
 
@@ -29,31 +30,29 @@ export class Listener implements ConnectionContext {
     this.settings = options.settings
     this.deadlines = options.deadlines
     this.handler = options.handler
-    this.#server = net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
-      this.#connections.add(new ClientConnection(new NetTransport(socket), this))
-    })
   }
 
   /** Resolves once the port is open; rejects with the system's error (EADDRINUSE ...). */
   static async open(options: ListenOptions): Promise<Listener> {
     const listener = new Listener(options)
-    await new Promise<void>((resolve, reject) => {
-      listener.#server.once('error', reject)
-      listener.#server.listen(
-        { host: options.host, port: options.port, backlog: 4096, reusePort: options.reusePort ?? false },
-        () => {
-          listener.#server.removeListener('error', reject)
-          resolve()
-        },
-      )
+    const { host, port, reusePort = false } = options
+    listener.#port = await options.network.accept({
+      host,
+      port,
+      reusePort,
+      onConnection: (transport) => listener.take(transport),
     })
     return listener
   }
 
+  /** Serves HTTP/1.1 on a connection. */
+  take(transport: Transport): void {
+    if (this.draining) transport.destroy()
+    else this.#connections.add(new ClientConnection(transport, this))
+  }
+
   get address(): { readonly host: string; readonly port: number } {
-    const address = this.#server.address()
-    if (address === null || typeof address === 'string') return { host: '', port: 0 }
-    return { host: address.address, port: address.port }
+    return this.#port?.address ?? { host: '', port: 0 }
   }
 
   get connections(): number {
@@ -68,7 +67,7 @@ export class Listener implements ConnectionContext {
   /** Stops accepting, lets running requests finish for up to `graceMs`, then cuts what is left. */
   async close(graceMs: number): Promise<void> {
     this.draining = true
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    const closed = this.#port?.close()
     for (const connection of this.#connections) connection.drain()
     if (this.#connections.size > 0) {
       await new Promise<void>((resolve) => {

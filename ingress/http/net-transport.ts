@@ -1,12 +1,10 @@
-import net from 'node:net'
+import type net from 'node:net'
 import tls from 'node:tls'
-import type { Receiver, Transport } from './transport.ts'
+import { NOBODY, plainAddress, type Receiver, type Transport } from './transport.ts'
 
-const NOBODY: Receiver = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} }
-
-function plainAddress(address: string | undefined): string {
-  if (address === undefined) return ''
-  return address.startsWith('::ffff:') ? address.slice(7) : address
+export interface NetTransportOptions {
+  /** Bytes to send may lie in a buffer that is read into again (the other side is a raw transport): copy them. */
+  readonly copy: boolean
 }
 
 /** A transport on Node's public sockets. */
@@ -18,16 +16,18 @@ export class NetTransport implements Transport {
   readonly localPort: number
   readonly encrypted: boolean
   readonly #socket: net.Socket
+  readonly #copy: boolean
   #error: Error | undefined
 
-  constructor(socket: net.Socket) {
+  constructor(socket: net.Socket, options: NetTransportOptions) {
     this.#socket = socket
+    this.#copy = options.copy
     this.remoteAddress = plainAddress(socket.remoteAddress)
     this.remotePort = socket.remotePort ?? 0
     this.localAddress = plainAddress(socket.localAddress)
     this.localPort = socket.localPort ?? 0
     this.encrypted = socket instanceof tls.TLSSocket
-    socket.on('data', (chunk: Buffer) => this.receiver.onData(chunk))
+    socket.on('data', (chunk: Buffer) => this.receiver.onData(chunk, chunk.length))
     socket.on('drain', () => this.receiver.onDrain())
     socket.on('end', () => this.receiver.onEnd())
     socket.on('error', (error: Error) => {
@@ -36,14 +36,26 @@ export class NetTransport implements Transport {
     socket.on('close', () => this.receiver.onClose(this.#error))
   }
 
+  /** The name the client asked for in its TLS handshake, undefined without TLS or SNI. */
+  get servername(): string | undefined {
+    const socket = this.#socket
+    if (!(socket instanceof tls.TLSSocket)) return undefined
+    return typeof socket.servername === 'string' ? socket.servername : undefined
+  }
+
   write(data: Buffer | string): boolean {
-    return typeof data === 'string' ? this.#socket.write(data, 'latin1') : this.#socket.write(data)
+    if (typeof data === 'string') return this.#socket.write(data, 'latin1')
+    return this.#socket.write(this.#copy ? Buffer.from(data) : data)
+  }
+  writeHeld(data: Buffer): boolean {
+    return this.write(data)
   }
   cork(): void {
     this.#socket.cork()
   }
-  uncork(): void {
+  uncork(): boolean {
     this.#socket.uncork()
+    return !this.#socket.writableNeedDrain
   }
   pause(): void {
     this.#socket.pause()
@@ -56,48 +68,5 @@ export class NetTransport implements Transport {
   }
   destroy(): void {
     this.#socket.destroy()
-  }
-}
-
-export interface ConnectOptions {
-  readonly host: string
-  readonly port: number
-  readonly tls?: { readonly servername: string; readonly verify: boolean } | undefined
-  onConnect(transport: Transport): void
-  onError(error: Error): void
-}
-
-/** Opens a connection; exactly one of the callbacks is called, unless the returned function cancels it before. */
-export function connect(options: ConnectOptions): () => void {
-  const { host, port } = options
-  const servername = options.tls?.servername ?? ''
-  const socket =
-    options.tls === undefined
-      ? net.connect({ host, port, noDelay: true, allowHalfOpen: true })
-      : tls.connect({
-          host,
-          port,
-          // SNI carries names only (RFC 6066 §3).
-          ...(net.isIP(servername) === 0 && servername !== '' ? { servername } : {}),
-          rejectUnauthorized: options.tls.verify,
-          ALPNProtocols: ['http/1.1'],
-        })
-  let settled = false
-  const onError = (error: Error) => {
-    if (settled) return
-    settled = true
-    options.onError(error)
-  }
-  socket.on('error', onError)
-  socket.once(options.tls === undefined ? 'connect' : 'secureConnect', () => {
-    if (settled) return
-    settled = true
-    socket.removeListener('error', onError)
-    options.onConnect(new NetTransport(socket))
-  })
-  return () => {
-    if (settled) return
-    settled = true
-    socket.destroy()
   }
 }

@@ -1,6 +1,6 @@
 import type { Deadlines } from './deadlines.ts'
-import { connect } from './net-transport.ts'
-import { UpstreamConnection } from './upstream-connection.ts'
+import type { Network, UpstreamTls } from './network.ts'
+import { type IdlePlace, UpstreamConnection } from './upstream-connection.ts'
 
 export interface PoolSettings {
   /** Idle connections kept per key. A soft limit: surplus ones go at the next trim, not at once. */
@@ -17,10 +17,21 @@ export interface Endpoint {
   readonly key: string
   readonly host: string
   readonly port: number
-  readonly tls?: { readonly servername: string; readonly verify: boolean } | undefined
+  readonly tls?: UpstreamTls | undefined
 }
 
 const TRIM_MS = 1000
+
+/** The idle connections of one key, newest last. */
+class IdleSet implements IdlePlace {
+  readonly connections: UpstreamConnection[] = []
+  size = 0
+
+  remove(connection: UpstreamConnection): void {
+    const index = this.connections.indexOf(connection)
+    if (index !== -1) this.connections.splice(index, 1)
+  }
+}
 
 /**
  * Idle upstream connections by key, newest first. A hard limit makes connections churn when more than `size` requests
@@ -28,10 +39,12 @@ const TRIM_MS = 1000
  */
 export class ConnectionPool {
   readonly #deadlines: Deadlines
-  readonly #idle = new Map<string, { connections: UpstreamConnection[]; size: number }>()
+  readonly #network: Network
+  readonly #idle = new Map<string, IdleSet>()
   readonly #timer: NodeJS.Timeout
 
-  constructor(deadlines: Deadlines) {
+  constructor(deadlines: Deadlines, network: Network) {
+    this.#network = network
     this.#deadlines = deadlines
     this.#timer = setInterval(() => this.#trim(), TRIM_MS).unref()
   }
@@ -41,7 +54,7 @@ export class ConnectionPool {
     for (;;) {
       const connection = connections?.pop()
       if (connection === undefined) return undefined
-      connection.onIdleClose = undefined
+      connection.idleIn = undefined
       if (!connection.closed) return connection
     }
   }
@@ -54,17 +67,13 @@ export class ConnectionPool {
     }
     let entry = this.#idle.get(connection.key)
     if (entry === undefined) {
-      entry = { connections: [], size: settings.size }
+      entry = new IdleSet()
       this.#idle.set(connection.key, entry)
     }
     entry.size = settings.size
-    const { connections } = entry
-    connection.deadline = performance.now() + settings.idleTimeout
-    connection.onIdleClose = () => {
-      const index = connections.indexOf(connection)
-      if (index !== -1) connections.splice(index, 1)
-    }
-    connections.push(connection)
+    connection.arm(settings.idleTimeout)
+    connection.idleIn = entry
+    entry.connections.push(connection)
   }
 
   /** Opens a new connection; returns a function that cancels the attempt. */
@@ -72,7 +81,7 @@ export class ConnectionPool {
     endpoint: Endpoint,
     settle: { onConnect(connection: UpstreamConnection): void; onError(error: Error): void },
   ): () => void {
-    return connect({
+    return this.#network.connect({
       host: endpoint.host,
       port: endpoint.port,
       tls: endpoint.tls,
@@ -94,7 +103,7 @@ export class ConnectionPool {
     for (const [key, entry] of this.#idle) {
       const surplus = entry.connections.splice(0, Math.max(0, entry.connections.length - entry.size))
       for (const connection of surplus) {
-        connection.onIdleClose = undefined
+        connection.idleIn = undefined
         connection.destroy()
       }
       if (entry.connections.length === 0) this.#idle.delete(key)
@@ -105,7 +114,7 @@ export class ConnectionPool {
     clearInterval(this.#timer)
     for (const entry of this.#idle.values()) {
       for (const connection of entry.connections.splice(0)) {
-        connection.onIdleClose = undefined
+        connection.idleIn = undefined
         connection.destroy()
       }
     }

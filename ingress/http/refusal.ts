@@ -10,6 +10,6 @@ export function writeRefusal(transport: Transport, fault: HeadFault, server: str
   const response = ownResponse(fault.status, page.length)
   response.headers.set('Content-Type', 'text/html; charset=utf-8')
   writer.head(response, { method: 'GET', keepAlive: false, server })
-  writer.content(page)
+  writer.content(page, 0, page.length)
   writer.end(undefined)
 }

@@ -60,14 +60,19 @@ export function writeRequestHead(exchange: Exchange, out: OutgoingRequest): stri
   const { headers, framing, body } = exchange
   let text = `${out.method} ${out.target} HTTP/1.1\r\nHost: ${out.host}\r\n`
   const edited = headers.edited
-  const own = (name: string) => (edited ? headers.editedValue(name) : undefined)
-  text += `X-Real-IP: ${own('x-real-ip') ?? out.clientAddress}\r\n`
-  const forwardedFor = headers.get('x-forwarded-for')
-  text += `X-Forwarded-For: ${forwardedFor === undefined ? '' : `${forwardedFor}, `}${out.clientAddress}\r\n`
-  const kept = (name: string) => own(name) ?? (out.trusted ? headers.get(name) : undefined)
-  text += `X-Forwarded-Proto: ${kept('x-forwarded-proto') ?? out.scheme}\r\n`
-  text += `X-Forwarded-Host: ${kept('x-forwarded-host') ?? out.clientHost}\r\n`
-  text += `X-Forwarded-Port: ${kept('x-forwarded-port') ?? out.port}\r\n`
+  const forwarded = edited || exchange.request.find(Field.xForwardedFor) !== -1
+  const chain = forwarded ? headers.get('x-forwarded-for') : undefined
+  const via = chain === undefined ? out.clientAddress : `${chain}, ${out.clientAddress}`
+  if (!edited && !out.trusted) {
+    text += `X-Real-IP: ${out.clientAddress}\r\nX-Forwarded-For: ${via}\r\nX-Forwarded-Proto: ${out.scheme}\r\n`
+    text += `X-Forwarded-Host: ${out.clientHost}\r\nX-Forwarded-Port: ${out.port}\r\n`
+  } else {
+    const kept = (name: string) => headers.editedValue(name) ?? (out.trusted ? headers.get(name) : undefined)
+    text += `X-Real-IP: ${headers.editedValue('x-real-ip') ?? out.clientAddress}\r\nX-Forwarded-For: ${via}\r\n`
+    text += `X-Forwarded-Proto: ${kept('x-forwarded-proto') ?? out.scheme}\r\n`
+    text += `X-Forwarded-Host: ${kept('x-forwarded-host') ?? out.clientHost}\r\n`
+    text += `X-Forwarded-Port: ${kept('x-forwarded-port') ?? out.port}\r\n`
+  }
   text += headers.serialize(REQUEST_SKIP, framing.options, OWN_REQUEST_EDITS)
   if (out.upgrade !== undefined) text += `Connection: upgrade\r\nUpgrade: ${out.upgrade}\r\n`
   if (exchange.collected !== undefined) text += `Content-Length: ${exchange.collected.length}\r\n`

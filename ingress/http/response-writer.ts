@@ -102,16 +102,18 @@ export class ResponseWriter {
     this.flush()
   }
 
-  content(chunk: Buffer): void {
-    if (this.#bodyless || chunk.length === 0) return
-    if (this.#chunked) this.#add(`${chunk.length.toString(16)}\r\n`)
-    if (chunk.length <= INLINE_LIMIT) this.#add(chunk.toString('latin1'))
+  /** Bytes start..end of the buffer; if `blocked` then, the caller leaves them as they are until the transport drains. */
+  content(buffer: Buffer, start: number, end: number): void {
+    const length = end - start
+    if (this.#bodyless || length === 0) return
+    if (this.#chunked) this.#add(`${length.toString(16)}\r\n`)
+    if (length <= INLINE_LIMIT) this.#add(buffer.toString('latin1', start, end))
     else {
       this.#transport.cork()
       this.flush()
-      this.bytes += chunk.length
-      this.blocked = !this.#transport.write(chunk)
-      this.#transport.uncork()
+      this.bytes += length
+      this.#transport.writeHeld(buffer.subarray(start, end))
+      this.blocked = !this.#transport.uncork()
     }
     if (this.#chunked) this.#add('\r\n')
   }

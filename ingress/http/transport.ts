@@ -1,4 +1,4 @@
-/** What a connection is to the engine; `net` is one implementation, a raw handle can be another. */
+/** What a connection is to the engine; see net-transport.ts and raw/raw-transport.ts. */
 export interface Transport {
   readonly remoteAddress: string
   readonly remotePort: number
@@ -6,11 +6,13 @@ export interface Transport {
   readonly localPort: number
   readonly encrypted: boolean
   receiver: Receiver
-  /** Queues bytes (strings are latin-1); false asks the writer to wait for onDrain. */
+  /** Queues bytes (strings are latin-1), copying what it cannot send at once; false asks the writer to wait for onDrain. */
   write(data: Buffer | string): boolean
+  /** As write, without the copy: if it answers false, the caller leaves the bytes as they are until onDrain. */
+  writeHeld(data: Buffer): boolean
   /** Between cork and uncork writes are gathered into one system call. */
   cork(): void
-  uncork(): void
+  uncork(): boolean
   pause(): void
   resume(): void
   /** Sends what is queued, then FIN. */
@@ -20,11 +22,20 @@ export interface Transport {
 }
 
 export interface Receiver {
-  /** Bytes that arrived; the receiver owns the buffer. */
-  onData(chunk: Buffer): void
+  /** Bytes 0..length of the buffer arrived. They are there during the call only: whoever keeps some copies them. */
+  onData(buffer: Buffer, length: number): void
   onDrain(): void
   /** The peer sent FIN. */
   onEnd(): void
   /** Called exactly once, after which nothing else is. */
   onClose(error: Error | undefined): void
+}
+
+/** The receiver of a transport nobody has taken yet. */
+export const NOBODY: Receiver = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} }
+
+/** `::ffff:10.1.2.3` is an IPv4 peer of a dual-stack socket: shown and compared as what it is. */
+export function plainAddress(address: string | undefined): string {
+  if (address === undefined) return ''
+  return address.startsWith('::ffff:') ? address.slice(7) : address
 }

@@ -1,4 +1,4 @@
-import type { Timed } from './deadlines.ts'
+import type { Deadlines, Timed } from './deadlines.ts'
 import type { Exchange } from './exchange.ts'
 import type { Receiver, Transport } from './transport.ts'
 
@@ -9,6 +9,7 @@ export class Tunnel implements Receiver {
   readonly #idleTimeout: number
   readonly #timed: Timed
   readonly #exchange: Exchange
+  readonly #clock: Deadlines
   #over = false
 
   constructor(options: {
@@ -17,7 +18,9 @@ export class Tunnel implements Receiver {
     readonly idleTimeout: number
     readonly timed: Timed
     readonly exchange: Exchange
+    readonly clock: Deadlines
   }) {
+    this.#clock = options.clock
     this.#client = options.client
     this.#upstream = options.upstream
     this.#idleTimeout = options.idleTimeout
@@ -28,7 +31,7 @@ export class Tunnel implements Receiver {
   }
 
   #touch(): void {
-    this.#timed.deadline = performance.now() + this.#idleTimeout
+    this.#timed.deadline = this.#clock.now + this.#idleTimeout
   }
 
   fromClient(chunk: Buffer): void {
@@ -51,10 +54,10 @@ export class Tunnel implements Receiver {
     this.#upstream.destroy()
   }
 
-  onData(chunk: Buffer): void {
+  onData(buffer: Buffer, length: number): void {
     this.#touch()
-    this.#exchange.writer.bytes += chunk.length
-    if (!this.#client.write(chunk)) this.#upstream.pause()
+    this.#exchange.writer.bytes += length
+    if (!this.#client.write(buffer.subarray(0, length))) this.#upstream.pause()
   }
   onDrain(): void {
     this.#client.resume()
@@ -70,6 +73,6 @@ export class Tunnel implements Receiver {
   #finish(): void {
     if (this.#over) return
     this.#over = true
-    this.#exchange.onFinish?.()
+    this.#exchange.observer?.onFinish()
   }
 }

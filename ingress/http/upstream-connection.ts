@@ -13,7 +13,7 @@ export interface UpstreamUser {
   /** 101: the connection now belongs to the user; `rest` is what followed the head. */
   onSwitch(head: ResponseHead, rest: Buffer): void
   onHead(head: ResponseHead, framing: Framing): void
-  onContent(chunk: Buffer): void
+  onContent(buffer: Buffer, start: number, end: number): void
   onResponseEnd(trailers: FieldTable | undefined): void
   /** Everything that had arrived is handled: send on what was gathered. */
   onBatchEnd(): void
@@ -24,6 +24,11 @@ export interface UpstreamUser {
 
 const MAX_RESPONSE_HEAD = 65_536
 
+/** Where a connection idles. */
+export interface IdlePlace {
+  remove(connection: UpstreamConnection): void
+}
+
 /** One connection to an upstream server: cuts its byte stream into responses. */
 export class UpstreamConnection implements Receiver, Timed {
   readonly key: string
@@ -32,7 +37,7 @@ export class UpstreamConnection implements Receiver, Timed {
   requests = 0
   closed = false
   /** Set by the pool while the connection idles there. */
-  onIdleClose: (() => void) | undefined
+  idleIn: IdlePlace | undefined
   readonly #deadlines: Deadlines
   readonly #head = new ResponseHead()
   readonly #framing = emptyFraming()
@@ -47,6 +52,11 @@ export class UpstreamConnection implements Receiver, Timed {
     this.#deadlines = deadlines
     transport.receiver = this
     deadlines.add(this)
+  }
+
+  /** It must make progress within that time. */
+  arm(ms: number): void {
+    this.deadline = this.#deadlines.now + ms
   }
 
   attach(user: UpstreamUser): void {
@@ -68,45 +78,49 @@ export class UpstreamConnection implements Receiver, Timed {
     this.transport.destroy()
   }
 
-  onData(chunk: Buffer): void {
+  onData(arrived: Buffer, length: number): void {
     const user = this.#user
     if (user === undefined) {
       // An answer to no question: whatever this server believes, its next answer would be attributed to the wrong request.
       this.#idleClose()
       return
     }
-    const buffer = this.#buffer === undefined ? chunk : Buffer.concat([this.#buffer, chunk])
+    const held = this.#buffer
+    const buffer = held === undefined ? arrived : Buffer.concat([held, arrived.subarray(0, length)])
+    const end = held === undefined ? length : buffer.length
     this.#buffer = undefined
     let pos = 0
-    while (pos < buffer.length && this.#user === user) {
+    while (pos < end && this.#user === user) {
       if (!this.#inBody) {
-        const next = this.#readHead(user, buffer, pos)
+        const next = this.#readHead(user, buffer, pos, end)
         if (next < 0) {
-          if (next === INCOMPLETE) this.#buffer = buffer.subarray(pos)
+          if (next === INCOMPLETE) this.#buffer = Buffer.from(buffer.subarray(pos, end))
           break
         }
         pos = next
         continue
       }
       const body = this.#body
-      pos = body.next(buffer, pos, buffer.length)
+      pos = body.next(buffer, pos, end)
       if (body.failed) {
         this.#break(user, 'malformed')
         break
       }
-      if (body.dataEnd > body.dataStart) user.onContent(buffer.subarray(body.dataStart, body.dataEnd))
+      if (body.dataEnd > body.dataStart) user.onContent(buffer, body.dataStart, body.dataEnd)
       if (body.done) {
-        this.#finish(user, { surplus: pos < buffer.length })
+        // Bytes behind a complete response answer nothing: the connection is not used again.
+        if (pos < end) this.#framing.keepAlive = false
+        user.onResponseEnd(body.trailers)
         return
       }
     }
     if (this.#user === user) user.onBatchEnd()
   }
 
-  #readHead(user: UpstreamUser, buffer: Buffer, pos: number): number {
+  #readHead(user: UpstreamUser, buffer: Buffer, pos: number, end: number): number {
     const head = this.#head
-    const next = head.parse(buffer, pos, buffer.length)
-    if (next === INCOMPLETE && buffer.length - pos <= MAX_RESPONSE_HEAD) return INCOMPLETE
+    const next = head.parse(buffer, pos, end)
+    if (next === INCOMPLETE && end - pos <= MAX_RESPONSE_HEAD) return INCOMPLETE
     if (next < 0 || !frameResponse(head, user.method, this.#framing)) {
       this.#break(user, 'malformed')
       return -2
@@ -115,8 +129,8 @@ export class UpstreamConnection implements Receiver, Timed {
       this.#user = undefined
       this.#deadlines.remove(this)
       this.closed = true
-      user.onSwitch(head, buffer.subarray(next))
-      return buffer.length
+      user.onSwitch(head, buffer.subarray(next, end))
+      return end
     }
     if (head.status < 200) {
       user.onInterim(head)
@@ -126,16 +140,11 @@ export class UpstreamConnection implements Receiver, Timed {
     this.#body.start(this.#framing.body, this.#framing.length)
     user.onHead(head, this.#framing)
     if (this.#user === user && this.#body.done) {
-      this.#finish(user, { surplus: next < buffer.length })
-      return buffer.length
+      if (next < end) this.#framing.keepAlive = false
+      user.onResponseEnd(undefined)
+      return end
     }
     return next
-  }
-
-  #finish(user: UpstreamUser, rest: { readonly surplus: boolean }): void {
-    // Bytes behind a complete response answer nothing: the connection is not used again.
-    if (rest.surplus) this.#framing.keepAlive = false
-    user.onResponseEnd(this.#body.trailers)
   }
 
   get reusable(): boolean {
@@ -149,7 +158,7 @@ export class UpstreamConnection implements Receiver, Timed {
 
   #idleClose(): void {
     this.destroy()
-    this.onIdleClose?.()
+    this.idleIn?.remove(this)
   }
 
   onDrain(): void {
@@ -176,7 +185,7 @@ export class UpstreamConnection implements Receiver, Timed {
     this.closed = true
     const user = this.#user
     this.#user = undefined
-    if (user === undefined) this.onIdleClose?.()
+    if (user === undefined) this.idleIn?.remove(this)
     else user.onBroken('closed', error)
   }
 

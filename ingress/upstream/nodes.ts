@@ -8,6 +8,8 @@ export interface Server {
   readonly priority: number
   /** host:port, IPv6 in brackets. */
   readonly name: string
+  /** As `name`: makes a server an Endpoint of the connection pool. */
+  readonly key: string
   /** Smooth weighted round robin's running weight. */
   current: number
 }
@@ -65,6 +67,16 @@ export function serversOf(upstream: Upstream, before: readonly Server[] = []): S
   )
   return specs(upstream).map(({ host, port, weight, priority }) => {
     const name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-    return known.get(`${name}/${weight}/${priority}`) ?? { host, port, weight, priority, name, current: 0 }
+    return (
+      known.get(`${name}/${weight}/${priority}`) ?? {
+        host,
+        port,
+        weight,
+        priority,
+        name,
+        key: name,
+        current: 0,
+      }
+    )
   })
 }

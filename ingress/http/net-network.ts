@@ -1,0 +1,71 @@
+import net from 'node:net'
+import tls from 'node:tls'
+import { NetTransport, type NetTransportOptions } from './net-transport.ts'
+import type { AcceptOptions, ConnectOptions, Network, Port } from './network.ts'
+
+/** Listens with a Node server (net or tls) and wraps it as a Port. */
+export function openPort(server: net.Server, options: Omit<AcceptOptions, 'onConnection'>): Promise<Port> {
+  const { host, port, reusePort } = options
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port, backlog: 4096, reusePort }, () => {
+      server.removeListener('error', reject)
+      const address = server.address()
+      resolve({
+        address:
+          address === null || typeof address === 'string'
+            ? { host, port }
+            : { host: address.address, port: address.port },
+        close: () => new Promise<void>((done) => server.close(() => done())),
+      })
+    })
+  })
+}
+
+/** Connects through `net` or `tls`; a name is looked up by Node. */
+export function connectSocket(options: ConnectOptions, transport: NetTransportOptions): () => void {
+  const { host, port } = options
+  const servername = options.tls?.servername ?? ''
+  const socket =
+    options.tls === undefined
+      ? net.connect({ host, port, noDelay: true, allowHalfOpen: true })
+      : tls.connect({
+          host,
+          port,
+          // SNI carries names only (RFC 6066 §3).
+          ...(net.isIP(servername) === 0 && servername !== '' ? { servername } : {}),
+          ...(options.tls.context === undefined ? {} : { secureContext: options.tls.context }),
+          rejectUnauthorized: options.tls.verify,
+          ALPNProtocols: ['http/1.1'],
+        })
+  let settled = false
+  const onError = (error: Error) => {
+    if (settled) return
+    settled = true
+    options.onError(error)
+  }
+  socket.on('error', onError)
+  socket.once(options.tls === undefined ? 'connect' : 'secureConnect', () => {
+    if (settled) return
+    settled = true
+    socket.removeListener('error', onError)
+    options.onConnect(new NetTransport(socket, transport))
+  })
+  return () => {
+    if (settled) return
+    settled = true
+    socket.destroy()
+  }
+}
+
+/** Node's public sockets: always there. */
+export const NET_NETWORK: Network = {
+  name: 'net',
+  accept(options) {
+    const server = net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) =>
+      options.onConnection(new NetTransport(socket, { copy: false })),
+    )
+    return openPort(server, options)
+  },
+  connect: (options) => connectSocket(options, { copy: false }),
+}

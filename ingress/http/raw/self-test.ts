@@ -1,0 +1,84 @@
+import type { Network, Port } from '../network.ts'
+import type { Transport } from '../transport.ts'
+
+const PATIENCE_MS = 3000
+const LARGE = 4 * 1024 * 1024
+
+/**
+ * Tries a network on the loopback before anybody relies on it: text, a write too large to go at once, back-pressure, and the
+ * end from both sides. Resolves to a sentence about what is wrong, or undefined.
+ */
+export async function selfTest(network: Network): Promise<string | undefined> {
+  let port: Port | undefined
+  let timer: NodeJS.Timeout | undefined
+  const transports = new Set<Transport>()
+  try {
+    const outcome = Promise.withResolvers<string | undefined>()
+    timer = setTimeout(() => outcome.resolve('no answer on the loopback in time'), PATIENCE_MS)
+    port = await network.accept({
+      host: '127.0.0.1',
+      port: 0,
+      reusePort: false,
+      onConnection: (transport) => {
+        transports.add(transport)
+        serve(transport)
+      },
+    })
+    network.connect({
+      ...port.address,
+      onConnect: (transport) => {
+        transports.add(transport)
+        ask(transport, outcome.resolve)
+      },
+      onError: (error) => outcome.resolve(error.message),
+    })
+    return await outcome.promise
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  } finally {
+    clearTimeout(timer)
+    for (const transport of transports) transport.destroy()
+    await port?.close()
+  }
+}
+
+/** Answers "ask" with a word and a large buffer, then ends. */
+function serve(transport: Transport): void {
+  let asked = ''
+  transport.receiver = {
+    onData(buffer, length) {
+      asked += buffer.toString('latin1', 0, length)
+      if (asked !== 'ask') return
+      transport.cork()
+      transport.write('word')
+      transport.write(Buffer.from('s'))
+      transport.uncork()
+      if (transport.writeHeld(Buffer.alloc(LARGE, 'x'))) transport.end()
+    },
+    onDrain: () => transport.end(),
+    onEnd() {},
+    onClose() {},
+  }
+}
+
+function ask(transport: Transport, resolve: (fault: string | undefined) => void): void {
+  let size = 0
+  let start = ''
+  let ended = false
+  transport.receiver = {
+    onData(buffer, length) {
+      if (size < 5) start += buffer.toString('latin1', 0, Math.min(5 - size, length))
+      size += length
+    },
+    onDrain() {},
+    onEnd() {
+      ended = true
+      transport.end()
+    },
+    onClose(error) {
+      const good = error === undefined && ended && size === LARGE + 5 && start === 'words'
+      resolve(good ? undefined : `unexpected bytes or order (${size} received, ended: ${ended})`)
+    },
+  }
+  transport.write('ask')
+}
