@@ -18,9 +18,9 @@ import { type Peer, Query, type QueryHome } from './query.ts'
 
 /** What octets from a client turn out to be. */
 export type Received =
-  | { readonly query: Query }
+  | Query
   /** answer with this header-only (or question and OPT) message */
-  | { readonly refusal: Buffer }
+  | Buffer
   /** no answer: too short, or a response */
   | undefined
 
@@ -34,12 +34,12 @@ export function receive(wire: Uint8Array, peer: Peer, home: QueryHome): Received
   const flags = readU16(wire, 2)
   if ((flags & Flag.QR) !== 0) return undefined
   const opcode = (flags >> 11) & 15
-  if (opcode !== Opcode.QUERY && opcode !== Opcode.NOTIFY) return refuse(wire, Rcode.NOTIMP)
+  if (opcode !== Opcode.QUERY && opcode !== Opcode.NOTIFY) return headerOnly(wire, Rcode.NOTIMP)
   const answers = readU16(wire, 6)
   const authorities = readU16(wire, 8)
   const additionals = readU16(wire, 10)
   if (readU16(wire, 4) !== 1 || answers > 1 || authorities > 1 || additionals > 2)
-    return refuse(wire, Rcode.FORMERR)
+    return headerOnly(wire, Rcode.FORMERR)
   try {
     const fast = readLowerName(wire, 12)
     let { name, next: nameEnd } = fast
@@ -48,7 +48,7 @@ export function receive(wire: Uint8Array, peer: Peer, home: QueryHome): Received
       name = asciiLower(exact.name)
       nameEnd = exact.next
       // A question has nothing before it to point to; answers that are copied rely on it being whole.
-      if (nameEnd - 12 !== nameLength(name)) return refuse(wire, Rcode.FORMERR)
+      if (nameEnd - 12 !== nameLength(name)) return headerOnly(wire, Rcode.FORMERR)
     }
     const questionEnd = nameEnd + 4
     readU16(wire, nameEnd + 2)
@@ -58,10 +58,10 @@ export function receive(wire: Uint8Array, peer: Peer, home: QueryHome): Received
         : findEdns(wire, questionEnd, { before: answers + authorities, additionals })
     const maxSize = peer.transport === 'udp' ? Math.max(512, edns?.udpSize ?? 512) : 65535
     const query = new Query({ wire, questionEnd, name, edns, peer, home, maxSize })
-    if (edns !== undefined && edns.version !== 0) return { refusal: badVersion(query) }
-    return { query }
+    if (edns !== undefined && edns.version !== 0) return badVersion(query)
+    return query
   } catch (error) {
-    if (error instanceof WireError) return refuse(wire, Rcode.FORMERR)
+    if (error instanceof WireError) return headerOnly(wire, Rcode.FORMERR)
     throw error
   }
 }
@@ -104,10 +104,6 @@ export function headerOnly(wire: Uint8Array, rcode: number): Buffer {
   reply[2] = 0x80 | ((wire[2] as number) & 0x79)
   reply[3] = ((wire[3] as number) & 0x10) | (rcode & 15)
   return reply
-}
-
-function refuse(wire: Uint8Array, rcode: number): Received {
-  return { refusal: headerOnly(wire, rcode) }
 }
 
 /** BADVERS: the question and an OPT with our version, 0. */

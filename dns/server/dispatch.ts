@@ -1,5 +1,5 @@
 import type { Next, Outcome } from '../core/plugin.ts'
-import { isTransfer, type Query, type QueryHome } from '../core/query.ts'
+import { isTransfer, Query, type QueryHome } from '../core/query.ts'
 import { headerOnly, receive } from '../core/receive.ts'
 import { render } from '../core/render.ts'
 import { failure, type Reply } from '../core/reply.ts'
@@ -29,6 +29,10 @@ const out = Buffer.allocUnsafeSlow(65535)
 export class Dispatcher implements QueryHome {
   readonly label: string
   readonly #zones = new Map<string, Route[]>()
+  /** lengths that zones have: a suffix of another length need not be looked up */
+  readonly #lengths = new Set<number>()
+  /** the one route there is, if it takes everything */
+  readonly #only: Route | undefined
   readonly #anyClass: boolean
   readonly #events: DispatchEvents
 
@@ -36,21 +40,20 @@ export class Dispatcher implements QueryHome {
     this.label = label
     this.#events = events
     for (const route of routes) this.#zones.set(route.zone, [...(this.#zones.get(route.zone) ?? []), route])
+    for (const { zone } of routes) this.#lengths.add(zone.length)
+    const [first] = routes
+    this.#only = routes.length === 1 && first?.zone === '.' && first.accepts === undefined ? first : undefined
     this.#anyClass = routes.some((route) => route.anyClass)
   }
 
   /** For listeners. */
   readonly receiver: Receiver = (wire, peer, respond) => {
     const received = receive(wire, peer, this)
-    if (received === undefined) {
-      respond(undefined)
+    if (!(received instanceof Query)) {
+      respond(received)
       return
     }
-    if ('refusal' in received) {
-      respond(received.refusal)
-      return
-    }
-    const { query } = received
+    const query = received
     let outcome: Outcome
     try {
       outcome = this.#take(query)
@@ -97,20 +100,22 @@ export class Dispatcher implements QueryHome {
 
   /** Longest zone first. A DS record lives in the parent zone (RFC 4035 §3.1.4.1). */
   #route(query: Query): Route | undefined {
+    if (this.#only !== undefined) return this.#only
     const { name } = query
     let fallback: Route | undefined
     for (let at = 0; ; ) {
-      const zone = at === 0 ? name : at >= name.length ? '.' : name.slice(at)
-      const routes = this.#zones.get(zone)
+      const root = at >= name.length || name === '.'
+      const zone = root ? '.' : this.#lengths.has(name.length - at) ? name.slice(at) : ''
+      const routes = zone === '' ? undefined : this.#zones.get(zone)
       if (routes !== undefined) {
         for (const route of routes) {
           if (route.accepts !== undefined && !route.accepts(query)) continue
-          if (query.type !== Type.DS || at > 0 || zone === '.') return route
+          if (query.type !== Type.DS || at > 0 || root) return route
           fallback = route
           break
         }
       }
-      if (zone === '.') return fallback
+      if (root) return fallback
       at = nextLabel(name, at)
     }
   }

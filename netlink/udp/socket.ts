@@ -116,21 +116,13 @@ export class UdpSocket {
   }
 
   #hand(count: number): void {
-    let total = 0
-    for (let i = 0; i < count; i += 1) total += inbox.receivedLength(i)
-    // One piece of memory for the batch: an answer that takes time keeps its query, and the ring is used again.
-    const kept = Buffer.allocUnsafe(total)
-    let at = 0
     handing = true
     try {
       for (let i = 0; i < count; i += 1) {
         const length = inbox.receivedLength(i)
         const from = new UdpSender(inbox.names, inbox.nameOffset(i))
         inbox.prepareReceive(i)
-        inbox.data.copy(kept, at, i * slotSize, i * slotSize + length)
-        const octets = kept.subarray(at, at + length)
-        at += length
-        this.#options.onDatagram(octets, from)
+        this.#options.onDatagram(keep(i * slotSize, length), from)
       }
     } finally {
       handing = false
@@ -161,6 +153,21 @@ export class UdpSocket {
   static transmit(socket: UdpSocket, count: number): void {
     socket.#transmit(outbox, count)
   }
+}
+
+const keepsakeSize = 64 * 1024
+let keepsake = Buffer.allocUnsafeSlow(keepsakeSize)
+let kept = 0
+
+/** A copy of received octets: an answer that takes time keeps its query, while the ring is used again. */
+function keep(at: number, length: number): Buffer {
+  if (kept + length > keepsakeSize) {
+    keepsake = Buffer.allocUnsafeSlow(keepsakeSize)
+    kept = 0
+  }
+  inbox.data.copy(keepsake, kept, at, at + length)
+  kept += length
+  return keepsake.subarray(kept - length, kept)
 }
 
 function flush(): void {

@@ -82,7 +82,7 @@ export class CachePlugin implements Plugin {
   }
 
   /** A fresh item, or a stale one that may still be served. A SERVFAIL does not hide a good answer. */
-  #find(name: string, key: string, now: number): { item: CacheItem; store: Store } | undefined {
+  #find(name: string, key: number, now: number): { item: CacheItem; store: Store } | undefined {
     const alive = (item: CacheItem | undefined, extraMs: number): item is CacheItem =>
       item !== undefined && now < item.stored + item.ttl * 1000 + extraMs
     const denial = this.#stores.denial.get(name, key)
@@ -99,15 +99,16 @@ export class CachePlugin implements Plugin {
   }
 
   /** Asks the rest of the chain, once for all that ask at the same time. */
-  #fetch(query: Query, key: string, next: Next): Outcome {
+  #fetch(query: Query, key: number, next: Next): Outcome {
     // EDNS options (client subnet) may ask for an answer of one's own; UDP may get a truncated one that TCP must not.
     const shared = (query.edns?.options.length ?? 0) === 0
-    const flight = `${query.peer.transport} ${key} ${query.flags & Flag.RD} ${query.name}`
-    const running = shared ? this.#fetching.get(flight) : undefined
+    const running = shared && this.#fetching.size > 0 ? this.#fetching.get(flightOf(query, key)) : undefined
     if (running !== undefined) return running.then((reply) => withFlags(query, reply))
-    const outcome = onReply(next(query), (reply) => this.#keep(query, key, reply))
-    if (!(outcome instanceof Promise)) return outcome
+    const given = next(query)
+    if (!(given instanceof Promise)) return this.#keep(query, key, given)
+    const outcome = given.then((reply) => this.#keep(query, key, reply))
     if (shared) {
+      const flight = flightOf(query, key)
       this.#fetching.set(flight, outcome)
       const done = (): void => void this.#fetching.delete(flight)
       outcome.then(done, done)
@@ -115,7 +116,7 @@ export class CachePlugin implements Plugin {
     return outcome
   }
 
-  #keep(query: Query, key: string, reply: Reply): Reply {
+  #keep(query: Query, key: number, reply: Reply): Reply {
     const store = storeFor(query, reply)
     if (store === undefined) return reply
     if (this.#options.disabled[store].some((zone) => isSubdomain(query.name, zone))) return reply
@@ -147,7 +148,7 @@ export class CachePlugin implements Plugin {
     return Math.min(Math.max(smallest, minTtl), maxTtl)
   }
 
-  #prefetch(query: Query, key: string, next: Next, at: { item: CacheItem; left: number; now: number }): void {
+  #prefetch(query: Query, key: number, next: Next, at: { item: CacheItem; left: number; now: number }): void {
     const { amount, windowMs, percentage } = this.#options.prefetch
     if (amount === 0) return
     const { item, left, now } = at
@@ -161,7 +162,7 @@ export class CachePlugin implements Plugin {
   }
 
   /** Fetches in the background. A failure leaves the old item. */
-  #refresh(query: Query, key: string, next: Next, old: CacheItem): void {
+  #refresh(query: Query, key: number, next: Next, old: CacheItem): void {
     const copy = query.derive({})
     Promise.resolve()
       .then(() => this.#fetch(copy, key, next))
@@ -174,7 +175,7 @@ export class CachePlugin implements Plugin {
 
   #serveStale(
     query: Query,
-    key: string,
+    key: number,
     next: Next,
     at: { item: CacheItem; store: Store; stale: StaleOptions },
   ): Outcome {
@@ -203,6 +204,11 @@ export class CachePlugin implements Plugin {
     )
     return Promise.race([fresh.then(good), timeout])
   }
+}
+
+/** What queries that may share one answer have in common. */
+function flightOf(query: Query, key: number): string {
+  return `${query.peer.transport} ${key} ${query.flags & Flag.RD} ${query.name}`
 }
 
 /** The item as an answer to this client: AD only for clients that know it (RFC 6840 §5.8). */

@@ -53,9 +53,10 @@ function dnameFor(name: string, records: readonly ResourceRecord[]): ResourceRec
 }
 
 /** DO and CD give answers of their own (RFC 4035 §3.2, §4.7). */
-export function cacheKey(query: Query): string {
+export function cacheKey(query: Query): number {
   const flags = (query.dnssecOk ? 1 : 0) | (query.checkingDisabled ? 2 : 0)
-  return query.class === Class.IN ? `${query.type}/${flags}` : `${query.type}/${flags}/${query.class}`
+  const key = (query.type << 2) | flags
+  return query.class === Class.IN ? key : key + query.class * 0x40000
 }
 
 /** Smallest TTL of all records, in seconds; undefined without records. */

@@ -5,7 +5,7 @@ export class CacheMetrics {
   readonly #families: { hits: Counter; plain: Readonly<Record<Plain, Counter>>; evictions: Counter }
   readonly #entries: Gauge
   readonly #zones: string
-  readonly #cells = new Map<string, Cell>()
+  readonly #cells = new Map<string, Cells>()
 
   constructor(families: MetricFamilies, zones: readonly string[]) {
     const scope = ['server', 'zones', 'view']
@@ -46,9 +46,7 @@ export class CacheMetrics {
   }
 
   hit(server: string, type: 'success' | 'denial'): void {
-    this.#cell(`hits ${type} ${server}`, () =>
-      this.#families.hits.cell(server, type, this.#zones, ''),
-    ).value += 1
+    this.#cellsOf(server)[type].value += 1
   }
 
   evicted(server: string, type: 'success' | 'denial'): void {
@@ -56,17 +54,28 @@ export class CacheMetrics {
   }
 
   count(server: string, what: Plain): void {
-    this.#cell(`${what} ${server}`, () => this.#families.plain[what].cell(server, this.#zones, '')).value += 1
+    this.#cellsOf(server)[what].value += 1
   }
 
-  #cell(key: string, find: () => Cell): Cell {
-    let cell = this.#cells.get(key)
-    if (cell === undefined) {
-      cell = find()
-      this.#cells.set(key, cell)
+  /** Found once per server: they are needed for every query. */
+  #cellsOf(server: string): Cells {
+    const known = this.#cells.get(server)
+    if (known !== undefined) return known
+    const { hits, plain } = this.#families
+    const cell = (what: Plain): Cell => plain[what].cell(server, this.#zones, '')
+    const cells: Cells = {
+      success: hits.cell(server, 'success', this.#zones, ''),
+      denial: hits.cell(server, 'denial', this.#zones, ''),
+      requests: cell('requests'),
+      misses: cell('misses'),
+      prefetch: cell('prefetch'),
+      drops: cell('drops'),
+      stale: cell('stale'),
     }
-    return cell
+    this.#cells.set(server, cells)
+    return cells
   }
 }
 
+type Cells = Readonly<Record<Plain | 'success' | 'denial', Cell>>
 type Plain = 'requests' | 'misses' | 'prefetch' | 'drops' | 'stale'

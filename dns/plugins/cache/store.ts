@@ -20,7 +20,7 @@ export interface CacheItem {
  */
 export class CacheStore {
   readonly #capacity: number
-  readonly #names = new Map<string, Map<string, CacheItem>>()
+  readonly #names = new Map<string, Map<number, CacheItem>>()
   readonly #onEvict: () => void
   #size = 0
 
@@ -33,11 +33,11 @@ export class CacheStore {
     return this.#size
   }
 
-  get(name: string, key: string): CacheItem | undefined {
+  get(name: string, key: number): CacheItem | undefined {
     return this.#names.get(name)?.get(key)
   }
 
-  put(name: string, key: string, item: CacheItem): void {
+  put(name: string, key: number, item: CacheItem): void {
     let items = this.#names.get(name)
     if (items === undefined) {
       items = new Map()
@@ -48,7 +48,7 @@ export class CacheStore {
     while (this.#size > this.#capacity) this.#evict()
   }
 
-  delete(name: string, key: string): void {
+  delete(name: string, key: number): void {
     const items = this.#names.get(name)
     if (items?.delete(key) !== true) return
     this.#size -= 1

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { type Next, type Outcome, onReply, type Plugin } from '../../core/plugin.ts'
+import type { Next, Outcome, Plugin } from '../../core/plugin.ts'
 import type { Query } from '../../core/query.ts'
 import type { Reply } from '../../core/reply.ts'
 import { rcodeName, typeName } from '../../wire/index.ts'
@@ -33,10 +33,14 @@ export class ErrorsPlugin implements Plugin {
   }
 
   handle(query: Query, next: Next): Outcome {
-    return onReply(next(query), (reply) => {
-      if (reply.error !== undefined) this.#report(query, reply, reply.error)
-      return reply
-    })
+    const outcome = next(query)
+    if (outcome instanceof Promise) return outcome.then((reply) => this.#look(query, reply))
+    return this.#look(query, outcome)
+  }
+
+  #look(query: Query, reply: Reply): Reply {
+    if (reply.error !== undefined) this.#report(query, reply, reply.error)
+    return reply
   }
 
   #report(query: Query, reply: Reply, error: Error): void {

@@ -147,7 +147,7 @@ export class QueryMetrics {
   readonly #metrics: ServerMetrics
   readonly #scope: readonly [string, string, string]
   readonly #requests = new Map<number, Cell>()
-  readonly #responses = new Map<string, Cell>()
+  readonly #responses = new Map<number, Map<string, Cell>>()
   readonly #sizes = new Map<string, { request: Buckets; response: Buckets }>()
   readonly #durations: Buckets
   readonly #dnssec: Cell
@@ -177,13 +177,7 @@ export class QueryMetrics {
       this.#requests.set(requestKey, request)
     }
     request.value += 1
-    const responseKey = reply.plugin === '' ? String(reply.rcode) : `${reply.rcode} ${reply.plugin}`
-    let response = this.#responses.get(responseKey)
-    if (response === undefined) {
-      response = this.#metrics.responses.cell(...this.#scope, rcodeName(reply.rcode), reply.plugin)
-      this.#responses.set(responseKey, response)
-    }
-    response.value += 1
+    this.#response(reply).value += 1
     let sizes = this.#sizes.get(proto)
     if (sizes === undefined) {
       sizes = {
@@ -196,5 +190,19 @@ export class QueryMetrics {
     query.responseSize = sizes.response
     if (query.dnssecOk) this.#dnssec.value += 1
     this.#durations.observe(seconds)
+  }
+
+  #response({ rcode, plugin }: Reply): Cell {
+    let byPlugin = this.#responses.get(rcode)
+    if (byPlugin === undefined) {
+      byPlugin = new Map()
+      this.#responses.set(rcode, byPlugin)
+    }
+    let cell = byPlugin.get(plugin)
+    if (cell === undefined) {
+      cell = this.#metrics.responses.cell(...this.#scope, rcodeName(rcode), plugin)
+      byPlugin.set(plugin, cell)
+    }
+    return cell
   }
 }

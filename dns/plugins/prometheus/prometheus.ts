@@ -1,5 +1,6 @@
-import { type Next, type Outcome, onReply, type Plugin } from '../../core/plugin.ts'
-import type { Query } from '../../core/query.ts'
+import type { Next, Outcome, Plugin } from '../../core/plugin.ts'
+import type { Query, QueryHome } from '../../core/query.ts'
+import type { Reply } from '../../core/reply.ts'
 import { QueryMetrics, type ServerMetrics } from './metrics.ts'
 
 /** Counts every query of the block and its answer. */
@@ -7,6 +8,10 @@ export class PrometheusPlugin implements Plugin {
   readonly name = 'prometheus'
   readonly #metrics: ServerMetrics
   readonly #scopes = new Map<string, QueryMetrics>()
+  #home: QueryHome | undefined
+  #zone = ''
+  #view = ''
+  #last: QueryMetrics | undefined
 
   constructor(metrics: ServerMetrics) {
     this.#metrics = metrics
@@ -14,14 +19,30 @@ export class PrometheusPlugin implements Plugin {
 
   handle(query: Query, next: Next): Outcome {
     const begin = performance.now()
-    return onReply(next(query), (reply) => {
-      this.#scope(query).count(query, reply, (performance.now() - begin) / 1000)
-      return reply
-    })
+    const outcome = next(query)
+    return outcome instanceof Promise
+      ? outcome.then((reply) => this.#count(query, reply, begin))
+      : this.#count(query, outcome, begin)
   }
 
+  #count(query: Query, reply: Reply, begin: number): Reply {
+    this.#scope(query).count(query, reply, (performance.now() - begin) / 1000)
+    return reply
+  }
+
+  /** The cells of the server and zone the query came to: mostly those of the query before. */
   #scope(query: Query): QueryMetrics {
     const { home, zone, view } = query
+    if (this.#home === home && this.#zone === zone && this.#view === view && this.#last !== undefined)
+      return this.#last
+    this.#home = home
+    this.#zone = zone
+    this.#view = view
+    this.#last = this.#find(query)
+    return this.#last
+  }
+
+  #find({ home, zone, view }: Query): QueryMetrics {
     const key = `${home.label} ${zone} ${view}`
     let found = this.#scopes.get(key)
     if (found === undefined) {
