@@ -111,6 +111,11 @@ function methodName(buffer: Buffer, start: number, end: number): string {
   return buffer.toString('latin1', start, end)
 }
 
+/** By far the most common reason phrase needs no new string. */
+function isOk(buffer: Buffer, start: number, end: number): boolean {
+  return end - start === 2 && buffer[start] === 0x4f && buffer[start + 1] === 0x4b
+}
+
 /** A response head of an upstream. */
 export class ResponseHead extends FieldTable {
   status = 0
@@ -139,7 +144,7 @@ export class ResponseHead extends FieldTable {
     if (buffer[pos] !== CR || buffer[pos + 1] !== LF) return MALFORMED
     this.status = status
     this.minor = minor
-    this.reason = buffer.toString('latin1', reasonStart, pos)
+    this.reason = isOk(buffer, reasonStart, pos) ? 'OK' : buffer.toString('latin1', reasonStart, pos)
     const next = this.parseFields(buffer, pos + 2, end)
     return next === TOO_MANY ? MALFORMED : next
   }

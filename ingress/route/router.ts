@@ -45,6 +45,10 @@ export class Router<T> {
   readonly #anyHost = new PathTable<Entry<T>>()
   readonly #entries = new Map<string, Entry<T>>()
   #order = 0
+  /** The request being matched; one function over it serves every lookup, so that none is made per request. */
+  #input: MatchInput | undefined
+  readonly #accept = (candidate: { readonly route: Entry<T> }): boolean =>
+    this.#input !== undefined && this.#accepts(candidate.route, this.#input)
 
   constructor(mode: RouterMode = 'radixtree_host_uri') {
     this.#mode = mode
@@ -105,7 +109,8 @@ export class Router<T> {
 
   /** Exact host, then ever less specific wildcards, then routes for any host; in each the path table's order. */
   find(input: MatchInput): T | undefined {
-    const accept = (candidate: { readonly route: Entry<T> }) => this.#accepts(candidate.route, input)
+    this.#input = input
+    const accept = this.#accept
     const exact =
       this.#exactHosts.get(input.host) ??
       (input.hostPort === input.host ? undefined : this.#exactHosts.get(input.hostPort))
