@@ -124,9 +124,7 @@ test('negative and large numbers keep their value', (t) => {
   const read = (terminationGracePeriodSeconds: number) =>
     (
       readEnvelope(
-        openEnvelope(
-          writeObject({ apiVersion: 'v1', kind: 'Pod', spec: { terminationGracePeriodSeconds } }),
-        ),
+        openEnvelope(writeObject({ apiVersion: 'v1', kind: 'Pod', spec: { terminationGracePeriodSeconds } })),
         message,
       )['spec'] as Record<string, unknown>
     )['terminationGracePeriodSeconds']
