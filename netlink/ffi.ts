@@ -5,11 +5,14 @@
  */
 import koffi from 'koffi'
 
+export const AF_INET = 2
 export const AF_NETLINK = 16
+export const SOCK_DGRAM = 2
 export const SOCK_RAW = 3
 export const SOCK_CLOEXEC = 0o2000000
 export const SOCK_NONBLOCK = 0o4000
 export const SOL_SOCKET = 1
+export const SO_NO_CHECK = 11
 export const SO_RCVTIMEO = 20
 export const SO_SNDBUFFORCE = 32
 export const SO_RCVBUFFORCE = 33
@@ -51,6 +54,13 @@ export function socket(domain: number, type: number, protocol: number): number {
 /** bind(2) with an already encoded sockaddr. */
 export function bind(fd: number, address: Uint8Array): number {
   return cBind(fd, address, address.length) as number
+}
+
+const cConnect = libc.func('int connect(int fd, const void *address, uint32_t length)')
+
+/** connect(2) with an already encoded sockaddr: 0, or -1. */
+export function connect(fd: number, address: Uint8Array): number {
+  return cConnect(fd, address, address.length) as number
 }
 
 /** setsockopt(2). */

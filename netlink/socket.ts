@@ -9,6 +9,7 @@ import { runInNetns } from './netns.ts'
 
 export const NETLINK_ROUTE = 0
 export const NETLINK_NETFILTER = 12
+export const NETLINK_GENERIC = 16
 
 export const NLM_F_REQUEST = 0x1
 export const NLM_F_ACK = 0x4
@@ -30,6 +31,8 @@ const NETLINK_GET_STRICT_CHK = 12
 const EINTR = 4
 const EAGAIN = 11
 const DUMP_ATTEMPTS = 20
+/** Some 100 bytes each: far below the socket's send buffer, and the answers below its receive buffer. */
+const REQUESTS_PER_DATAGRAM = 256
 
 /** Replies are read into this one buffer and decoded at once; the kernel's dump parts are at most 32 KiB. */
 const inbox = new Uint8Array(256 * 1024)
@@ -188,6 +191,47 @@ export class NetlinkSocket {
     }
   }
 
+  /**
+   * Sends many requests in few datagrams: the kernel answers only what it refuses, and the last one of each datagram.
+   * All are tried; the refusals come back by the index of their request.
+   */
+  requestAll(requests: readonly NetlinkRequest[]): Map<number, NetlinkError> {
+    const refused = new Map<number, NetlinkError>()
+    for (let from = 0; from < requests.length; from += REQUESTS_PER_DATAGRAM) {
+      this.#requestSome(requests.slice(from, from + REQUESTS_PER_DATAGRAM), from, refused)
+    }
+    return refused
+  }
+
+  #requestSome(requests: readonly NetlinkRequest[], from: number, refused: Map<number, NetlinkError>): void {
+    const writer = this.#writer
+    writer.reset()
+    const sent = new Map<number, { index: number; start: number; end: number; request: NetlinkRequest }>()
+    let last = 0
+    for (const [i, request] of requests.entries()) {
+      last = this.nextSeq()
+      const ack = i === requests.length - 1 ? NLM_F_ACK : 0
+      const start = writer.begin(request.type, NLM_F_REQUEST | ack | request.flags, last)
+      request.body(writer)
+      writer.end()
+      sent.set(last, { index: from + i, start, end: writer.length, request })
+    }
+    const label = `${requests.length} requests`
+    if (ffi.send(this.fd, writer.storage, writer.length, 0) < 0) {
+      throw new NetlinkError({ errno: ffi.errno(), request: `${label}: send` })
+    }
+    for (;;) {
+      const length = this.receive(inbox, label)
+      for (const message of messagesOf(inbox, length)) {
+        const about = sent.get(message.seq)
+        if (about === undefined || message.type !== NLMSG_ERROR) continue
+        const errno = -(readU32(message.bytes, message.body) | 0)
+        if (errno !== 0) refused.set(about.index, this.#refused(about.request, message, errno, about))
+        if (message.seq === last) return
+      }
+    }
+  }
+
   /** One datagram into `buffer`; its length, or with `dontWait` undefined when there is none. */
   receive(buffer: Uint8Array, label: string): number
   receive(buffer: Uint8Array, label: string, options: { dontWait: true }): number | undefined
@@ -221,13 +265,14 @@ export class NetlinkSocket {
     return seq
   }
 
-  #refused(request: NetlinkRequest, message: Message, errno: number): NetlinkError {
-    const sent = {
-      bytes: this.#writer.storage,
-      start: 0,
-      end: this.#writer.length,
-      header: 16 + request.header,
-    }
+  #refused(
+    request: NetlinkRequest,
+    message: Message,
+    errno: number,
+    place = { start: 0, end: this.#writer.length },
+  ): NetlinkError {
+    const { start, end } = place
+    const sent = { bytes: this.#writer.storage, start, end, header: 16 + request.header }
     const { attribute, detail } = describeError(message, sent, request.schema)
     return new NetlinkError({ errno, request: request.label, attribute, detail })
   }

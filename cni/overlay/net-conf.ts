@@ -8,6 +8,8 @@ export interface NetConf {
   /** The cluster's pod networks by family; at least one. */
   readonly networks: { readonly 4?: string | undefined; readonly 6?: string | undefined }
   readonly backend: Backend
+  /** Keys that are of no use here, as written; flannel itself ignores most where subnets are podCIDRs. */
+  readonly ignored: readonly string[]
 }
 
 export type Backend = VxlanBackend | HostGatewayBackend
@@ -23,6 +25,8 @@ export interface VxlanBackend {
   readonly gbp: boolean
   /** Route directly to nodes on the same link. */
   readonly directRouting: boolean
+  /** tx-checksum-ip-generic of the device (not flannel's): 'auto' switches it off only when a probe fails. */
+  readonly checksumOffload: 'auto' | 'on' | 'off'
 }
 
 export interface HostGatewayBackend {
@@ -68,7 +72,15 @@ export function parseNetConf(text: string, file = 'net-conf.json'): NetConf {
   if (network4 === undefined && network6 === undefined) {
     throw new NetConfError(file, 'EnableIPv4', 'is false, and EnableIPv6 is not true: no network is left')
   }
-  return { networks: { 4: network4, 6: network6 }, backend: parseBackend(root.section('Backend')) }
+  // Rules are always nftables' here.
+  root.flag('EnableNFTables', 'on')
+  const section = root.section('Backend')
+  const backend = parseBackend(section)
+  return {
+    networks: { 4: network4, 6: network6 },
+    backend,
+    ignored: [...root.unread(), ...section.unread()],
+  }
 }
 
 function parseBackend(section: Section): Backend {
@@ -89,6 +101,7 @@ function parseBackend(section: Section): Backend {
     learning: section.flag('Learning', 'off'),
     gbp: section.flag('GBP', 'off'),
     directRouting: section.flag('DirectRouting', 'off'),
+    checksumOffload: section.choice('ChecksumOffload', ['auto', 'on', 'off']) ?? 'auto',
   }
 }
 
@@ -97,6 +110,8 @@ class Section {
   readonly #file: string
   readonly #path: string
   readonly #values = new Map<string, unknown>()
+  readonly #spelling = new Map<string, string>()
+  readonly #read = new Set<string>()
 
   constructor(file: string, path: string, raw: unknown) {
     this.#file = file
@@ -105,7 +120,15 @@ class Section {
     if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
       throw new NetConfError(file, path === '' ? undefined : path, 'must be a JSON object')
     }
-    for (const [key, value] of Object.entries(raw)) this.#values.set(key.toLowerCase(), value)
+    for (const [key, value] of Object.entries(raw)) {
+      this.#values.set(key.toLowerCase(), value)
+      this.#spelling.set(key.toLowerCase(), key)
+    }
+  }
+
+  /** Keys that nobody has asked for. */
+  unread(): string[] {
+    return [...this.#spelling].filter(([key]) => !this.#read.has(key)).map(([, key]) => this.#name(key))
   }
 
   error(key: string, problem: string): NetConfError {
@@ -113,7 +136,7 @@ class Section {
   }
 
   section(key: string): Section {
-    return new Section(this.#file, this.#name(key), this.#values.get(key.toLowerCase()))
+    return new Section(this.#file, this.#name(key), this.#get(key))
   }
 
   text(key: string): string | undefined {
@@ -128,6 +151,15 @@ class Section {
     if (value === undefined) return fallback === 'on'
     if (typeof value !== 'boolean')
       throw this.error(key, `must be true or false, is ${JSON.stringify(value)}`)
+    return value
+  }
+
+  choice<T extends string>(key: string, values: readonly T[]): T | undefined {
+    const text = this.text(key)?.toLowerCase()
+    const value = values.find((candidate) => candidate === text)
+    if (text !== undefined && value === undefined) {
+      throw this.error(key, `must be one of ${values.join(', ')}, is '${text}'`)
+    }
     return value
   }
 
@@ -154,6 +186,7 @@ class Section {
   }
 
   #get(key: string): unknown {
+    this.#read.add(key.toLowerCase())
     return this.#values.get(key.toLowerCase()) ?? undefined
   }
 

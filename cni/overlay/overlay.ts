@@ -1,74 +1,71 @@
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import { Counter, Gauge, type Registry } from 'prom-client'
-import { NftSocket, type RouteEvent, RouteMonitor, RouteSocket, setSysctl } from '#netlink'
-import type { Store, Subscription } from '#watch'
+import { Counter, Gauge } from 'prom-client'
+import { NftSocket, type RouteEvent, RouteMonitor, RouteSocket } from '#netlink'
+import type { Subscription } from '#watch'
+import { type AnnotationNames, annotationNames } from './annotations.ts'
 import { OverlayWaitError } from './errors.ts'
-import { chooseExternalInterface, type ExternalInterface } from './external-interface.ts'
-import type { NetConf } from './net-conf.ts'
-import { reconcilePaths } from './paths.ts'
-import { internalIp, type Peer, type PeerProblem, vtepMac } from './peers.ts'
-import { type FamilyPlan, makePlans } from './plan.ts'
-import { networkAddress } from './prefix.ts'
-import { OverlayRules } from './rules.ts'
+import { FamilyOverlay, type FamilyResult, type PeerRow } from './family-overlay.ts'
+import { footprintFile, loadFootprint, removeLeftovers, saveFootprint } from './footprint.ts'
+import { startHealthEndpoint } from './health-endpoint.ts'
+import type { OverlayOptions } from './options.ts'
+import type { PeerProblem } from './peers.ts'
+import { type FamilyPlan, type Plan, Planner, sameGround, samePeers } from './plan.ts'
+import { nodePatch } from './publication.ts'
+import { Publisher } from './publisher.ts'
 import { writeSubnetEnv } from './subnet-env.ts'
-import { ensureVxlanDevice, vxlanDeviceName } from './vxlan-device.ts'
 
-/** Bytes the tunnel adds: Ethernet 14, outer IP 20 or 40, UDP 8, VXLAN 8. */
-const OVERHEAD = { 4: 50, 6: 70 } as const
 /** The kernel is compared with what it should hold this often even if nothing seems to have changed. */
 const RESYNC_MS = 10_000
+/**
+ * How often to ask whether somebody has changed the rules. nf_tables has notifications, but as soon as anybody listens
+ * the kernel makes them for every element the proxy writes; the generation is one number, asked for in microseconds.
+ */
+const RULE_CHECK_MS = 1000
 /** Events come in flocks; they are answered once. */
 const SETTLE_MS = 20
 /** More changes than this are logged as a number. */
 const LOGGED_CHANGES = 12
-
-export interface OverlayOptions {
-  store: Store
-  /** The Node object that this machine is. */
-  nodeName: string
-  netConf: NetConf
-  /** Where subnet.env goes. */
-  subnetFile: string
-  log: Logger
-  metrics: Registry
-  publicIp?: string | undefined
-  /** Name or address of the external interface. */
-  iface?: string | undefined
-}
-
-interface PeerRow extends Peer {
-  readonly family: 4 | 6
-  readonly by: 'vxlan' | 'route'
-}
 
 /** The network between nodes, in the network namespace of the process. Stopping leaves everything in place. */
 export class Overlay {
   readonly name = 'overlay'
   readonly #options: OverlayOptions
   readonly #log: Logger
+  readonly #names: AnnotationNames
   readonly #routes = new RouteSocket()
   readonly #nft = new NftSocket()
-  readonly #rules: Readonly<Record<4 | 6, OverlayRules>>
+  readonly #planner: Planner
+  readonly #families: Readonly<Record<4 | 6, FamilyOverlay>>
   readonly #monitor: RouteMonitor
   readonly #subscription: Subscription
   readonly #resync: NodeJS.Timeout
+  readonly #ruleCheck: NodeJS.Timeout
+  readonly #publisher: Publisher | undefined
   readonly #peerGauge: Gauge
   readonly #changeCounter: Counter
+  #endpoint: FastifyInstance | undefined
   #settling: NodeJS.Timeout | undefined
-  /** External interfaces and tunnel devices. */
-  #watched = new Set<number>()
-  #tunnels = new Set<number>()
   #peers: readonly PeerRow[] = []
   #problems = new Map<string, string>()
   #failure: string | undefined = 'not reconciled yet'
-  #plan = ''
+  #plans: readonly FamilyPlan[] = []
+  #results: readonly FamilyResult[] = []
+  #footprint: string | undefined
   #stopped = false
 
   constructor(options: OverlayOptions) {
     this.#options = options
-    this.#log = options.log.child({ component: 'overlay' })
-    this.#rules = { 4: new OverlayRules(this.#nft), 6: new OverlayRules(this.#nft) }
-    const registers = [options.metrics]
+    const log = options.log.child({ component: 'overlay' })
+    this.#log = log
+    this.#names = annotationNames(options.annotationPrefix)
+    this.#planner = new Planner({ ...options, names: this.#names })
+    const again = (): void => this.#schedule()
+    const kernel = { routes: this.#routes, nft: this.#nft, log, again }
+    this.#families = { 4: new FamilyOverlay(4, options, kernel), 6: new FamilyOverlay(6, options, kernel) }
+    const { publish, metrics } = options
+    this.#publisher = publish === undefined ? undefined : new Publisher({ publish, log })
+    const registers = [metrics]
     this.#peerGauge = new Gauge({
       name: 'plexus_overlay_peers',
       help: 'Nodes the overlay leads to',
@@ -79,12 +76,14 @@ export class Overlay {
       help: 'Corrections made to devices, neighbours, forwarding entries, routes and rules',
       registers,
     })
+    const { ignored } = options.netConf
+    if (ignored.length > 0) log.warn({ keys: ignored }, 'net-conf.json has keys of no use here')
     this.#monitor = new RouteMonitor({
       groups: ['link', 'neighbour', 'ipv4-address', 'ipv6-address', 'ipv4-route', 'ipv6-route'],
       onEvent: (event) => {
         if (this.#concerns(event)) this.#schedule()
       },
-      onLost: () => this.#schedule(),
+      onLost: again,
     })
     // The first notification comes with the whole state and reconciles.
     this.#subscription = options.store.subscribe({ name: 'overlay', kinds: ['Node'] }, () =>
@@ -92,11 +91,24 @@ export class Overlay {
     )
     this.#resync = setInterval(() => this.reconcile('resync'), RESYNC_MS)
     this.#resync.unref()
+    this.#ruleCheck = setInterval(() => this.#checkRules(), RULE_CHECK_MS)
+    this.#ruleCheck.unref()
+  }
+
+  /** Opens the probes' endpoint if one is asked for. */
+  async listen(): Promise<void> {
+    const { healthz } = this.#options
+    if (healthz === undefined) return
+    this.#endpoint = await startHealthEndpoint(healthz, () => this.health())
   }
 
   health(): { ok: boolean; detail?: string | undefined } {
     if (this.#failure !== undefined) return { ok: false, detail: this.#failure }
-    const problems = [...this.#problems].map(([node, problem]) => `Node ${node}: ${problem}`)
+    const problems = [...this.#problems].map(([node, problem]) =>
+      node === '' ? problem : `Node ${node}: ${problem}`,
+    )
+    const unpublished = this.#publisher?.failure
+    if (unpublished !== undefined) problems.push(`own Node cannot be patched: ${unpublished}`)
     return problems.length === 0 ? { ok: true } : { ok: true, detail: problems.join('; ') }
   }
 
@@ -113,22 +125,27 @@ export class Overlay {
     clearTimeout(this.#settling)
     this.#subscription.close()
     this.#monitor.close()
+    clearInterval(this.#ruleCheck)
+    this.#publisher?.close()
+    for (const family of Object.values(this.#families)) family.stop()
     this.#routes.close()
     this.#nft.close()
+    await this.#endpoint?.close()
   }
 
   /**
-   * Compares everything with what the Nodes ask for and corrects it. With reason 'nodes' the kernel is only looked at
-   * if the plan has changed: Nodes change with every heartbeat.
+   * Makes the kernel what the Nodes ask for. With reason 'nodes' only what changed since last time is touched, and
+   * nothing if nothing did: Nodes change with every heartbeat. Otherwise everything is compared with the kernel.
    */
   reconcile(reason: 'nodes' | 'event' | 'resync'): void {
     if (this.#stopped) return
     try {
-      const { plans, problems } = makePlans(this.#options)
-      const plan = JSON.stringify(plans.map(({ node: _, ...rest }) => rest))
-      if (reason === 'nodes' && plan === this.#plan && this.#failure === undefined) return
-      this.#carryOut(plans, problems, reason)
-      this.#plan = plan
+      const plan = this.#planner.plan()
+      const { families } = plan
+      const fresh = reason !== 'nodes' || this.#failure !== undefined || !sameGround(families, this.#plans)
+      if (fresh || !samePeers(families, this.#plans)) this.#carryOut(plan, { fresh, reason })
+      else this.#publish(plan, this.#results)
+      this.#plans = families
       if (this.#failure !== undefined) this.#log.info({ peers: this.#peers.length }, 'overlay is in place')
       this.#failure = undefined
     } catch (error) {
@@ -141,90 +158,65 @@ export class Overlay {
     }
   }
 
-  #carryOut(plans: readonly FamilyPlan[], problems: PeerProblem[], reason: string): void {
-    const changes: string[] = []
-    const rows: PeerRow[] = []
-    const mtus: number[] = []
-    const watched = new Set<number>()
-    const tunnels = new Set<number>()
-    for (const plan of plans) {
-      const external = this.#external(plan)
-      watched.add(external.index)
-      mtus.push(this.#reconcileFamily(plan, external, { changes, rows, problems, tunnels }))
-      this.#forward(plan.family)
-      if (this.#rules[plan.family].ensure(plan)) changes.push(`write rules for IPv${plan.family}`)
+  #carryOut(plan: Plan, { fresh, reason }: { fresh: boolean; reason: string }): void {
+    const { families } = plan
+    const results = families.map((each) => this.#families[each.family].reconcile(each, { fresh }))
+    this.#results = results
+    const changes = results.flatMap((result) => result.changes)
+    if (fresh) {
+      for (const family of [4, 6] as const) {
+        if (families.every((each) => each.family !== family)) changes.push(...this.#families[family].remove())
+      }
+      changes.push(...this.#removeLeftovers(families, results))
     }
-    this.#watched = watched.union(tunnels)
-    this.#tunnels = tunnels
-    this.#peers = rows
-    this.#peerGauge.set(rows.length)
-    this.#noteProblems(problems)
-    const env = { families: plans, mtu: Math.min(...mtus) }
-    if (writeSubnetEnv(this.#options.subnetFile, env)) changes.push(`write ${this.#options.subnetFile}`)
+    this.#peers = results.flatMap(({ rows }) => rows)
+    this.#peerGauge.set(this.#peers.length)
+    this.#noteProblems([...plan.problems, ...results.flatMap(({ problems }) => problems)])
+    const { subnetFile, ipMasq = true } = this.#options
+    const mtu = Math.min(...results.map((result) => result.mtu))
+    if (writeSubnetEnv(subnetFile, { families, mtu, masquerade: ipMasq })) changes.push(`write ${subnetFile}`)
     this.#report(changes, reason)
+    this.#publish(plan, results)
   }
 
-  /** Devices and paths of one family; returns the MTU of its pods. */
-  #reconcileFamily(
-    plan: FamilyPlan,
-    external: ExternalInterface,
-    out: { changes: string[]; rows: PeerRow[]; problems: PeerProblem[]; tunnels: Set<number> },
-  ): number {
+  /** What an earlier configuration made and this one does not want; looked for once, and after every change of it. */
+  #removeLeftovers(families: readonly FamilyPlan[], results: readonly FamilyResult[]): string[] {
+    const now = Object.fromEntries(families.map(({ family }, i) => [family, results[i]?.footprint]))
+    const text = JSON.stringify(now)
+    if (text === this.#footprint) return []
+    const file = footprintFile(this.#options.subnetFile)
+    const changes = removeLeftovers(this.#routes, loadFootprint(file), now)
+    saveFootprint(file, now)
+    this.#footprint = text
+    return changes
+  }
+
+  #publish(plan: Plan, results: readonly FamilyResult[]): void {
+    if (this.#publisher === undefined) return
     const { backend } = this.#options.netConf
-    const { family, network, subnet, peers, node } = plan
-    const outer = backend.mtu ?? external.mtu
-    const mtu = backend.type === 'vxlan' ? outer - OVERHEAD[family] : outer
-    let device: number | undefined
-    if (backend.type === 'vxlan') {
-      const made = ensureVxlanDevice(this.#routes, {
-        family,
-        backend,
-        external,
-        mac: vtepMac(node, family),
-        address: networkAddress(subnet),
-        network,
-        mtu,
-      })
-      device = made.device.index
-      out.tunnels.add(device)
-      out.changes.push(...made.changes)
-    }
-    const direct = backend.type === 'host-gw' || backend.directRouting
-    const result = reconcilePaths(this.#routes, {
+    const families = plan.families.map(({ family, mac }, i) => ({
       family,
-      network,
-      peers,
-      external: external.index,
-      device,
-      direct,
-    })
-    out.changes.push(...result.changes)
-    out.problems.push(...result.problems)
-    for (const peer of peers) {
-      out.rows.push({ ...peer, family, by: result.direct.has(peer.node) ? 'route' : 'vxlan' })
-    }
-    return mtu
-  }
-
-  #external(plan: FamilyPlan): ExternalInterface {
-    const { iface, publicIp } = this.#options
-    return chooseExternalInterface(this.#routes, plan.family, {
-      iface,
-      publicIp:
-        publicIp !== undefined && publicIp.includes(':') === (plan.family === 6) ? publicIp : undefined,
-      internalIp: internalIp(plan.node, plan.family),
-    })
-  }
-
-  #forward(family: 4 | 6): void {
-    setSysctl(family === 4 ? 'net/ipv4/ip_forward' : 'net/ipv6/conf/all/forwarding', '1')
+      mac,
+      publicIp: results[i]?.publicIp ?? '',
+    }))
+    const patch = nodePatch(
+      plan.node,
+      { backend, families },
+      {
+        names: this.#names,
+        setNetworkUnavailable: this.#options.setNodeNetworkUnavailable !== false,
+        now: new Date(),
+      },
+    )
+    this.#publisher.offer(patch)
   }
 
   #noteProblems(problems: readonly PeerProblem[]): void {
     const now = new Map(problems.map(({ node, problem }) => [node, problem]))
     for (const [node, problem] of now) {
-      if (this.#problems.get(node) !== problem)
-        this.#log.warn({ object: `Node ${node}`, problem }, 'no way to a node')
+      if (this.#problems.get(node) === problem) continue
+      if (node === '') this.#log.warn({ problem }, 'something stale cannot be removed')
+      else this.#log.warn({ object: `Node ${node}`, problem }, 'no way to a node')
     }
     this.#problems = now
   }
@@ -236,30 +228,18 @@ export class Overlay {
     this.#log.info({ reason, changes: changes.length, what: shown }, 'overlay changed')
   }
 
-  /** Does a notification touch what the overlay rests on? Pods' own links come and go all the time. */
   #concerns(event: RouteEvent): boolean {
-    if (this.#failure !== undefined) return event.kind !== 'neighbour'
-    switch (event.kind) {
-      case 'link':
-        return this.#watched.has(event.link.index) || this.#isDevice(event.link.name)
-      case 'address':
-        return this.#watched.has(event.address.index)
-      case 'route':
-        return event.deleted && event.route.index !== undefined && this.#watched.has(event.route.index)
-      case 'neighbour':
-        // Ours are permanent: one that is deleted or in another state was interfered with.
-        return (
-          this.#tunnels.has(event.neighbour.index) && (event.deleted || event.neighbour.state !== 'permanent')
-        )
-    }
+    if (this.#failure !== undefined) return event.kind !== 'neighbour' && event.kind !== 'fdb'
+    return this.#families[4].disturbedBy(event) || this.#families[6].disturbedBy(event)
   }
 
-  #isDevice(name: string): boolean {
-    const { backend } = this.#options.netConf
-    return (
-      backend.type === 'vxlan' &&
-      (name === vxlanDeviceName(backend, 4) || name === vxlanDeviceName(backend, 6))
-    )
+  #checkRules(): void {
+    if (this.#stopped || this.#failure !== undefined) return
+    try {
+      if (this.#plans.some(({ family }) => !this.#families[family].rulesIntact())) this.reconcile('event')
+    } catch (error) {
+      this.#log.warn({ err: error }, 'rules could not be read')
+    }
   }
 
   #schedule(): void {
@@ -280,5 +260,11 @@ export async function startOverlay(options: OverlayOptions): Promise<Overlay> {
   await options.store.whenSynced()
   const overlay = new Overlay(options)
   overlay.reconcile('nodes')
+  try {
+    await overlay.listen()
+  } catch (error) {
+    await overlay.stop()
+    throw error
+  }
   return overlay
 }

@@ -1,216 +1,197 @@
-import type { Route, RouteSocket, RouteSpec } from '#netlink'
-import { isNotFound } from '#netlink'
-import type { Peer, PeerProblem } from './peers.ts'
-import { contains } from './prefix.ts'
-
-const TABLE_MAIN = 254
-/** Routes the kernel makes for addresses: never ours. */
-const RTPROT_KERNEL = 2
-/** What ip(8) and flannel write; also marks routes as ours when stale ones are looked for. */
-const RTPROT_BOOT = 3
-
-export interface PathSpec {
-  family: 4 | 6
-  /** The cluster's pod network: only routes inside are looked at. */
-  network: string
-  peers: readonly Peer[]
-  /** Index of the external interface. */
-  external: number
-  /** Index of the tunnel device; undefined: routes only (host-gw). */
-  device?: number | undefined
-  /** Nodes on the same link are reached by a plain route. */
-  direct: boolean
-}
+import { isNotFound, RouteBatch, type RouteEvent, type RouteSocket, type RouteSpec } from '#netlink'
+import {
+  dumpPaths,
+  type PathSpec,
+  type PathTables,
+  RTPROT_BOOT,
+  TABLE_MAIN,
+  wantedPaths,
+} from './path-tables.ts'
+import type { PeerProblem } from './peers.ts'
 
 export interface PathResult {
   readonly changes: string[]
   readonly problems: PeerProblem[]
-  /** Peers reached by a plain route. */
+  /** Names of the peers reached by a plain route. */
   readonly direct: ReadonlySet<string>
 }
 
+interface Change {
+  readonly what: string
+  readonly node?: string | undefined
+  /** Keeps `known` true when the kernel refuses. */
+  readonly refused: () => void
+}
+
 /**
- * Makes neighbours, forwarding entries and routes what the peers need: dumps, then changes only what differs. For a
- * tunnelled peer these are flannel's three: gateway -> VTEP MAC, VTEP MAC -> public address, subnet via gateway onlink.
- * A peer that fails does not stop the others.
+ * The ways to the peers of one family: neighbours, forwarding entries and routes. It remembers what it has made, so
+ * that a change of one peer touches that peer's entries only; with `fresh` it asks the kernel what is there.
+ * For a tunnelled peer these are flannel's three: gateway -> VTEP MAC, VTEP MAC -> public address, subnet via gateway
+ * onlink. A peer that fails does not stop the others.
  */
-export function reconcilePaths(socket: RouteSocket, spec: PathSpec): PathResult {
-  const changes: string[] = []
-  const problems: PeerProblem[] = []
-  const direct = spec.direct ? directPeers(socket, spec, problems) : new Set<string>()
-  const tunnelled = spec.device === undefined ? [] : spec.peers.filter((peer) => !direct.has(peer.node))
-  if (spec.device !== undefined) {
-    const context = { socket, device: spec.device, family: spec.family, changes, problems }
-    reconcileNeighbours(context, tunnelled)
-    reconcileForwarding(context, tunnelled)
-  }
-  const wanted = new Map<string, { peer: Peer; route: RouteSpec }>()
-  for (const peer of spec.peers) {
-    const route = routeOf(peer, spec, direct)
-    if (route !== undefined) wanted.set(peer.subnet, { peer, route })
-  }
-  reconcileRoutes(socket, spec, { wanted, changes, problems })
-  return { changes, problems, direct }
-}
+export class Paths {
+  readonly #socket: RouteSocket
+  #spec: PathSpec | undefined
+  #known: PathTables = { neighbours: new Map(), forwarding: new Map(), routes: new Map() }
+  /** Is a public address on the external link? */
+  readonly #onLink = new Map<string, boolean>()
 
-function routeOf(peer: Peer, spec: PathSpec, direct: ReadonlySet<string>): RouteSpec | undefined {
-  const common = { destination: peer.subnet, scope: 'global', protocol: RTPROT_BOOT } as const
-  if (direct.has(peer.node)) return { ...common, gateway: peer.publicIp, index: spec.external }
-  if (spec.device === undefined) return undefined
-  return { ...common, gateway: peer.gateway, index: spec.device, onlink: true }
-}
+  constructor(socket: RouteSocket) {
+    this.#socket = socket
+  }
 
-/** The peers on the external interface's link; for host-gw the others are problems. */
-function directPeers(socket: RouteSocket, spec: PathSpec, problems: PeerProblem[]): Set<string> {
-  const direct = new Set<string>()
-  for (const peer of spec.peers) {
-    const way = socket.routeTo(peer.publicIp)
-    if (way !== undefined && way.gateway === undefined && way.index === spec.external) direct.add(peer.node)
-    else if (spec.device === undefined) {
-      problems.push({
-        node: peer.node,
-        problem: `${peer.publicIp} is not on the same link: host-gw cannot reach it`,
+  reconcile(spec: PathSpec, options: { fresh: boolean }): PathResult {
+    const fresh = options.fresh || this.#spec === undefined || !sameGround(this.#spec, spec)
+    if (fresh) this.#onLink.clear()
+    this.#spec = spec
+    const problems: PeerProblem[] = []
+    const direct = spec.direct ? this.#directPeers(spec, problems) : new Set<string>()
+    const wanted = wantedPaths(spec, direct)
+    const batch = new RouteBatch()
+    const changes: Change[] = []
+    const dumped = fresh ? dumpPaths(this.#socket, spec, wanted) : undefined
+    const before = dumped?.tables ?? this.#known
+    this.#known = {
+      neighbours: new Map(wanted.neighbours),
+      forwarding: new Map(wanted.forwarding),
+      routes: new Map(wanted.routes),
+    }
+    // What is new first, what is stale last: there is always a way.
+    this.#write(batch, changes, { spec, before, wanted })
+    this.#remove(batch, changes, { spec, before, wanted })
+    for (const route of dumped?.stale ?? []) {
+      batch.deleteRoute(route)
+      changes.push({ what: `remove route ${route.destination}`, refused: () => {} })
+    }
+    return { changes: this.#apply(batch, changes, problems), problems, direct }
+  }
+
+  /** Does a notification say that something made here was changed by others? */
+  disturbedBy(event: RouteEvent): boolean {
+    const device = this.#spec?.device
+    switch (event.kind) {
+      case 'neighbour': {
+        const { neighbour, deleted } = event
+        const want = neighbour.index === device ? this.#known.neighbours.get(neighbour.address) : undefined
+        return (
+          want !== undefined && (deleted || neighbour.state !== 'permanent' || neighbour.mac !== want.mac)
+        )
+      }
+      case 'fdb': {
+        const { entry, deleted } = event
+        const want = entry.index === device ? this.#known.forwarding.get(entry.mac) : undefined
+        return want !== undefined && (entry.destination === want.destination) === deleted
+      }
+      case 'route': {
+        const { route, deleted } = event
+        const want = route.table === TABLE_MAIN ? this.#known.routes.get(route.destination) : undefined
+        if (want === undefined) return false
+        return (route.gateway === want.gateway && route.index === want.index) === deleted
+      }
+      default:
+        return false
+    }
+  }
+
+  #apply(batch: RouteBatch, changes: readonly Change[], problems: PeerProblem[]): string[] {
+    const failed = new Set<number>()
+    for (const { index, error } of this.#socket.apply(batch)) {
+      failed.add(index)
+      const change = changes[index]
+      if (change === undefined) continue
+      // Something stale that is gone already is fine.
+      if (change.node === undefined && isNotFound(error)) continue
+      change.refused()
+      problems.push({ node: change.node ?? '', problem: `${change.what}: ${error.message}` })
+    }
+    return changes
+      .filter((_, index) => !failed.has(index))
+      .map(({ what, node }) => (node === undefined ? what : `${what} (Node ${node})`))
+  }
+
+  #write(
+    batch: RouteBatch,
+    changes: Change[],
+    { spec, before, wanted }: { spec: PathSpec; before: PathTables; wanted: PathTables },
+  ): void {
+    const known = this.#known
+    const { device } = spec
+    const add = (what: string, node: string, table: Map<string, unknown>, key: string): void => {
+      changes.push({ what, node, refused: () => table.delete(key) })
+    }
+    if (device !== undefined) {
+      for (const [address, { mac, node }] of wanted.neighbours) {
+        if (before.neighbours.get(address)?.mac === mac) continue
+        batch.replaceNeighbour({ index: device, address, mac })
+        add(`set neighbour ${address} to ${mac}`, node, known.neighbours, address)
+      }
+      for (const [mac, { destination, node }] of wanted.forwarding) {
+        if (before.forwarding.get(mac)?.destination === destination) continue
+        batch.replaceFdb({ index: device, mac, destination })
+        add(`set forwarding entry ${mac} to ${destination}`, node, known.forwarding, mac)
+      }
+    }
+    for (const [destination, way] of wanted.routes) {
+      const there = before.routes.get(destination)
+      if (there?.gateway === way.gateway && there.index === way.index) continue
+      const { gateway, index, onlink } = way
+      batch.replaceRoute({ destination, gateway, index, onlink, scope: 'global', protocol: RTPROT_BOOT })
+      add(`set route ${destination} via ${gateway}`, way.node, known.routes, destination)
+    }
+  }
+
+  #remove(
+    batch: RouteBatch,
+    changes: Change[],
+    { spec, before, wanted }: { spec: PathSpec; before: PathTables; wanted: PathTables },
+  ): void {
+    const known = this.#known
+    const { device } = spec
+    for (const [destination, way] of before.routes) {
+      if (wanted.routes.has(destination)) continue
+      const stale: RouteSpec = { destination, gateway: way.gateway, index: way.index }
+      batch.deleteRoute(stale)
+      changes.push({
+        what: `remove route ${destination}`,
+        refused: () => known.routes.set(destination, way),
       })
     }
-  }
-  return direct
-}
-
-interface DeviceContext {
-  readonly socket: RouteSocket
-  readonly device: number
-  readonly family: 4 | 6
-  readonly changes: string[]
-  readonly problems: PeerProblem[]
-}
-
-/** Runs a change for one peer; a refusal is that peer's problem only. */
-function attempt(
-  context: Pick<DeviceContext, 'changes' | 'problems'>,
-  peer: Peer,
-  what: string,
-  body: () => void,
-): void {
-  try {
-    body()
-    context.changes.push(`${what} (Node ${peer.node})`)
-  } catch (error) {
-    context.problems.push({
-      node: peer.node,
-      problem: `${what}: ${error instanceof Error ? error.message : error}`,
-    })
-  }
-}
-
-/** Removes something stale; that it is gone already is fine. */
-function removeStale(changes: string[], what: string, body: () => void): void {
-  try {
-    body()
-    changes.push(what)
-  } catch (error) {
-    if (!isNotFound(error)) throw error
-  }
-}
-
-function reconcileNeighbours(context: DeviceContext, peers: readonly Peer[]): void {
-  const { socket, device, family } = context
-  const wanted = new Map(peers.map((peer) => [peer.gateway, peer]))
-  const good = new Set<string>()
-  for (const entry of socket.neighbours({ index: device, family })) {
-    const peer = wanted.get(entry.address)
-    if (peer !== undefined && entry.state === 'permanent' && entry.mac === peer.vtepMac)
-      good.add(entry.address)
-    else if (peer === undefined && entry.state === 'permanent') {
-      removeStale(context.changes, `remove neighbour ${entry.address}`, () =>
-        socket.deleteNeighbour({ index: device, address: entry.address }),
-      )
+    if (device === undefined) return
+    for (const [address, entry] of before.neighbours) {
+      if (wanted.neighbours.has(address)) continue
+      batch.deleteNeighbour({ index: device, address })
+      const refused = (): unknown => known.neighbours.set(address, entry)
+      changes.push({ what: `remove neighbour ${address}`, refused })
+    }
+    for (const [mac, entry] of before.forwarding) {
+      if (wanted.forwarding.has(mac)) continue
+      batch.deleteFdb({ index: device, mac, destination: entry.destination })
+      const refused = (): unknown => known.forwarding.set(mac, entry)
+      changes.push({ what: `remove forwarding entry ${mac}`, refused })
     }
   }
-  for (const peer of peers) {
-    if (good.has(peer.gateway)) continue
-    attempt(context, peer, `set neighbour ${peer.gateway} to ${peer.vtepMac}`, () =>
-      socket.replaceNeighbour({ index: device, address: peer.gateway, mac: peer.vtepMac }),
-    )
-  }
-}
 
-function reconcileForwarding(context: DeviceContext, peers: readonly Peer[]): void {
-  const { socket, device } = context
-  const wanted = new Map(peers.map((peer) => [peer.vtepMac, peer]))
-  const good = new Set<string>()
-  for (const entry of socket.fdb(device)) {
-    const peer = wanted.get(entry.mac)
-    if (peer !== undefined && entry.destination === peer.publicIp) good.add(entry.mac)
-    else if (peer === undefined && entry.state === 'permanent') {
-      removeStale(context.changes, `remove forwarding entry ${entry.mac}`, () =>
-        socket.deleteFdb({ index: device, mac: entry.mac, destination: entry.destination }),
-      )
+  /** The peers on the external interface's link; for host-gw the others are problems. */
+  #directPeers(spec: PathSpec, problems: PeerProblem[]): Set<string> {
+    const direct = new Set<string>()
+    for (const { node, publicIp } of spec.peers) {
+      let onLink = this.#onLink.get(publicIp)
+      if (onLink === undefined) {
+        const way = this.#socket.routeTo(publicIp)
+        onLink = way !== undefined && way.gateway === undefined && way.index === spec.external
+        this.#onLink.set(publicIp, onLink)
+      }
+      if (onLink) direct.add(node)
+      else if (spec.device === undefined) {
+        problems.push({ node, problem: `${publicIp} is not on the same link: host-gw cannot reach it` })
+      }
     }
-  }
-  for (const peer of peers) {
-    if (good.has(peer.vtepMac)) continue
-    attempt(context, peer, `set forwarding entry ${peer.vtepMac} to ${peer.publicIp}`, () =>
-      socket.replaceFdb({ index: device, mac: peer.vtepMac, destination: peer.publicIp }),
-    )
+    return direct
   }
 }
 
-function reconcileRoutes(
-  socket: RouteSocket,
-  spec: PathSpec,
-  state: {
-    wanted: Map<string, { peer: Peer; route: RouteSpec }>
-    changes: string[]
-    problems: PeerProblem[]
-  },
-): void {
-  const { wanted, changes } = state
-  const good = new Set<string>()
-  const stale: Route[] = []
-  for (const route of socket.routes({ family: spec.family, table: TABLE_MAIN })) {
-    if (!isOurs(route, spec)) continue
-    const want = wanted.get(route.destination)?.route
-    if (want === undefined) stale.push(route)
-    else if (same(route, want)) good.add(route.destination)
-    // A route with another metric or device would stay beside the one that replaces.
-    else if (route.index !== want.index || (route.metric ?? 0) !== (spec.family === 6 ? 1024 : 0))
-      stale.push(route)
-  }
-  for (const route of stale) {
-    removeStale(changes, `remove route ${route.destination}`, () => socket.deleteRoute(exactly(route)))
-  }
-  for (const [destination, { peer, route }] of wanted) {
-    if (good.has(destination)) continue
-    attempt(state, peer, `set route ${destination} via ${route.gateway}`, () => socket.replaceRoute(route))
-  }
-}
-
-/** Routes into the pod network by way of a gateway on our devices, as flannel or we make them. */
-function isOurs(route: Route, spec: PathSpec): boolean {
+function sameGround(a: PathSpec, b: PathSpec): boolean {
   return (
-    (route.index === spec.external || route.index === spec.device) &&
-    route.type === 'unicast' &&
-    route.gateway !== undefined &&
-    route.protocol !== RTPROT_KERNEL &&
-    (route.index === spec.device || route.protocol === RTPROT_BOOT) &&
-    contains(spec.network, route.destination) &&
-    route.destination !== spec.network
+    a.network === b.network && a.external === b.external && a.device === b.device && a.direct === b.direct
   )
-}
-
-function same(route: Route, want: RouteSpec): boolean {
-  return (
-    route.gateway === want.gateway && route.index === want.index && route.onlink === (want.onlink === true)
-  )
-}
-
-function exactly(route: Route): RouteSpec {
-  return {
-    destination: route.destination,
-    gateway: route.gateway,
-    index: route.index,
-    table: route.table,
-    protocol: route.protocol,
-    metric: route.metric,
-  }
 }

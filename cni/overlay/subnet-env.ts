@@ -7,15 +7,17 @@ export interface SubnetEnv {
   families: readonly { family: 4 | 6; network: string; subnet: string }[]
   /** MTU of pod interfaces. */
   mtu: number
+  /** Does the overlay masquerade? If not, flannel's CNI plugin makes the bridge do it. */
+  masquerade: boolean
 }
 
 /** Text of flannel's subnet.env (pkg/subnet/subnet.go, WriteSubnetFile). */
-export function subnetEnvText({ families, mtu }: SubnetEnv): string {
+export function subnetEnvText({ families, mtu, masquerade }: SubnetEnv): string {
   const lines = families.flatMap(({ family, network, subnet }) => {
     const prefix = family === 4 ? 'FLANNEL' : 'FLANNEL_IPV6'
     return [`${prefix}_NETWORK=${network}`, `${prefix}_SUBNET=${firstAddress(subnet)}`]
   })
-  return `${[...lines, `FLANNEL_MTU=${mtu}`, 'FLANNEL_IPMASQ=true'].join('\n')}\n`
+  return `${[...lines, `FLANNEL_MTU=${mtu}`, `FLANNEL_IPMASQ=${masquerade}`].join('\n')}\n`
 }
 
 /** Writes the file by rename unless it says the same already; true if it was written. */

@@ -24,9 +24,13 @@ export function vxlanDeviceName(backend: VxlanBackend, family: 4 | 6): string {
   return `${family === 4 ? 'flannel' : 'flannel-v6'}.${backend.vni}`
 }
 
+/** Alias (IFLA_IFALIAS) of our devices: tells them from others' when they are no longer wanted. */
+export const DEVICE_ALIAS = 'plexus overlay'
+
 /**
- * Brings the device about, keeping an existing one where it can: what the kernel cannot change (VNI, underlay, port,
- * learning, GBP) makes it anew, MAC and MTU are corrected in place. Returns it with what was done.
+ * Brings the device about, keeping an existing one where it can (also flannel's own): what the kernel cannot change
+ * (VNI, port, GBP) makes it anew; underlay, learning, MAC and MTU are corrected in place, so that its entries stay and
+ * traffic goes on. Returns it with what was done.
  */
 export function ensureVxlanDevice(
   socket: RouteSocket,
@@ -46,6 +50,13 @@ export function ensureVxlanDevice(
     device = socket.link(name)
   }
   if (device === undefined) throw new OverlayWaitError(`${name} went away while it was set up`)
+  if (device.alias !== DEVICE_ALIAS) socket.setLink(device.index, { alias: DEVICE_ALIAS })
+  const { external, backend } = spec
+  if (!onUnderlay(device, spec)) {
+    const { index: link, address: local } = external
+    socket.setLink(device.index, { vxlan: { link, local, learning: backend.learning } })
+    changes.push(`set ${name} local ${local} dev ${external.name}`)
+  }
   if (device.mac !== spec.mac || device.mtu !== spec.mtu) {
     socket.setLink(device.index, { mac: spec.mac, mtu: spec.mtu })
     changes.push(`set ${name} mac ${spec.mac} mtu ${spec.mtu}`)
@@ -78,18 +89,25 @@ function addDevice(socket: RouteSocket, name: string, spec: VxlanDeviceSpec): vo
   })
 }
 
-function matches(device: Link, { backend, external }: VxlanDeviceSpec): boolean {
+/** Is it a device that can be made what it should be? */
+function matches(device: Link, { backend, family }: VxlanDeviceSpec): boolean {
   const { vxlan } = device
   return (
     vxlan !== undefined &&
     vxlan.id === backend.vni &&
-    vxlan.link === external.index &&
-    vxlan.local === external.address &&
     vxlan.group === undefined &&
     vxlan.port === (backend.port ?? DEFAULT_PORT) &&
-    vxlan.learning === backend.learning &&
     vxlan.gbp === backend.gbp &&
-    !vxlan.l2miss
+    !vxlan.l2miss &&
+    // Without a local address its sockets are IPv4's, and the family cannot change.
+    (vxlan.local === undefined ? family === 4 : vxlan.local.includes(':') === (family === 6))
+  )
+}
+
+function onUnderlay(device: Link, { backend, external }: VxlanDeviceSpec): boolean {
+  const { vxlan } = device
+  return (
+    vxlan?.link === external.index && vxlan.local === external.address && vxlan.learning === backend.learning
   )
 }
 

@@ -101,14 +101,18 @@ function writeVeth(writer: MessageWriter, veth: VethSpec, netns: number | undefi
 /** IFLA_VXLAN_*; what flannel leaves at zero is zero here (backend/vxlan/device.go). */
 function writeVxlan(writer: MessageWriter, vxlan: VxlanSpec): void {
   writer.attrU32(1, vxlan.id)
+  writeVxlanUnderlay(writer, vxlan)
+  writer.attrU8(7, vxlan.learning === true ? 1 : 0)
+  if (vxlan.port !== undefined) writer.attrU16Be(15, vxlan.port)
+  if (vxlan.gbp === true) writer.flag(23)
+}
+
+function writeVxlanUnderlay(writer: MessageWriter, vxlan: Pick<VxlanSpec, 'link' | 'local'>): void {
   if (vxlan.link !== undefined) writer.attrU32(3, vxlan.link)
   if (vxlan.local !== undefined) {
     const local = packAddress(vxlan.local)
     writer.attrBytes(local.length === 4 ? 4 : 17, local)
   }
-  writer.attrU8(7, vxlan.learning === true ? 1 : 0)
-  if (vxlan.port !== undefined) writer.attrU16Be(15, vxlan.port)
-  if (vxlan.gbp === true) writer.flag(23)
 }
 
 function writeMacvlan(writer: MessageWriter, macvlan: MacvlanSpec): void {
@@ -143,6 +147,15 @@ export function writeChange(
   if (change.group !== undefined) writer.attrU32(IFLA_GROUP, change.group)
   if (change.alias !== undefined) writer.attrString(IFLA_IFALIAS, change.alias)
   if (netns !== undefined) writer.attrU32(IFLA_NET_NS_FD, netns)
+  if (change.vxlan !== undefined) {
+    const info = writer.nest(IFLA_LINKINFO)
+    writer.attrString(IFLA_INFO_KIND, 'vxlan')
+    const data = writer.nest(IFLA_INFO_DATA)
+    writeVxlanUnderlay(writer, change.vxlan)
+    if (change.vxlan.learning !== undefined) writer.attrU8(7, change.vxlan.learning ? 1 : 0)
+    writer.endNest(data)
+    writer.endNest(info)
+  }
 }
 
 /** Does a change touch the attributes of a bridge port? They need a message of their own, after IFLA_MASTER. */

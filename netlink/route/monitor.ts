@@ -5,7 +5,7 @@ import { NETLINK_ROUTE, NetlinkSocket } from '../socket.ts'
 import { decodeAddress } from './address.ts'
 import * as c from './constants.ts'
 import { decodeLink } from './link-decode.ts'
-import { decodeNeighbour } from './neighbour.ts'
+import { decodeFdb, decodeNeighbour } from './neighbour.ts'
 import { decodeRoute } from './route.ts'
 import type { RouteEvent, RouteGroup } from './types.ts'
 
@@ -108,8 +108,11 @@ function decodeEvent(message: Message): RouteEvent | undefined {
     }
     case c.RTM_NEWNEIGH:
     case c.RTM_DELNEIGH: {
+      const deleted = message.type === c.RTM_DELNEIGH
+      const entry = decodeFdb(message)
+      if (entry !== undefined) return { kind: 'fdb', deleted, entry }
       const neighbour = decodeNeighbour(message)
-      return neighbour && { kind: 'neighbour', deleted: message.type === c.RTM_DELNEIGH, neighbour }
+      return neighbour && { kind: 'neighbour', deleted, neighbour }
     }
     default:
       return undefined

@@ -10,6 +10,7 @@ import {
   NLM_F_REPLACE,
 } from '../socket.ts'
 import { decodeAddress, writeAddress, writeAddressDump } from './address.ts'
+import type { RouteBatch, RouteRefusal } from './batch.ts'
 import * as c from './constants.ts'
 import { decodeLink } from './link-decode.ts'
 import {
@@ -269,6 +270,11 @@ export class RouteSocket {
       neighbourRequest(`fdb ${spec.mac}`, c.RTM_DELNEIGH, (w) => writeFdb(w, spec)),
       0,
     )
+  }
+
+  /** Sends many changes in few datagrams. Each is tried; the refused ones come back. */
+  apply(batch: RouteBatch): RouteRefusal[] {
+    return batch.sendOn(this.#socket)
   }
 
   #do(draft: Draft, flags: number): void {

@@ -131,6 +131,8 @@ export interface LinkChange {
   alias?: string | undefined
   /** Move the link into this namespace (path). */
   netns?: string | undefined
+  /** What the kernel can change of a living VXLAN device; it keeps its entries. */
+  vxlan?: Pick<VxlanSpec, 'link' | 'local' | 'learning'> | undefined
   promiscuous?: boolean | undefined
   /** Bridge port attributes: the link must be a port of a bridge (or become one by `master`). */
   hairpin?: boolean | undefined
@@ -294,3 +296,5 @@ export type RouteEvent =
   | { readonly kind: 'address'; readonly deleted: boolean; readonly address: Address }
   | { readonly kind: 'route'; readonly deleted: boolean; readonly route: Route }
   | { readonly kind: 'neighbour'; readonly deleted: boolean; readonly neighbour: Neighbour }
+  /** Forwarding databases report to the group 'neighbour', too. */
+  | { readonly kind: 'fdb'; readonly deleted: boolean; readonly entry: FdbEntry }

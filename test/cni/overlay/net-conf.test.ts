@@ -12,8 +12,9 @@ test("flannel's own file, and keys in any case", (t) => {
     learning: false,
     gbp: false,
     directRouting: false,
+    checksumOffload: 'auto',
   }
-  t.deepEqual(parseNetConf(text), { networks: { 4: '10.244.0.0/16', 6: undefined }, backend: vxlan })
+  t.deepEqual(parseNetConf(text), { networks: { 4: '10.244.0.0/16', 6: undefined }, backend: vxlan, ignored: [] })
   t.deepEqual(
     parseNetConf(
       '{"NETWORK":"10.1.2.3/8","backend":{"TYPE":"VXLAN","vni":4096,"port":4789,"mtu":9000,"directrouting":true}}',
@@ -21,6 +22,7 @@ test("flannel's own file, and keys in any case", (t) => {
     {
       networks: { 4: '10.0.0.0/8', 6: undefined },
       backend: { ...vxlan, vni: 4096, port: 4789, mtu: 9000, directRouting: true },
+      ignored: [],
     },
   )
   t.is(parseNetConf('{"Network":"10.0.0.0/8"}').backend.type, 'vxlan')
@@ -28,6 +30,14 @@ test("flannel's own file, and keys in any case", (t) => {
     4: undefined,
     6: 'fd00::/48',
   })
+})
+
+test('keys that mean nothing here are told, in their own spelling', (t) => {
+  const text =
+    '{"Network":"10.0.0.0/8","SubnetLen":24,"subnetmin":"10.1.0.0","Backend":{"Type":"vxlan","PSK":"x","ChecksumOffload":"OFF"}}'
+  const { ignored, backend } = parseNetConf(text)
+  t.deepEqual(ignored, ['SubnetLen', 'subnetmin', 'Backend.PSK'])
+  t.like(backend, { checksumOffload: 'off' })
 })
 
 for (const [text, field, words] of [
@@ -54,6 +64,11 @@ for (const [text, field, words] of [
     '{"Network":"10.0.0.0/8","Backend":{"VNI":16777216}}',
     'Backend.VNI',
     /integer from 0 to 16777215, is 16777216/,
+  ],
+  [
+    '{"Network":"10.0.0.0/8","Backend":{"ChecksumOffload":"maybe"}}',
+    'Backend.ChecksumOffload',
+    /must be one of auto, on, off, is 'maybe'/,
   ],
   ['{"Network":"10.0.0.0/8","Backend":{"vni":"1"}}', 'Backend.VNI', /is "1"/],
   ['{"Network":"10.0.0.0/8","Backend":{"Port":-1}}', 'Backend.Port', /integer from 0 to 65535, is -1/],
