@@ -39,5 +39,4 @@ export { burstInTicks, type Qdisc, type TokenBucket, TrafficControlSocket } from
 export type * from './route/types.ts'
 export { UdpSender } from './udp/sender.ts'
 export { UdpSocket, type UdpSocketOptions } from './udp/socket.ts'
-export { UdpSender } from './udp/sender.ts'
-export { UdpSocket, type UdpSocketOptions } from './udp/socket.ts'
+export { UdpKnock } from './udp-knock.ts'
