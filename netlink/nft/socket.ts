@@ -6,6 +6,7 @@ import { NETLINK_NETFILTER, type NetlinkRequest, NetlinkSocket, NLMSG_ERROR } fr
 import * as c from './constants.ts'
 import { decodeChain, decodeRule, decodeSet, decodeTable } from './decode.ts'
 import { decodeElements, joinRanges, type WireElement } from './decode-elements.ts'
+import { decodePacked, type PackedElement } from './decode-packed.ts'
 import { type SentMessage, writeBatch, writeNfgenmsg } from './encode.ts'
 import { explain, NftError, type Refusal } from './errors.ts'
 import { NFT_SCHEMAS } from './schema.ts'
@@ -173,18 +174,46 @@ export class NftSocket {
   }
 
   /**
+   * The elements of a set or map without plain ranges and without timeouts, packed: two to three times faster than
+   * `elements`. ENOENT if there is no such set.
+   */
+  packedElements(family: t.NftFamily, table: string, set: string): PackedElement[] {
+    const ref = { family, table, set }
+    const dump = (): PackedElement[] => {
+      const all: PackedElement[] = []
+      const request = this.#request('elements', { family, table, second: set })
+      // A dump that was interrupted is begun again: take what the last attempt brought.
+      const parts = this.#socket.dump(request, (message) => {
+        const part: PackedElement[] = []
+        decodePacked(message, (element) => part.push(element))
+        return part
+      })
+      for (const part of parts) for (const element of part) all.push(element)
+      return all
+    }
+    if (this.set(ref)?.flags.includes('interval') === true) return dump()
+    return this.#whole(ref, dump, ({ key }) => key)
+  }
+
+  /**
    * The kernel grows hash tables in the background after many elements came, and a dump that runs meanwhile misses
    * some without saying so (nft_rhash_walk). So the dump is repeated until it holds as many elements as the set, or
    * on kernels without NFTA_SET_COUNT until two dumps in a row are of one length.
    */
   #dumpHashed(ref: t.NftSetRef): WireElement[] {
+    return this.#whole(
+      ref,
+      () => this.#dumpElements(ref),
+      ({ key }) => Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1'),
+    )
+  }
+
+  #whole<T>(ref: t.NftSetRef, dump: () => T[], keyOf: (element: T) => string): T[] {
     let previous = -1
     for (let attempt = 0; attempt < HASH_ATTEMPTS; attempt += 1) {
-      const wire = this.#dumpElements(ref)
+      const wire = dump()
       if (wire.length < ONE_DATAGRAM) return wire
-      const distinct = new Set(
-        wire.map(({ key }) => Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')),
-      )
+      const distinct = new Set(wire.map(keyOf))
       const count = this.set(ref)?.count ?? previous
       if (distinct.size === wire.length && distinct.size === count) return wire
       previous = distinct.size

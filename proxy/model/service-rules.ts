@@ -23,14 +23,25 @@ export interface ServiceRules {
   readonly frontends: ReadonlyMap<FrontendKey, Elements>
   /** elements which several Services may want alike */
   readonly shared: Elements
+  /** the chains which elements lead to, each with its frontend */
+  readonly targets: readonly (readonly [frontend: FrontendKey, chain: string])[]
   /** parts of the object that had to be left out */
   readonly problems: readonly Problem[]
   /** ports whose policy is Local and whose endpoints are all elsewhere */
   readonly noLocal: { readonly internal: number; readonly external: number }
 }
 
+/** The chain that answers where nobody serves. */
+export const REJECT = 'reject'
+
 const NO_PORTS = { internal: 0, external: 0 }
-const NONE: ServiceRules = { frontends: new Map(), shared: new Map(), problems: [], noLocal: NO_PORTS }
+const NONE: ServiceRules = {
+  frontends: new Map(),
+  shared: new Map(),
+  targets: [],
+  problems: [],
+  noLocal: NO_PORTS,
+}
 
 /**
  * The desired set elements of a Service, a pure function of its arguments: the kernel state after any history of
@@ -40,6 +51,7 @@ export function serviceRules(service: Service, endpoints: ServiceEndpoints, node
   if (whyIgnored(service) !== undefined) return NONE
   const frontends = new Map<FrontendKey, Elements>()
   const shared: Elements = new Map()
+  const targets: [FrontendKey, string][] = []
   const problems: Problem[] = []
   const noLocal = { ...NO_PORTS }
   for (const port of service.spec.ports) {
@@ -61,13 +73,13 @@ export function serviceRules(service: Service, endpoints: ServiceEndpoints, node
       const key = frontend.packed + packProtocol(port.protocol) + packPort(frontend.port)
       if (frontends.has(key)) continue
       const elements: Elements = new Map()
-      frontendElements(elements, { service, port, frontend, key, choice })
+      frontendElements(elements, { service, port, frontend, key, choice, targets })
       if (frontend.kind === 'loadBalancer')
         firewallElements(elements, { service, frontend, key, node, problems })
       frontends.set(key, elements)
     }
   }
-  return { frontends, shared, problems, noLocal }
+  return { frontends, shared, targets, problems, noLocal }
 }
 
 /** Endpoints as map values, in slot order. */
@@ -100,6 +112,7 @@ interface FrontendInput {
   readonly frontend: Frontend
   readonly key: FrontendKey
   readonly choice: Choice
+  readonly targets: [FrontendKey, string][]
 }
 
 function frontendElements(elements: Elements, input: FrontendInput): void {
@@ -110,7 +123,8 @@ function frontendElements(elements: Elements, input: FrontendInput): void {
   const usable = local ? choice.local.length : choice.cluster.length
   if (usable === 0) {
     const refused = byNodePort ? SETS.noEndpointNodePorts : SETS.noEndpointServices
-    const verdict = choice.cluster.length === 0 ? 'goto reject' : 'drop'
+    const verdict = choice.cluster.length === 0 ? `goto ${REJECT}` : 'drop'
+    if (choice.cluster.length === 0) input.targets.push([key, REJECT])
     elements.set(refused.code + key, withComment(verdict, input))
   }
   // Frontends with policy Local need their chain even without an endpoint here: traffic from this node's pods and the
@@ -127,6 +141,7 @@ function frontendElements(elements: Elements, input: FrontendInput): void {
     sticky,
   })
   const entry = byNodePort ? SETS.serviceNodePorts : SETS.serviceIps
+  input.targets.push([key, chain])
   elements.set(entry.code + key, withComment(`goto ${chain}`, input))
   if (!local || shortCircuited)
     slotElements(elements, { input, endpoints: choice.cluster, offset: 0, sticky })

@@ -1,11 +1,10 @@
 import { nft } from '#netlink'
 import type { Family } from '../model/bytes.ts'
+import { REJECT } from '../model/service-rules.ts'
 import { SETS } from '../model/sets.ts'
 import type { Rule } from './ruleset.ts'
 import type { Vocabulary } from './vocabulary.ts'
 
-/** The chain that verdict maps send connections to which nothing can serve. */
-export const REJECT = 'reject'
 export const MARK_FOR_MASQUERADE = 'mark-for-masquerade'
 
 export interface FixedChainOptions {

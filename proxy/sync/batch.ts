@@ -1,6 +1,6 @@
 import type { NftElement, NftTransaction } from '#netlink'
-import { type ElementKey, type SetShape, shapeOf } from '../model/sets.ts'
-import { encodeElement, encodeKey } from './element-codec.ts'
+import { type SetShape, shapeOf } from '../model/sets.ts'
+import { OutgoingElement } from './element-codec.ts'
 import type { ElementEntry, ServiceDelta } from './ledger.ts'
 
 export interface TableRef {
@@ -22,9 +22,9 @@ export function addDeltas(
   options: { deltas: readonly ServiceDelta[]; leftovers: readonly ElementEntry[]; separate: boolean },
 ): void {
   const { deltas, leftovers, separate } = options
-  const removals = new Grouping(encodeKey)
+  const removals = new Grouping()
   removals.add(leftovers, LEFTOVERS)
-  const additions = new Grouping(encodeElement)
+  const additions = new Grouping()
   for (const delta of deltas) {
     const label = separate ? delta.service : TOGETHER
     removals.add(delta.remove, label)
@@ -41,16 +41,9 @@ export function addDeltas(
 /** Label of messages that carry elements of many Services. */
 export const TOGETHER = 'services'
 
-type Encode = (shape: SetShape, key: ElementKey, data: string) => NftElement
-
 /** Collects elements by label and set. */
 class Grouping {
-  readonly #encode: Encode
   readonly #groups = new Map<string, Map<string, NftElement[]>>()
-
-  constructor(encode: Encode) {
-    this.#encode = encode
-  }
 
   add(entries: readonly ElementEntry[], label: string): void {
     if (entries.length === 0) return
@@ -60,7 +53,7 @@ class Grouping {
       const code = key.charAt(0)
       let elements = bySet.get(code)
       if (elements === undefined) bySet.set(code, (elements = []))
-      elements.push(this.#encode(shapeOf(key), key, data))
+      elements.push(new OutgoingElement(shapeOf(key), key, data))
     }
   }
 

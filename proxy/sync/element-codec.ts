@@ -1,41 +1,55 @@
-import type { NftElement, NftVerdict } from '#netlink'
-import { fromBuffer, toBuffer } from '../model/bytes.ts'
+import type { NftElement, NftVerdict, PackedElement } from '#netlink'
+import { toBuffer } from '../model/bytes.ts'
 import type { ElementData, ElementKey, SetShape } from '../model/sets.ts'
 
-/** An element as the netlink layer wants it. */
-export function encodeElement(shape: SetShape, key: ElementKey, data: ElementData): NftElement {
-  const bytes = toBuffer(key.slice(1))
-  if (shape.interval) return { key: bytes, keyEnd: toBuffer(data) }
-  if (shape.data === 'verdict') return encodeVerdict(bytes, data)
-  return shape.data === undefined ? { key: bytes } : { key: bytes, data: toBuffer(data) }
+/** `drop` as the kernel numbers it (NF_DROP). */
+const DROP = '0'
+
+/**
+ * An element as the netlink layer wants it. It is made into bytes only when it is written, so that a batch of 10^5 elements does
+ * not exist as arrays all at once: that cost more than the commit.
+ */
+export class OutgoingElement implements NftElement {
+  readonly #shape: SetShape
+  readonly #key: ElementKey
+  readonly #data: ElementData
+
+  constructor(shape: SetShape, key: ElementKey, data: ElementData) {
+    this.#shape = shape
+    this.#key = key
+    this.#data = data
+  }
+
+  get key(): Uint8Array {
+    return toBuffer(this.#key.slice(1))
+  }
+
+  get keyEnd(): Uint8Array | undefined {
+    return this.#shape.interval ? toBuffer(this.#data) : undefined
+  }
+
+  get data(): Uint8Array | NftVerdict | undefined {
+    const { data, interval } = this.#shape
+    if (data === 'verdict') return verdictOf(this.#data)
+    return data === undefined || interval ? undefined : toBuffer(this.#data)
+  }
+
+  get comment(): string | undefined {
+    return this.#shape.data === 'verdict'
+      ? this.#data.slice(this.#data.indexOf('\0') + 1) || undefined
+      : undefined
+  }
 }
 
-/** The element's key alone, for deletions. Ranges are deleted by both ends. */
-export function encodeKey(shape: SetShape, key: ElementKey, data: ElementData): NftElement {
-  const bytes = toBuffer(key.slice(1))
-  return shape.interval ? { key: bytes, keyEnd: toBuffer(data) } : { key: bytes }
+/** The data of an element of a dump, as ours are. */
+export function dataOf(shape: SetShape, element: PackedElement): ElementData {
+  if (shape.interval) return element.keyEnd === '' ? element.key : element.keyEnd
+  if (shape.data !== 'verdict') return element.data
+  return `${element.verdict === DROP ? 'drop' : element.verdict}\0${element.comment}`
 }
 
-/** The reverse of encodeElement, for dumps. */
-export function decodeElement(shape: SetShape, element: NftElement): [ElementKey, ElementData] {
-  const key = shape.code + fromBuffer(element.key)
-  if (shape.interval) return [key, fromBuffer(element.keyEnd ?? element.key)]
-  const { data } = element
-  if (data === undefined) return [key, '']
-  if (data instanceof Uint8Array) return [key, fromBuffer(data)]
-  return [key, `${verdictText(data)}\0${element.comment ?? ''}`]
-}
-
-function encodeVerdict(key: Uint8Array, data: ElementData): NftElement {
-  const end = data.indexOf('\0')
-  const text = data.slice(0, end)
-  const verdict: NftVerdict = text.startsWith('goto ')
-    ? { verdict: 'goto', chain: text.slice(5) }
+function verdictOf(data: ElementData): NftVerdict {
+  return data.startsWith('goto ')
+    ? { verdict: 'goto', chain: data.slice(5, data.indexOf('\0')) }
     : { verdict: 'drop' }
-  const comment = data.slice(end + 1)
-  return comment === '' ? { key, data: verdict } : { key, data: verdict, comment }
-}
-
-function verdictText(data: NftVerdict): string {
-  return 'chain' in data ? `${data.verdict} ${data.chain}` : data.verdict
 }

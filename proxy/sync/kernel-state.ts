@@ -4,12 +4,12 @@ import { type Elements, SET_SHAPES, type SetShape } from '../model/sets.ts'
 import type { BaseChain, Ruleset } from '../rules/ruleset.ts'
 import { setSpec } from '../rules/set-spec.ts'
 import type { TableRef } from './batch.ts'
-import { decodeElement } from './element-codec.ts'
+import { dataOf } from './element-codec.ts'
 
 /** What the syncer asks of the kernel; a test may put something between. */
 export type TableSocket = Pick<
   NftSocket,
-  'commit' | 'tables' | 'chains' | 'rules' | 'sets' | 'elements' | 'generation' | 'close'
+  'commit' | 'tables' | 'chains' | 'sets' | 'packedElements' | 'generation' | 'close'
 >
 
 /** Our table as a dump shows it. */
@@ -36,9 +36,8 @@ export function readKernelState(socket: TableSocket, table: TableRef, ruleset: R
     if (!sameShape(set, shape, ruleset.family)) {
       compatible = false
     } else if (!shape.dynamic) {
-      for (const element of socket.elements(table.family, table.table, shape.name)) {
-        const [key, data] = decodeElement(shape, element)
-        elements.set(key, data)
+      for (const element of socket.packedElements(table.family, table.table, shape.name)) {
+        elements.set(shape.code + element.key, dataOf(shape, element))
       }
     }
   }

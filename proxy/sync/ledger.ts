@@ -1,6 +1,5 @@
-import { targetOf } from '../model/chains.ts'
 import type { FrontendKey, ServiceRules } from '../model/service-rules.ts'
-import { type ElementData, type ElementKey, type Elements, SETS } from '../model/sets.ts'
+import type { ElementData, ElementKey, Elements } from '../model/sets.ts'
 import { Claims } from './claims.ts'
 
 /** What a Service gets of what it wants: everything but the frontends another Service owns. */
@@ -106,33 +105,41 @@ export class Ledger {
 
   /**
    * From what the kernel shows to wanted, for all Services. Elements nobody wants are `leftovers`. Services on `hold` keep
-   * what they have in the kernel and get nothing new.
+   * what they have in the kernel and get nothing new. Empties `kernel`.
    */
   planAgainst(
     kernel: Elements,
     hold: ReadonlySet<string>,
   ): { deltas: ServiceDelta[]; leftovers: ElementEntry[] } {
-    const kept = new Set<ElementKey>()
     const deltas: ServiceDelta[] = []
+    // What is in `kernel` in the end is a leftover.
+    const taken = new Set<ElementKey>()
     for (const service of hold) {
       const grant = this.#programmed.get(service)
-      for (const [key, data] of grant === undefined ? [] : elementsOf(grant))
-        if (kernel.get(key) === data) kept.add(key)
+      for (const [key, data] of grant === undefined ? [] : elementsOf(grant)) {
+        if (kernel.get(key) !== data) continue
+        taken.add(key)
+        kernel.delete(key)
+      }
     }
     for (const service of new Set([...this.#wanted.keys(), ...this.#programmed.keys()])) {
       if (hold.has(service)) continue
       const delta: ServiceDelta = { service, remove: [], add: [], next: this.grant(service) }
       deltas.push(delta)
-      for (const [key, data] of delta.next === undefined ? [] : elementsOf(delta.next)) {
-        if (kept.has(key)) continue
-        kept.add(key)
-        const present = kernel.get(key)
-        if (present === data) continue
-        if (present !== undefined) delta.remove.push([key, present])
-        delta.add.push([key, data])
+      const { next } = delta
+      if (next === undefined) continue
+      for (const [frontend, elements] of next.rules.frontends) {
+        if (!next.denied.has(frontend)) takeFrom(kernel, elements, delta)
+      }
+      for (const entry of next.rules.shared) {
+        const [key] = entry
+        // Several Services may want it; a held one may have kept it.
+        if (taken.has(key)) continue
+        taken.add(key)
+        takeFrom(kernel, [entry], delta)
       }
     }
-    return { deltas, leftovers: [...kernel].filter(([key]) => !kept.has(key)) }
+    return { deltas, leftovers: [...kernel] }
   }
 
   /** Chains which programmed elements lead to, with the number of those elements. */
@@ -198,17 +205,20 @@ export class Ledger {
   }
 }
 
-const ENTRIES = [SETS.serviceIps, SETS.serviceNodePorts, SETS.noEndpointServices, SETS.noEndpointNodePorts]
-
 /** The chains which the verdicts of a grant lead to, once for each element. */
 export function* targetsOf(grant: Grant): Iterable<string> {
-  for (const [frontend, elements] of grant.rules.frontends) {
-    if (grant.denied.has(frontend)) continue
-    for (const { code } of ENTRIES) {
-      const data = elements.get(code + frontend)
-      const target = data === undefined ? undefined : targetOf(data)
-      if (target !== undefined) yield target
-    }
+  for (const [frontend, target] of grant.rules.targets) if (!grant.denied.has(frontend)) yield target
+}
+
+/** Compares wanted elements with those in the kernel, takes them out there, and notes what differs. */
+function takeFrom(kernel: Elements, wanted: Iterable<ElementEntry>, delta: ServiceDelta): void {
+  for (const entry of wanted) {
+    const [key, data] = entry
+    const present = kernel.get(key)
+    if (present !== undefined) kernel.delete(key)
+    if (present === data) continue
+    if (present !== undefined) delta.remove.push([key, present])
+    delta.add.push(entry)
   }
 }
 

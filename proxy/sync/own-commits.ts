@@ -58,16 +58,14 @@ export class OwnCommits implements TableSocket {
     return this.#socket.chains(...about)
   }
 
-  rules(...about: Parameters<TableSocket['rules']>): ReturnType<TableSocket['rules']> {
-    return this.#socket.rules(...about)
-  }
-
   sets(...about: Parameters<TableSocket['sets']>): ReturnType<TableSocket['sets']> {
     return this.#socket.sets(...about)
   }
 
-  elements(...about: Parameters<TableSocket['elements']>): ReturnType<TableSocket['elements']> {
-    return this.#socket.elements(...about)
+  packedElements(
+    ...about: Parameters<TableSocket['packedElements']>
+  ): ReturnType<TableSocket['packedElements']> {
+    return this.#socket.packedElements(...about)
   }
 
   generation(): number {

@@ -161,27 +161,29 @@ export class TableSync {
       const kernel = readKernelState(socket, table, this.#ruleset)
       if (!kernel.compatible) fresh = true
       const elements = fresh ? new Map<ElementKey, string>() : kernel.elements
-      const plan = this.#ledger.planAgainst(elements, new Set(this.#quarantined.keys()))
       const own = this.#ruleset.elements
-      const missing = [...own].filter(([key]) => !elements.has(key))
-      const leftovers = plan.leftovers.filter(([key]) => !own.has(key))
+      const missing = [...own].filter(([key]) => !elements.delete(key))
+      const { deltas: planned, leftovers } = this.#ledger.planAgainst(
+        elements,
+        new Set(this.#quarantined.keys()),
+      )
       const transaction = new NftTransaction()
-      const chains = this.#withPicks(this.#targets(plan.deltas))
+      const chains = this.#withPicks(this.#targets(planned))
       writeTable(transaction, this.#target, { kernel, chains, fresh })
-      const deltas = [...plan.deltas, { service: '', remove: [], add: missing, next: undefined }]
+      const deltas = [...planned, { service: '', remove: [], add: missing, next: undefined }]
       addDeltas(transaction, table, { deltas, leftovers, separate })
       if (!fresh) removeStrangers(transaction, this.#target, { kernel, chains })
       const failures = this.#commit(transaction)
       if (failures === undefined) {
-        this.#ledger.accept(plan.deltas)
+        this.#ledger.accept(planned)
         this.#sharedChains = chains
         this.#inDoubt = false
         this.#watchman.trust(this.#ledger.chains(), since)
         return this.#result(deltas, { full: true, leftovers })
       }
       if (!separate) separate = true
-      else if (!fresh && !this.#isBlamable(failures, plan.deltas)) fresh = true
-      else this.#blame(failures, plan.deltas)
+      else if (!fresh && !this.#isBlamable(failures, planned)) fresh = true
+      else this.#blame(failures, planned)
     }
   }
 
