@@ -22,6 +22,7 @@ export {
 export { deviceFeature, setDeviceFeature } from './ethtool.ts'
 export { tryFlock } from './flock.ts'
 export { createNetns, deleteNetns, getSysctl, netnsInode, runInNetns, setSysctl } from './netns.ts'
+export type { PackedElement } from './nft/decode-packed.ts'
 export { NftError } from './nft/errors.ts'
 export { nft } from './nft/match.ts'
 export { NftMonitor, type NftMonitorOptions } from './nft/monitor.ts'
