@@ -55,6 +55,8 @@ export class OpenWatch {
 
   bookmark({ initial = false }: { initial?: boolean } = {}): void {
     if (!this.#bookmarks && !initial) return
+    // What is held back lies before this version: a server never promises more than it has sent.
+    if (this.#held !== undefined) return
     const { apiVersion, kind } = this.resource
     const annotations = initial ? { 'k8s.io/initial-events-end': 'true' } : {}
     const metadata = { name: '', uid: '', resourceVersion: String(this.#state.version), annotations }
