@@ -30,6 +30,11 @@ export class Fields {
     return undefined
   }
 
+  /** The keys as they stand. */
+  names(): string[] {
+    return Object.keys(this.#value)
+  }
+
   /** Whether the key is there at all, even as null. */
   has(name: string): boolean {
     const wanted = name.toLowerCase()

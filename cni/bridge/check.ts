@@ -8,6 +8,7 @@ import { type CniInterface, type CniResult, decodeResult, familyOf } from '../pr
 import { missingShaping } from '../shaping/shape.ts'
 import { networkText } from './address-plan.ts'
 import type { BridgeConfiguration } from './configuration.ts'
+import { isSpoofChecked } from './spoof-check.ts'
 
 /**
  * CHECK: what prevResult promises exists. Beyond the reference plugin it looks at the gateway address, the port's
@@ -38,6 +39,7 @@ export async function checkPod(
   const bridge = checkBridge(host, result, conf)
   const hostLink = checkVeth(host, pod, promised, bridge, conf)
   checkAddresses(host, pod, { ...result, ips }, bridge, call.ifname, conf)
+  if (conf.macSpoofCheck && !isSpoofChecked(key)) throw failed(`MAC spoof check of ${call.ifname} is missing`)
   const missing =
     missingRules(key, { ...conf, ips }) ??
     (conf.bandwidth === undefined ? undefined : missingShaping(key, hostLink, conf.bandwidth))

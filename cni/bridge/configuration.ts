@@ -5,6 +5,7 @@ import type { CniCall } from '../protocol/plugin.ts'
 import { readDns } from '../protocol/result.ts'
 import { type BandwidthLimits, readBandwidth } from '../shaping/limits.ts'
 import { type NodeSubnet, readSubnetFile } from '../subnet-file.ts'
+import { readVlans, type VlanSettings } from './vlan.ts'
 
 /** The keys of the reference bridge plugin, and ours: subnetFile, portMappings without a chained plugin. */
 export interface BridgeConfiguration {
@@ -19,6 +20,9 @@ export interface BridgeConfiguration {
   readonly promiscMode: boolean
   readonly portIsolation: boolean
   readonly enableDad: boolean
+  readonly vlans?: VlanSettings | undefined
+  /** Drop what the pod sends under another MAC address than its own. */
+  readonly macSpoofCheck: boolean
   readonly disableContainerInterface: boolean
   readonly mac?: string | undefined
   readonly dns: DnsSettings
@@ -31,27 +35,12 @@ export interface BridgeConfiguration {
   readonly loopback: boolean
 }
 
-/** Reference keys this version cannot honour: refused by name, for ignoring them would weaken a promise. */
-const unsupported: readonly { key: string; isSet: (value: unknown) => boolean }[] = [
-  { key: 'vlan', isSet: (value) => value !== 0 },
-  { key: 'vlanTrunk', isSet: (value) => Array.isArray(value) && value.length > 0 },
-  { key: 'macspoofchk', isSet: (value) => value === true },
-]
-
 /** Reads the configuration of types `bridge` and `plexus`. */
 export function readBridgeConfiguration(
   call: CniCall,
   { isPlexus }: { isPlexus: boolean },
 ): BridgeConfiguration {
   const { fields } = call.conf
-  for (const { key, isSet } of unsupported) {
-    const value = fields.raw(key)
-    if (value === undefined || !isSet(value)) continue
-    throw new CniError(
-      cniCodes.unsupportedField,
-      `unsupported field ${key}=${JSON.stringify(value)}: not implemented yet`,
-    )
-  }
   const hairpinMode = fields.boolean('hairpinMode') ?? false
   const promiscMode = fields.boolean('promiscMode') ?? false
   if (hairpinMode && promiscMode) {
@@ -77,6 +66,8 @@ export function readBridgeConfiguration(
     hairpinMode,
     promiscMode,
     portIsolation: fields.boolean('portIsolation') ?? false,
+    vlans: readVlans(fields),
+    macSpoofCheck: fields.boolean('macspoofchk') ?? false,
     enableDad: fields.boolean('enabledad') ?? false,
     disableContainerInterface,
     mac: readMac(fields, call.args),
@@ -117,7 +108,7 @@ function readNodeSubnet(fields: Fields, { needed }: { needed: boolean }): NodeSu
 }
 
 /** runtimeConfig beats args beats CNI_ARGS. */
-function readMac(fields: Fields, cniArgs: string): string | undefined {
+export function readMac(fields: Fields, cniArgs: string): string | undefined {
   const mac =
     fields.object('runtimeConfig')?.string('mac') ||
     fields.object('args')?.object('cni')?.string('mac') ||

@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { parseSubnet, subnetContains } from '#ipam'
-import { isAlreadyExists, isNotFound, type Link, type RouteSocket, setSysctl } from '#netlink'
+import { isAlreadyExists, isNotFound, type Link, NetlinkError, type RouteSocket, setSysctl } from '#netlink'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import { familyOf } from '../protocol/result.ts'
 import type { BridgeConfiguration } from './configuration.ts'
+import { vlansUnsupported } from './vlan.ts'
+
+/** What kernels say that were built without bridge VLAN filtering. */
+const refusals = ['EOPNOTSUPP', 'EINVAL', 'ENOTSUP']
 
 /** Finds the bridge or makes it, up and with a hardware address that stays. */
 export function ensureBridge(host: RouteSocket, conf: BridgeConfiguration): Link {
@@ -12,8 +16,17 @@ export function ensureBridge(host: RouteSocket, conf: BridgeConfiguration): Link
   if (link === undefined) {
     try {
       // Without an address of its own a bridge takes the lowest of its ports', and changes it as pods come and go.
-      host.addLink({ name, kind: 'bridge', mac: randomMac(), ...(mtu > 0 ? { mtu } : {}) })
+      host.addLink({
+        name,
+        kind: 'bridge',
+        mac: randomMac(),
+        ...(mtu > 0 ? { mtu } : {}),
+        ...(conf.vlans === undefined ? {} : { bridge: { vlanFiltering: true } }),
+      })
     } catch (error) {
+      if (conf.vlans !== undefined && error instanceof NetlinkError && refusals.includes(error.code)) {
+        throw vlansUnsupported(conf.vlans, error)
+      }
       if (!isAlreadyExists(error)) throw error
     }
     link = host.link(name)
@@ -23,6 +36,12 @@ export function ensureBridge(host: RouteSocket, conf: BridgeConfiguration): Link
     throw new CniError(
       cniCodes.internal,
       `failed to create bridge "${name}": "${name}" already exists but is not a bridge`,
+    )
+  }
+  if (conf.vlans !== undefined && link.bridge?.vlanFiltering !== true) {
+    throw new CniError(
+      cniCodes.internal,
+      `bridge "${name}" exists and does not filter VLANs: 'ip link set ${name} type bridge vlan_filtering 1', or name another bridge`,
     )
   }
   const withoutMac = link.mac === '' || link.mac === '00:00:00:00:00:00'

@@ -7,12 +7,13 @@ import { publishedPods, withdrawPod } from '../nat/publish.ts'
 import { readValidAttachments } from '../protocol/attachments.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import type { CniCall } from '../protocol/plugin.ts'
+import { endStaleSpoofChecks } from './spoof-check.ts'
 
 /**
  * GC: removes links, rules and leases of this network's attachments that the runtime does not list. Goes on after an
  * error and reports all of them in the end.
  */
-export async function collectGarbage(call: CniCall, ipam: Ipam, bridge: string): Promise<void> {
+export async function collectGarbage(call: CniCall, ipam: Ipam, bridge?: string): Promise<void> {
   const isValid = readValidAttachments(call.conf.fields)
   const isStale = (key: AttachmentKey): boolean => key.network === call.conf.name && !isValid(key)
   const problems: Error[] = []
@@ -24,7 +25,7 @@ export async function collectGarbage(call: CniCall, ipam: Ipam, bridge: string):
     }
   }
   using host = new RouteSocket()
-  const stale = new Set(await abandonedLinks(host, bridge))
+  const stale = new Set(bridge === undefined ? [] : await abandonedLinks(host, bridge))
   for (const { index, alias = '', kind } of host.links()) {
     const key = parseAlias(alias)
     // An alias that was cut off tells no owner.
@@ -36,6 +37,7 @@ export async function collectGarbage(call: CniCall, ipam: Ipam, bridge: string):
   await attempt(async () => {
     for (const key of publishedPods()) if (isStale(key)) await attempt(() => withdrawPod(key, []))
   })
+  await attempt(() => endStaleSpoofChecks(isStale))
   await attempt(() => ipam.gc(isValid))
   if (problems.length === 0) return
   throw new CniError(cniCodes.internal, `GC: ${problems.map(({ message }) => message).join('; ')}`)

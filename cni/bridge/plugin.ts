@@ -1,18 +1,20 @@
-import { existsSync } from 'node:fs'
-import type { OwnerRecord } from '#ipam'
-import { netnsInode, RouteSocket } from '#netlink'
-import { type AttachmentKey, findHostLink } from '../attachment.ts'
+import type { AttachmentKey } from '../attachment.ts'
 import { Ipam } from '../ipam.ts'
+import { isOwnerDead } from '../lifetime.ts'
 import { publishPod, withdrawPod } from '../nat/publish.ts'
+import { checkPodNetns, refuseOwnNetns } from '../pod-netns.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import type { CniCall, Plugin } from '../protocol/plugin.ts'
 import { type CniResult, emptyResult } from '../protocol/result.ts'
+import { reportStatus } from '../protocol/status.ts'
 import { compareVersions } from '../protocol/version.ts'
 import { shapePod, unshapePod } from '../shaping/shape.ts'
+import { Attempts, undoing } from '../undo.ts'
 import { type AddressPlan, planAddresses } from './address-plan.ts'
 import { checkPod } from './check.ts'
 import { type BridgeConfiguration, readBridgeConfiguration } from './configuration.ts'
 import { collectGarbage } from './garbage.ts'
+import { checkSpoofing, endSpoofCheck } from './spoof-check.ts'
 import { unwirePod } from './unwire.ts'
 import { waitUntilForwarding, wirePod } from './wire.ts'
 
@@ -36,8 +38,7 @@ export class BridgePlugin implements Plugin {
       throw new CniError(cniCodes.internal, 'cannot convert: no valid IP addresses')
     }
     checkPodNetns(call)
-    const undo: (() => unknown)[] = []
-    try {
+    return undoing(call, async (undo) => {
       let plan: AddressPlan = { ips: [], routes: [], gateways: [] }
       let leased: CniResult = emptyResult
       if (ipam.present) {
@@ -47,10 +48,14 @@ export class BridgePlugin implements Plugin {
           throw new CniError(cniCodes.internal, 'IPAM plugin returned missing IP config')
         plan = planAddresses(leased, { ...conf, interface: podInterface })
       }
-      const { bridge, hostLink, podLink } = wirePod(key, call.netns, plan, conf)
+      const { bridge, hostLink, podLink, gatewayLink } = wirePod(key, call.netns, plan, conf)
       undo.push(() => unwirePod(key, call.netns))
       undo.push(() => withdrawPod(key, plan.ips.map(hostPart)))
       publishPod(key, { ips: plan.ips, ...conf })
+      if (conf.macSpoofCheck) {
+        undo.push(() => endSpoofCheck(key))
+        checkSpoofing(key, hostLink.name, podLink.mac)
+      }
       undo.push(() => unshapePod(key))
       const shaper = conf.bandwidth === undefined ? undefined : shapePod(key, hostLink, conf.bandwidth)
       if (!conf.disableContainerInterface) await waitUntilForwarding(hostLink.name)
@@ -59,25 +64,14 @@ export class BridgePlugin implements Plugin {
           { name: bridge.name, mac: bridge.mac },
           { name: hostLink.name, mac: hostLink.mac },
           { name: podLink.name, mac: podLink.mac, sandbox: call.netns },
+          ...(gatewayLink === undefined ? [] : [{ name: gatewayLink.name, mac: gatewayLink.mac }]),
           ...(shaper === undefined ? [] : [{ name: shaper.name, mac: shaper.mac }]),
         ],
         ips: plan.ips,
         routes: plan.routes,
         dns: Object.keys(conf.dns).length > 0 ? conf.dns : leased.dns,
       }
-    } catch (error) {
-      for (const step of undo.reverse()) {
-        try {
-          await step()
-        } catch (failure) {
-          call.log?.error(
-            { err: failure, object: `container ${call.containerID}` },
-            'CNI ADD: could not undo a step',
-          )
-        }
-      }
-      throw error
-    }
+    })
   }
 
   /** Best effort and repeatable: whatever is gone already is fine, the address is given back last. */
@@ -85,15 +79,16 @@ export class BridgePlugin implements Plugin {
     refuseOwnNetns(call)
     const key = keyOf(call)
     const ipam = new Ipam(call)
-    const problems: unknown[] = []
-    const known = await attempt(problems, () => ipam.addresses())
+    const attempts = new Attempts()
+    const known = await attempts.run(() => ipam.addresses())
     const [live] = await Promise.all([
-      attempt(problems, () => unwirePod(key, call.netns)),
-      this.#isPlexus ? attempt(problems, () => unshapePod(key)) : undefined,
+      attempts.run(() => unwirePod(key, call.netns)),
+      this.#isPlexus ? attempts.run(() => unshapePod(key)) : undefined,
     ])
-    await attempt(problems, () => withdrawPod(key, [...(known ?? []), ...(live ?? [])]))
-    await attempt(problems, () => ipam.del())
-    if (problems.length > 0) throw problems[0]
+    await attempts.run(() => withdrawPod(key, [...(known ?? []), ...(live ?? [])]))
+    await attempts.run(() => endSpoofCheck(key))
+    await attempts.run(() => ipam.del())
+    attempts.finish()
   }
 
   async check(call: CniCall): Promise<void> {
@@ -107,19 +102,10 @@ export class BridgePlugin implements Plugin {
   }
 
   async status(call: CniCall): Promise<void> {
-    try {
+    await reportStatus(async () => {
       const conf = this.#configuration(call)
       await new Ipam(call, ipamOptions(call, conf)).status()
-    } catch (error) {
-      if (
-        error instanceof CniError &&
-        [cniCodes.notAvailable, cniCodes.limitedConnectivity].includes(error.code as 50 | 51)
-      ) {
-        throw error
-      }
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new CniError(cniCodes.notAvailable, reason, { cause: error })
-    }
+    })
   }
 
   #configuration(call: CniCall): BridgeConfiguration {
@@ -137,44 +123,7 @@ function ipamOptions(call: CniCall, conf: BridgeConfiguration): ConstructorParam
     defaultRanges:
       nodeSubnet === undefined ? undefined : () => nodeSubnet.subnets.map((subnet) => [{ subnet }]),
     detail: { netns: call.netns },
-    isDead: (record) => isDead(call.conf.name, record),
-  }
-}
-
-/**
- * True if a lease's owner certainly is no more: its namespace's path is gone, and so is the host's end of its veth
- * pair, which the kernel keeps as long as the namespace lives.
- */
-function isDead(network: string, { containerID, ifname, evidence }: OwnerRecord): boolean {
-  const netns = evidence?.detail?.['netns']
-  if (netns === undefined || existsSync(netns)) return false
-  using host = new RouteSocket()
-  return findHostLink(host, { network, containerID, ifname }) === undefined
-}
-
-/** ADD and CHECK need the pod's namespace, and it must not be the one we run in: that would rewire the node. */
-function checkPodNetns(call: CniCall): void {
-  if (!existsSync(call.netns)) {
-    throw new CniError(
-      cniCodes.invalidNetns,
-      `failed to open netns "${call.netns}": no such file or directory`,
-    )
-  }
-  refuseOwnNetns(call)
-}
-
-function refuseOwnNetns({ netns, netnsOverride }: CniCall): void {
-  if (netns === '' || netnsOverride || !existsSync(netns)) return
-  if (netnsInode(netns) !== netnsInode('/proc/self/ns/net')) return
-  throw new CniError(cniCodes.invalidNetns, "plugin's netns and netns from CNI_NETNS should not be the same")
-}
-
-async function attempt<T>(problems: unknown[], body: () => T | Promise<T>): Promise<T | undefined> {
-  try {
-    return await body()
-  } catch (error) {
-    problems.push(error)
-    return undefined
+    isDead: (record) => isOwnerDead(call.conf.name, record),
   }
 }
 

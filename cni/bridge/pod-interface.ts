@@ -1,4 +1,12 @@
-import { type Link, type NetlinkError, type RouteSocket, runInNetns, setSysctl } from '#netlink'
+import {
+  isAlreadyExists,
+  type Link,
+  type NetlinkError,
+  type RouteSocket,
+  type RouteSpec,
+  runInNetns,
+  setSysctl,
+} from '#netlink'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import { familyOf } from '../protocol/result.ts'
 import type { AddressPlan } from './address-plan.ts'
@@ -12,19 +20,10 @@ export function configurePodInterface(
   netns: string,
   link: Link,
   plan: AddressPlan,
-  conf: BridgeConfiguration,
+  conf: Pick<BridgeConfiguration, 'enableDad' | 'loopback'>,
 ): void {
   const hasIpv6 = plan.ips.some((ip) => familyOf(ip.address) === 6)
-  runInNetns(netns, () => {
-    trySysctl(`net/ipv4/conf/${link.name}/arp_notify`, '1')
-    if (conf.enableDad) trySysctl(`net/ipv6/conf/${link.name}/enhanced_dad`, '1')
-    trySysctl(`net/ipv6/conf/${link.name}/accept_dad`, conf.enableDad ? '1' : '0')
-    if (!hasIpv6) return
-    // Runtimes switch IPv6 off in new namespaces; a pod that gets an IPv6 address wants it.
-    trySysctl('net/ipv6/conf/lo/disable_ipv6', '0')
-    setSysctl(`net/ipv6/conf/${link.name}/disable_ipv6`, '0')
-    trySysctl(`net/ipv6/conf/${link.name}/keep_addr_on_down`, '1')
-  })
+  preparePodInterface(netns, link, { hasIpv6, enableDad: conf.enableDad })
   if (conf.loopback) bringLoopbackUp(pod)
   for (const { address } of plan.ips) {
     const noDad = familyOf(address) === 6 && !conf.enableDad
@@ -32,16 +31,17 @@ export function configurePodInterface(
   }
   if (!link.up) pod.setLink(link.index, { up: true })
   for (const { dst, gw, mtu, priority, table, scope } of plan.routes) {
+    const route: RouteSpec = {
+      destination: networkText(dst),
+      index: link.index,
+      ...(gw === undefined ? {} : { gateway: gw }),
+      ...(mtu === undefined ? {} : { mtu }),
+      ...(priority === undefined ? {} : { metric: priority }),
+      ...(table === undefined ? {} : { table }),
+      ...(scope === undefined ? {} : { scope: scopeName(scope) }),
+    }
     try {
-      pod.addRoute({
-        destination: networkText(dst),
-        index: link.index,
-        ...(gw === undefined ? {} : { gateway: gw }),
-        ...(mtu === undefined ? {} : { mtu }),
-        ...(priority === undefined ? {} : { metric: priority }),
-        ...(table === undefined ? {} : { table }),
-        ...(scope === undefined ? {} : { scope: scopeName(scope) }),
-      })
+      addOrAppendRoute(pod, route)
     } catch (error) {
       const reason = (error as NetlinkError).message
       throw new CniError(
@@ -53,6 +53,39 @@ export function configurePodInterface(
       )
     }
   }
+}
+
+/** A pod with several interfaces may have several ways to one network (the reference plugins: RouteAddEcmp). */
+function addOrAppendRoute(pod: RouteSocket, route: RouteSpec): void {
+  try {
+    pod.addRoute(route)
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error
+    const { destination, index } = route
+    const ways = pod
+      .routes({ table: route.table ?? 254 })
+      .filter((other) => other.destination === destination)
+    if (ways.some((other) => other.index === index)) throw error
+    pod.appendRoute(route)
+  }
+}
+
+/** Settings of the pod's interface that have to be there before its addresses. */
+export function preparePodInterface(
+  netns: string,
+  { name }: Link,
+  { hasIpv6, enableDad }: { hasIpv6: boolean; enableDad: boolean },
+): void {
+  runInNetns(netns, () => {
+    trySysctl(`net/ipv4/conf/${name}/arp_notify`, '1')
+    if (enableDad) trySysctl(`net/ipv6/conf/${name}/enhanced_dad`, '1')
+    trySysctl(`net/ipv6/conf/${name}/accept_dad`, enableDad ? '1' : '0')
+    if (!hasIpv6) return
+    // Runtimes switch IPv6 off in new namespaces; a pod that gets an IPv6 address wants it.
+    trySysctl('net/ipv6/conf/lo/disable_ipv6', '0')
+    setSysctl(`net/ipv6/conf/${name}/disable_ipv6`, '0')
+    trySysctl(`net/ipv6/conf/${name}/keep_addr_on_down`, '1')
+  })
 }
 
 function bringLoopbackUp(pod: RouteSocket): void {

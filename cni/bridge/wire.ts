@@ -7,11 +7,15 @@ import type { AddressPlan } from './address-plan.ts'
 import type { BridgeConfiguration } from './configuration.ts'
 import { enableForwarding, ensureBridge, ensureGatewayAddress, trySysctl } from './device.ts'
 import { configurePodInterface } from './pod-interface.ts'
+import { setPortVlans } from './vlan.ts'
+import { ensureVlanGateway } from './vlan-gateway.ts'
 
 export interface Wiring {
   readonly bridge: Link
   readonly hostLink: Link
   readonly podLink: Link
+  /** With a VLAN the gateway's address is on an interface of its own, `<bridge>.<vlan>`. */
+  readonly gatewayLink?: Link | undefined
 }
 
 /**
@@ -30,7 +34,9 @@ export function wirePod(
     throw new CniError(cniCodes.internal, `container veth name provided (${key.ifname}) already exists`)
   }
   const bridge = ensureBridge(host, conf)
-  for (const cidr of plan.gateways) ensureGatewayAddress(host, bridge, cidr, conf)
+  const vlan = conf.vlans?.vlan ?? 0
+  const gatewayLink = vlan > 0 && plan.gateways.length > 0 ? ensureVlanGateway(host, bridge, vlan) : undefined
+  for (const cidr of plan.gateways) ensureGatewayAddress(host, gatewayLink ?? bridge, cidr, conf)
   for (const family of new Set(plan.gateways.map(familyOf))) enableForwarding(family)
   const { name, leftover } = chooseHostName(host, key)
   if (leftover !== undefined) host.deleteLink(leftover.index)
@@ -58,9 +64,10 @@ export function wirePod(
       hairpin: conf.hairpinMode,
       isolated: conf.portIsolation,
     })
+    if (conf.vlans !== undefined) setPortVlans(hostLink.index, conf.vlans)
     const podLink = required(pod.link(key.ifname), key.ifname)
     if (!conf.disableContainerInterface) configurePodInterface(pod, netns, podLink, plan, conf)
-    return { bridge: required(host.link(bridge.index), bridge.name), hostLink, podLink }
+    return { bridge: required(host.link(bridge.index), bridge.name), hostLink, podLink, gatewayLink }
   } catch (error) {
     const created = host.link(name)
     if (created !== undefined) host.deleteLink(created.index)

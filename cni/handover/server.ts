@@ -123,10 +123,10 @@ export class CniServer implements CniComponent {
     }
     const command = environment['CNI_COMMAND'] ?? ''
     const started = performance.now()
-    // A runtime runs one operation per container at a time, but one that gave up waiting may come again.
-    const reply = await this.#queue.run(environment['CNI_CONTAINERID'] ?? '', () =>
-      dispatch(request, { plugins, log }),
-    )
+    // A runtime runs one operation per container at a time, but one that gave up waiting may come again. By type, for
+    // a foreign plugin that one of ours delegates to may call us in its turn.
+    const turn = `${type}/${environment['CNI_CONTAINERID'] ?? ''}`
+    const reply = await this.#queue.run(turn, () => dispatch(request, { plugins, log }))
     const durationMs = performance.now() - started
     this.#metrics.observe({ command, succeeded: reply.exitCode === 0, durationMs })
     const entry = {

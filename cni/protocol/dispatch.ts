@@ -42,7 +42,7 @@ export async function dispatch(request: CniRequest, { plugins, log }: DispatchOp
     checkVersion(conf.cniVersion)
     const plugin = plugins.get(type)
     if (plugin === undefined) throw new Error(`there is no plugin type "${type}" in this program`)
-    return succeed(await run(plugin, { ...variables, conf, environment, log }))
+    return succeed(await run(plugin, { ...variables, conf, environment, log, plugins }))
   } catch (thrown) {
     const error = toCniError(thrown)
     return { exitCode: 1, stdout: encodeError(error, cniVersion), stderr: '', error }

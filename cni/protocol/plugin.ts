@@ -9,6 +9,8 @@ export interface CniCall extends CniEnvironment {
   /** The variables handed to delegates besides the CNI_ ones in CniEnvironment. */
   readonly environment: Readonly<Record<string, string>>
   readonly log?: Logger | undefined
+  /** Every type of this program, for delegation without another process. */
+  readonly plugins?: ReadonlyMap<string, Plugin> | undefined
 }
 
 /** A plugin type. A command that is missing succeeds and does nothing, as in the Go library. */

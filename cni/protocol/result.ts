@@ -124,7 +124,7 @@ function decodeOldResult(fields: Fields, dns: DnsSettings): CniResult {
   }
 }
 
-function readRoute(entry: Fields): CniRoute {
+export function readRoute(entry: Fields): CniRoute {
   return {
     dst: readCidr(entry, 'dst'),
     gw: entry.string('gw'),

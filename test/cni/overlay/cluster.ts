@@ -31,6 +31,19 @@ export function nodeObject({ name, podCIDRs, addresses, annotations = {} }: Node
   }
 }
 
+export interface IpLink {
+  ifindex: number
+  address: string
+  mtu: number
+  linkinfo: {
+    info_data: { id: number; local?: string; local6?: string; port: number; learning: boolean; link: string }
+  }
+}
+
+export function pings(from: TestNamespace, to: string, ...flags: string[]): boolean {
+  return from.try('ping', '-c1', '-W1', ...flags, to).status === 0
+}
+
 /** One machine of a test: its namespace, its overlay process, its files. */
 export class Machine {
   readonly namespace: TestNamespace
@@ -72,6 +85,32 @@ export class Machine {
     if (this.#child !== undefined) await stopProcess(this.#child)
   }
 
+  /** Ends it without a chance to tidy up. */
+  async kill(): Promise<void> {
+    const child = this.#child
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await gone
+  }
+
+  /** A device with `ip -d`, undefined if there is none. */
+  device(name: string): IpLink | undefined {
+    const result = this.namespace.try('ip', '-j', '-d', 'link', 'show', name)
+    return result.status === 0 ? (JSON.parse(result.stdout) as IpLink[])[0] : undefined
+  }
+
+  /** The first route to a prefix. */
+  route(prefix: string): { gateway?: string; dev?: string; flags?: string[]; type?: string } | undefined {
+    const family = prefix.includes(':') ? '-6' : '-4'
+    return this.namespace.json('ip', '-j', family, 'route', 'show', prefix)[0]
+  }
+
+  /** Can `to` be reached with one packet? */
+  reaches(to: string, ...flags: string[]): boolean {
+    return pings(this.namespace, to, ...flags)
+  }
+
   /** A namespace behind this machine's bridge `cni0`, like a pod with `address`. */
   addPod(t: ExecutionContext, address: string, gateway: string, mtu = 1450): TestNamespace {
     const pod = testNamespace(t, 'pod')
@@ -103,7 +142,7 @@ export class Cluster {
   constructor(t: ExecutionContext, netConf: unknown) {
     this.directory = testDirectory(t, 'overlay')
     mkdirSync(join(this.directory, 'manifests'))
-    writeFileSync(join(this.directory, 'net-conf.json'), JSON.stringify(netConf))
+    this.writeNetConf(netConf)
     const a = testNamespace(t, 'a')
     const b = testNamespace(t, 'b')
     joinNamespaces(
@@ -112,6 +151,10 @@ export class Cluster {
     )
     this.a = new Machine(a, this.directory, 'node1')
     this.b = new Machine(b, this.directory, 'node2')
+  }
+
+  writeNetConf(netConf: unknown): void {
+    writeFileSync(join(this.directory, 'net-conf.json'), JSON.stringify(netConf))
   }
 
   writeNodes(...nodes: NodeSpec[]): void {

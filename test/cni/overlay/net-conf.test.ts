@@ -14,7 +14,11 @@ test("flannel's own file, and keys in any case", (t) => {
     directRouting: false,
     checksumOffload: 'auto',
   }
-  t.deepEqual(parseNetConf(text), { networks: { 4: '10.244.0.0/16', 6: undefined }, backend: vxlan, ignored: [] })
+  t.deepEqual(parseNetConf(text), {
+    networks: { 4: '10.244.0.0/16', 6: undefined },
+    backend: vxlan,
+    ignored: [],
+  })
   t.deepEqual(
     parseNetConf(
       '{"NETWORK":"10.1.2.3/8","backend":{"TYPE":"VXLAN","vni":4096,"port":4789,"mtu":9000,"directrouting":true}}',
