@@ -8,7 +8,7 @@ export function serviceAddress(index: number): string {
 
 /** Endpoint number `slot` of Service number `index`; `round` makes others of the same Service. */
 export function endpointAddress(index: number, slot: number, round = 0): string {
-  const host = index * 16 + slot
+  const host = index * 16 + slot + 1
   return `10.${128 + (host >> 16) + round * 8}.${(host >> 8) & 255}.${host & 255}`
 }
 

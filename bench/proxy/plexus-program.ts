@@ -25,7 +25,7 @@ const start = () =>
   startProxy({
     store,
     nodeName: 'node0',
-    config: DEFAULT_CONFIGURATION,
+    config: { ...DEFAULT_CONFIGURATION, clusterCIDR: ['10.128.0.0/9'], nodePortAddresses: ['127.0.0.0/8'] },
     log: pino({ level: 'warn' }, pino.destination(2)),
     metrics: new Registry(),
   })
