@@ -65,6 +65,8 @@ export interface Source {
    * from Pods, mirrors Endpoints, creates missing Namespaces and allocates ClusterIPs and node ports.
    */
   readonly standalone: boolean
+  /** what is read and where from: a snapshot of another scope is not used; undefined: no snapshots */
+  readonly scope?: string | undefined
   /** Begins delivering; resolves after the first full sync. */
   start(sink: Sink): Promise<void>
   stop(): Promise<void>

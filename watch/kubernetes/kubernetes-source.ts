@@ -44,6 +44,7 @@ export function kubernetesSource(options: KubernetesSourceOptions): KubernetesSo
 class ApiServerSource implements KubernetesSource {
   readonly name = 'kubernetes'
   readonly standalone = false
+  readonly scope: string
   readonly client: ApiClient
   readonly namespace: string
   readonly #opened: OpenedClient
@@ -73,6 +74,7 @@ class ApiServerSource implements KubernetesSource {
     )
     this.#metrics = new ReflectorMetrics(options.metrics)
     this.#opened = openClient(options, this.#timing)
+    this.scope = JSON.stringify([this.#opened.access.servers[0]?.host, this.#needs])
     this.client = this.#opened.client
     this.namespace = this.#opened.access.namespace
   }
@@ -188,7 +190,7 @@ class ApiServerSource implements KubernetesSource {
   #forget(resource: Resource): void {
     const reflector = this.#reflectors.get(resource)
     this.#reflectors.delete(resource)
-    void reflector?.stop().then(() => this.#sink?.replace(resource.kind, []))
+    void Promise.resolve(reflector?.stop()).then(() => this.#sink?.replace(resource.kind, []))
   }
 
   /** Logs each problem of an object once, in the next turn: a list may bring many. */

@@ -23,6 +23,8 @@ export class OptionalResources {
   readonly #options: OptionalResourcesOptions
   readonly #stop = new AbortController()
   readonly #present = new Set<Resource>()
+  /** resources said to be gone; at the start that is not known, and a snapshot may have objects of them */
+  readonly #gone = new Set<Resource>()
   readonly #missed = new Map<Resource, number>()
   #running: Promise<void> | undefined
 
@@ -70,17 +72,20 @@ export class OptionalResources {
           this.#missed.delete(resource)
           if (this.#present.has(resource)) continue
           this.#present.add(resource)
+          this.#gone.delete(resource)
           log.info({ resource: resource.plural, apiVersion }, 'custom resource is served')
           onAppeared(resource)
           continue
         }
-        if (!this.#present.has(resource)) continue
+        if (this.#gone.has(resource)) continue
         const missed = (this.#missed.get(resource) ?? 0) + 1
         this.#missed.set(resource, missed)
         if (missed < looksUntilGone) continue
-        this.#present.delete(resource)
+        this.#gone.add(resource)
         this.#missed.delete(resource)
-        log.info({ resource: resource.plural, apiVersion }, 'custom resource is not served any more')
+        if (this.#present.delete(resource)) {
+          log.info({ resource: resource.plural, apiVersion }, 'custom resource is not served any more')
+        }
         onDisappeared(resource)
       }
     }

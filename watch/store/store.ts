@@ -43,6 +43,7 @@ export class Store implements Sink {
   readonly #log: Logger
   readonly #metrics: StoreMetrics
   readonly #synced = Promise.withResolvers<void>()
+  readonly #closing: (() => Promise<void>)[] = []
   #isSynced = false
   #source: Source | undefined
   #step: Changes | undefined
@@ -141,9 +142,15 @@ export class Store implements Sink {
     for (const subscriber of this.#subscribers) subscriber.flush()
   }
 
+  /** Has `callback` run, and waited for, when the store is closed. */
+  onClose(callback: () => Promise<void>): void {
+    this.#closing.push(callback)
+  }
+
   /** Stops the source and ends all subscriptions. The objects stay readable. */
   async close(): Promise<void> {
     await this.#source?.stop()
+    for (const callback of this.#closing.splice(0)) await callback()
     for (const subscriber of this.#subscribers) subscriber.close()
     this.#subscribers.clear()
   }
