@@ -7,6 +7,7 @@ import { type AnyObject, memorySource, Store } from '#watch'
 import { testNamespace } from '../support/index.ts'
 import { kernelElements } from './support/kernel-elements.ts'
 import { node, service, slice } from './support/objects.ts'
+import { recompute } from './support/recompute.ts'
 import { render } from './support/render.ts'
 
 type Step =
@@ -133,7 +134,7 @@ async function newStore(objects: AnyObject[]): Promise<Store> {
 const everything = (netns: string) =>
   [4, 6].flatMap((family) => render(kernelElements(netns, family as 4 | 6), family as 4 | 6))
 
-test('any history of changes leaves the elements a fresh start makes', async (t) => {
+test('any history of changes leaves the elements a fresh start makes, and a plain recomputation', async (t) => {
   const live = testNamespace(t, 'live')
   const fresh = testNamespace(t, 'fresh')
   const seed = Number(process.env['PLEXUS_SEED'] ?? Date.now() % 2 ** 31)
@@ -154,6 +155,9 @@ test('any history of changes leaves the elements a fresh start makes', async (t)
       const [actual, expected] = [everything(live.path), everything(fresh.path)]
       await Promise.all([proxy.stop(), again.stop()])
       t.deepEqual(actual, expected)
+      const own = store.get('Node', 'n1')
+      if (own === undefined) throw new Error('the node is gone')
+      t.deepEqual(actual, [...recompute(store, own, 4), ...recompute(store, own, 6)])
       t.deepEqual(proxy.health(), { ok: true })
     }),
     { seed, numRuns: 60, endOnFailure: true },
