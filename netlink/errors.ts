@@ -9,9 +9,12 @@ const KERNEL_ERRORS = new Map<number, readonly [string, string]>([
   [524, ['ENOTSUPP', 'Operation is not supported']],
 ])
 
+/** Node builds the map anew at every call, and "not found" is an everyday answer. */
+const systemErrors = getSystemErrorMap()
+
 /** Symbolic name and text of a positive errno. */
 export function describeErrno(errno: number): { code: string; text: string } {
-  const known = KERNEL_ERRORS.get(errno) ?? getSystemErrorMap().get(-errno)
+  const known = KERNEL_ERRORS.get(errno) ?? systemErrors.get(-errno)
   return known === undefined
     ? { code: `ERRNO_${errno}`, text: `errno ${errno}` }
     : { code: known[0], text: known[1] }

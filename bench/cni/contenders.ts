@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { installCni } from '#cni'
 import { endServer, startServer } from '../support/process.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -60,7 +61,9 @@ export async function startAgent(): Promise<BenchAgent> {
 }
 
 export function contenders(agent: BenchAgent): Contender[] {
-  const ours = join(root, 'bin/cni')
+  // What a node really gets: `plexus cni install`.
+  const ours = join(agent.folder, 'bin')
+  installCni({ binDir: ours })
   const ipam = (network: string, subnet: string) => ({
     type: 'host-local',
     dataDir: join(agent.folder, 'ipam'),
@@ -77,6 +80,7 @@ export function contenders(agent: BenchAgent): Contender[] {
   })
   const absent = join(agent.folder, 'no-agent.sock')
   return [
+    floor(),
     chain(
       'reference: bridge',
       'rp',
@@ -120,6 +124,14 @@ export function contenders(agent: BenchAgent): Contender[] {
       ours,
     ),
   ]
+}
+
+/** What starting any program from here costs: in every other row as well, twice where two plugins are chained. */
+function floor(): Contender {
+  const run = (): void => {
+    spawnSync('/bin/true', [], { input: '{}', env: {} })
+  }
+  return { name: 'floor: /bin/true', id: 'fl', baseline: 'reference: bridge', add: run, del: run }
 }
 
 /** A plugin list run as libcni does: ADD in order with prevResult, DEL in reverse with the final result. */

@@ -1,12 +1,16 @@
 // CNI ADD and DEL, as a container runtime calls them (environment, configuration on stdin): the reference plugins of
 // containernetworking-plugins against ours, with an agent and without. All in a network namespace of its own.
 import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { createNetns, deleteNetns } from '#netlink'
 import { reapedCpuSeconds, treeCpuSeconds } from '../support/cpu.ts'
 import { median, printTable, rounded } from '../support/table.ts'
 import { type Contender, contenders, startAgent } from './contenders.ts'
 
 const runs = Number(process.env['BENCH_RUNS'] ?? 20)
+const leases = 10_000
+const foreignRules = 2_000
 const insideFlag = 'PLEXUS_BENCH_INSIDE'
 
 /** Runs the benchmark in a fresh network namespace (by starting itself there) and prints the table. */
@@ -24,41 +28,79 @@ export async function benchCni(): Promise<void> {
   const agent = await startAgent()
   try {
     const all = contenders(agent)
-    const samples = new Map(all.map(({ name }) => [name, { add: [] as Sample[], del: [] as Sample[] }]))
-    for (let run = -2; run < runs; run += 1) {
-      for (const contender of all) {
-        const pair = once(contender, run + 2, agent.pid)
-        if (run < 0) continue
-        samples.get(contender.name)?.add.push(pair.add)
-        samples.get(contender.name)?.del.push(pair.del)
-      }
-    }
-    const rows = all.map(({ name, baseline }) => {
-      const of = (who: string, op: 'add' | 'del', key: keyof Sample): number =>
-        median((samples.get(who)?.[op] ?? []).map((sample) => sample[key]))
-      const mean = (who: string, op: 'add' | 'del'): number => {
-        const list = samples.get(who)?.[op] ?? []
-        return list.reduce((sum, { cpu }) => sum + cpu, 0) / list.length
-      }
-      const ratio = (op: 'add' | 'del'): string =>
-        (of(baseline, op, 'wall') / of(name, op, 'wall')).toFixed(2)
-      return {
-        plugin: name,
-        'ADD ms': rounded(of(name, 'add', 'wall')),
-        'ADD CPU ms': rounded(mean(name, 'add')),
-        'ADD speed-up': ratio('add'),
-        'DEL ms': rounded(of(name, 'del', 'wall')),
-        'DEL CPU ms': rounded(mean(name, 'del')),
-        'DEL speed-up': ratio('del'),
-      }
-    })
-    printTable(
-      `cni: ${runs} runs interleaved, wall = median, CPU = mean of plugin, what it starts, and the agent`,
-      rows,
+    await compare('idle', all, agent.pid)
+    burden(agent.folder, all)
+    const names = ['plexus, no agent', 'plexus+ipMasq+ports, no agent']
+    const title = `with ${leases} leases in each network and ${foreignRules} foreign nat rules`
+    await compare(
+      title,
+      all.filter(({ name }) => !names.includes(name)),
+      agent.pid,
     )
   } finally {
     await agent.stop()
   }
+}
+
+async function compare(title: string, all: readonly Contender[], agentPid: number): Promise<void> {
+  const samples = new Map(all.map(({ name }) => [name, { add: [] as Sample[], del: [] as Sample[] }]))
+  for (let run = -2; run < runs; run += 1) {
+    for (const contender of all) {
+      const pair = once(contender, run + 2, agentPid)
+      if (run < 0) continue
+      samples.get(contender.name)?.add.push(pair.add)
+      samples.get(contender.name)?.del.push(pair.del)
+    }
+  }
+  const rows = all.map(({ name, baseline }) => {
+    const of = (who: string, op: 'add' | 'del', key: keyof Sample): number =>
+      median((samples.get(who)?.[op] ?? []).map((sample) => sample[key]))
+    const mean = (who: string, op: 'add' | 'del'): number => {
+      const list = samples.get(who)?.[op] ?? []
+      return list.reduce((sum, { cpu }) => sum + cpu, 0) / list.length
+    }
+    const ratio = (op: 'add' | 'del'): string => (of(baseline, op, 'wall') / of(name, op, 'wall')).toFixed(2)
+    return {
+      plugin: name,
+      'ADD ms': rounded(of(name, 'add', 'wall')),
+      'ADD CPU ms': rounded(mean(name, 'add')),
+      'ADD speed-up': ratio('add'),
+      'DEL ms': rounded(of(name, 'del', 'wall')),
+      'DEL CPU ms': rounded(mean(name, 'del')),
+      'DEL speed-up': ratio('del'),
+    }
+  })
+  printTable(
+    `cni, ${title}: ${runs} runs interleaved, wall = median, CPU = mean of plugin, what it starts, and the agent`,
+    rows,
+  )
+}
+
+/** What a node looks like that has been at work: leases of other pods, and another program's rules in `ip nat`. */
+function burden(folder: string, all: readonly Contender[]): void {
+  for (const { id } of all) {
+    const directory = join(folder, 'ipam', id)
+    mkdirSync(directory, { recursive: true })
+    const second = /^10\.(\d+)\./.exec(
+      readdirSync(directory).find((name) => name.startsWith('10.')) ?? '',
+    )?.[1]
+    const position = existsSync(join(directory, 'last_reserved_ip.0'))
+      ? readFileSync(join(directory, 'last_reserved_ip.0'), 'utf8')
+      : ''
+    const network = second ?? position.split('.')[1]
+    if (network === undefined) continue
+    for (let n = 0; n < leases; n += 1) {
+      const address = `10.${network}.${100 + (n >> 8)}.${n & 255}`
+      writeFileSync(join(directory, address), `other-${n}\r\neth0`, { mode: 0o600 })
+    }
+  }
+  const rules = Array.from(
+    { length: foreignRules },
+    (_, n) => `-A FOREIGN -d 10.96.${n >> 8}.${n & 255}/32 -p tcp --dport 80 -j RETURN`,
+  )
+  const text = ['*nat', ':FOREIGN - [0:0]', '-A POSTROUTING -j FOREIGN', ...rules, 'COMMIT', ''].join('\n')
+  const restored = spawnSync('iptables-restore', ['--noflush'], { input: text })
+  if (restored.status !== 0) throw new Error(`iptables-restore: ${restored.stderr ?? restored.error}`)
 }
 
 interface Sample {
