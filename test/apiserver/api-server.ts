@@ -16,8 +16,8 @@ import { handleWrite } from './write-handler.ts'
 export interface ApiServerOptions {
   /** https with HTTP/2 and HTTP/1.1 by default; `http1` offers only the latter, `plain` is http */
   readonly mode?: 'h2' | 'http1' | 'plain'
-  /** a server older than 1.27 (ignores sendInitialEvents) or one with streamed lists switched off (422) */
-  readonly streaming?: 'yes' | 'ignored' | 'forbidden'
+  /** ignored: by servers older than 1.27; forbidden: 422, switched off; broken: an ERROR event, with an old etcd */
+  readonly streaming?: 'yes' | 'ignored' | 'forbidden' | 'broken'
   /** the token requests have to carry */
   readonly token?: string
   /** says which requests are allowed, as RBAC would */
@@ -180,6 +180,19 @@ export class ApiServer {
     }
     if (typeof act === 'object' && act !== null && 'empty' in act) {
       watch.end()
+      return
+    }
+    if (streaming === 'broken' && query.has('sendInitialEvents')) {
+      const message = 'the required storage feature RequestWatchProgress is disabled'
+      answer.event('ERROR', {
+        apiVersion: 'v1',
+        kind: 'Status',
+        metadata: {},
+        message,
+        reason: 'InternalError',
+        code: 500,
+      })
+      answer.end()
       return
     }
     this.watches.add(watch)

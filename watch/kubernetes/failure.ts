@@ -66,7 +66,8 @@ export function judge(
     return { ...base, reason: 'connection' }
   }
   if (error.status === 429) return { ...base, ...after(error), reason: 'too many requests' }
-  if (listing && streaming && (error.status === 422 || error.status === 400)) {
+  // 422 where the feature is off, 500 where etcd is older than 3.4.25 (RequestWatchProgress is missing).
+  if (listing && streaming && [400, 422, 500].includes(error.status)) {
     return { ...base, reason: 'no streaming', wait: false, noStreaming: true, quiet: true }
   }
   if (error.status >= 500) {

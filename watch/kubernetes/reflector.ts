@@ -88,12 +88,13 @@ export class Reflector {
   async #run(): Promise<void> {
     const { signal } = this.#stop
     while (!signal.aborted) {
+      const streaming = this.#options.streaming.usable
       try {
         if (!this.#needsList) await this.#watch()
-        else if (this.#options.streaming.usable) await this.#streamList()
+        else if (streaming) await this.#streamList()
         else await this.#list()
       } catch (error) {
-        if (!signal.aborted) await this.#recover(error).catch(() => {})
+        if (!signal.aborted) await this.#recover(error, { streaming }).catch(() => {})
       }
       this.#options.metrics.streamOpen(this.#name, 0)
     }
@@ -278,13 +279,13 @@ export class Reflector {
     this.#failingSince = undefined
   }
 
-  async #recover(error: unknown): Promise<void> {
+  async #recover(error: unknown, { streaming }: { streaming: boolean }): Promise<void> {
     const listing = this.#needsList
     const now = performance.now()
     this.#failingSince ??= now
     const verdict = judge(error, {
       listing,
-      streaming: this.#options.streaming.usable,
+      streaming,
       failingForMs: now - this.#failingSince,
     })
     this.#options.metrics.count('errors', this.#name, { reason: verdict.reason })

@@ -110,7 +110,7 @@ test('429 and 503 on a watch: waits as told and resumes, nothing is listed again
 })
 
 test('a server that does not stream lists is listed', async (t) => {
-  for (const streaming of ['forbidden', 'ignored'] as const) {
+  for (const streaming of ['forbidden', 'broken', 'ignored'] as const) {
     const { server, open } = await cluster(t, { streaming })
     server.put(service('a'))
     const store = await open()
