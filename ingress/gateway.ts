@@ -3,10 +3,10 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Store, Subscription } from '#watch'
 import { type AdminServer, startAdmin } from './admin/server.ts'
 import { Journal } from './admin/storage.ts'
-import type { GatewayConfig, ListenAddress } from './config/gateway-config.ts'
+import type { GatewayConfig, ListenAddress, TlsListenAddress } from './config/gateway-config.ts'
 import { AccessLog, DataPlane } from './dataplane/index.ts'
 import { GatewayListenError } from './errors.ts'
-import { chooseNetwork, Deadlines, Listener, type Network } from './http/index.ts'
+import { chooseNetwork, Deadlines, Listener, type Network, type TlsSettings } from './http/index.ts'
 import { type TranslationProblem, Translator, WATCHED } from './kubernetes/index.ts'
 import { Catalogue } from './objects/index.ts'
 import { selectPlugins } from './plugins/index.ts'
@@ -114,15 +114,8 @@ class Gateway implements GatewayComponent {
     this.#catalogue.subscribe((changes) => this.#plane.apply(changes))
     // No port opens before the routes are in: a gateway that answers 404 while it starts is worse than one not there yet.
     if (store !== undefined) await this.#follow(store)
-    for (const address of config.listen) {
-      try {
-        const shared = { network: this.#network, deadlines: this.#deadlines, handler: this.#plane }
-        const { reusePort, server: settings } = config
-        this.#listeners.push(await Listener.open({ ...address, ...shared, reusePort, settings }))
-      } catch (error) {
-        throw new GatewayListenError('the gateway', `${address.host}:${address.port}`, error)
-      }
-    }
+    for (const address of config.listen) await this.#open(address, undefined)
+    for (const address of config.tlsListen) await this.#open(address, this.#tls(address))
     if (config.admin !== undefined) {
       this.#admin = await startAdmin({
         config: config.admin,
@@ -142,6 +135,22 @@ class Gateway implements GatewayComponent {
       },
       'gateway serves',
     )
+  }
+
+  async #open({ host, port }: ListenAddress, tls: TlsSettings | undefined): Promise<void> {
+    const { reusePort, server: settings } = this.#options.config
+    const shared = { network: this.#network, deadlines: this.#deadlines, handler: this.#plane }
+    try {
+      this.#listeners.push(await Listener.open({ host, port, ...shared, tls, reusePort, settings }))
+    } catch (error) {
+      throw new GatewayListenError('the gateway', `${host}:${port}`, error)
+    }
+  }
+
+  #tls(address: TlsListenAddress): TlsSettings {
+    const { certificates } = this.#plane.tables
+    const fallback = this.#options.config.fallbackSni ?? ''
+    return { http2: address.http2, credentials: (name) => certificates.find(name === '' ? fallback : name) }
   }
 
   async #follow(store: Store): Promise<void> {

@@ -13,6 +13,7 @@ const WORDS: Readonly<Record<Kind, string>> = {
   plugin_configs: 'plugin config',
   global_rules: 'global rule',
   plugin_metadata: 'plugin_metadata',
+  ssls: 'ssl',
 }
 
 const STAMPED: ReadonlySet<Kind> = new Set([
@@ -22,6 +23,7 @@ const STAMPED: ReadonlySet<Kind> = new Set([
   'consumers',
   'plugin_configs',
   'global_rules',
+  'ssls',
 ])
 const READ_ONLY = 'this object is made from a Kubernetes object and read only: change that one'
 
@@ -141,7 +143,7 @@ export class Resources {
     if (stored !== undefined) return stored
     return {
       status: options.status ?? (before === undefined ? 201 : 200),
-      body: { key: keyOf(kind, id), value },
+      body: { key: keyOf(kind, id), value: kind === 'ssls' ? withoutKeys(value) : value },
     }
   }
 
@@ -163,7 +165,18 @@ function keyOf(kind: Kind, id: string): string {
 
 function item(kind: Kind, entry: Entry<Kind>): JsonObject {
   const { id, value, createdIndex, modifiedIndex } = entry
-  return { key: keyOf(kind, id), value, createdIndex, modifiedIndex }
+  return {
+    key: keyOf(kind, id),
+    value: kind === 'ssls' ? withoutKeys(value) : value,
+    createdIndex,
+    modifiedIndex,
+  }
+}
+
+/** Private keys are written, never read back. */
+function withoutKeys(value: object): JsonObject {
+  const { key: _key, keys: _keys, ...shown } = value as JsonObject
+  return shown
 }
 
 /** `name` and `uri` filters are patterns, as in APISIX; one that is no regex is taken as text. */

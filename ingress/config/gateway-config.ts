@@ -7,6 +7,11 @@ export interface ListenAddress {
   readonly port: number
 }
 
+export interface TlsListenAddress extends ListenAddress {
+  /** Offer HTTP/2 beside HTTP/1.1. */
+  readonly http2: boolean
+}
+
 export interface AdminKey {
   readonly name: string
   readonly key: string
@@ -25,6 +30,10 @@ export interface AdminConfig {
 /** What config.yaml says, checked, with defaults filled in. */
 export interface GatewayConfig {
   readonly listen: readonly ListenAddress[]
+  /** Ports that speak TLS; their certificates are `ssls` objects. */
+  readonly tlsListen: readonly TlsListenAddress[]
+  /** The name whose certificate clients get that ask for none. */
+  readonly fallbackSni: string | undefined
   readonly reusePort: boolean
   readonly transport: TransportChoice
   readonly router: RouterMode

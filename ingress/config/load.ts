@@ -4,7 +4,13 @@ import { GatewayConfigError } from '../errors.ts'
 import { DEFAULT_SERVER_SETTINGS } from '../http/settings.ts'
 import { isObject, type JsonObject } from '../objects/index.ts'
 import { AddressSet } from '../route/index.ts'
-import type { AdminConfig, AdminKey, GatewayConfig, ListenAddress } from './gateway-config.ts'
+import type {
+  AdminConfig,
+  AdminKey,
+  GatewayConfig,
+  ListenAddress,
+  TlsListenAddress,
+} from './gateway-config.ts'
 import { Section } from './section.ts'
 
 /**
@@ -38,6 +44,9 @@ export function parseGatewayConfig(text: string, file: string): GatewayConfig {
   return build(new Section(content, file, ''))
 }
 
+// Within the grace a supervisor gives; a request that hangs at a dead server would use up any longer one as well.
+const DEFAULT_SHUTDOWN_MS = 4000
+
 function build(root: Section): GatewayConfig {
   const apisix = root.section('apisix')
   const deployment = root.section('deployment')
@@ -51,6 +60,8 @@ function build(root: Section): GatewayConfig {
   const adminEnabled = apisix.boolean('enable_admin') ?? true
   const config: GatewayConfig = {
     listen,
+    tlsListen: tlsListen(apisix),
+    fallbackSni: apisix.section('ssl').string('fallback_sni'),
     reusePort: apisix.boolean('enable_reuseport') ?? false,
     transport: plexus.choice('transport', ['auto', 'net', 'raw'] as const) ?? 'auto',
     router: router.choice('http', ['radixtree_host_uri', 'radixtree_uri'] as const) ?? 'radixtree_host_uri',
@@ -72,7 +83,7 @@ function build(root: Section): GatewayConfig {
     accessLog:
       (nginx.boolean('enable_access_log') ?? true) ? accessLog(nginx.string('access_log')) : undefined,
     ingressClass: plexus.string('ingress_class') ?? 'apisix',
-    shutdownTimeout: nginxMain.duration('worker_shutdown_timeout') ?? 30_000,
+    shutdownTimeout: nginxMain.duration('worker_shutdown_timeout') ?? DEFAULT_SHUTDOWN_MS,
     ignored: [],
   }
   return { ...config, ignored: root.unread() }
@@ -88,6 +99,20 @@ function addresses(section: Section, field: string, fallback: ListenAddress): Li
   if (value === undefined) return [fallback]
   const list = Array.isArray(value) ? value : [value]
   return list.map((entry, index) => address(section, `${field}[${index}]`, entry, fallback))
+}
+
+/** `apisix.ssl`: off unless its `enable` is true or ports are listed. */
+function tlsListen(apisix: Section): TlsListenAddress[] {
+  const ssl = apisix.section('ssl')
+  const value = ssl.raw('listen') ?? ssl.raw('listen_port')
+  const enabled = ssl.boolean('enable') ?? value !== undefined
+  const everywhere = apisix.boolean('enable_http2') ?? true
+  if (!enabled) return []
+  const list = value === undefined ? [9443] : Array.isArray(value) ? value : [value]
+  return list.map((entry, index) => ({
+    ...address(ssl, `listen[${index}]`, entry, { host: '0.0.0.0', port: 9443 }),
+    http2: isObject(entry) && typeof entry.enable_http2 === 'boolean' ? entry.enable_http2 : everywhere,
+  }))
 }
 
 function address(section: Section, field: string, entry: unknown, fallback: ListenAddress): ListenAddress {

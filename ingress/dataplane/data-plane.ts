@@ -60,9 +60,24 @@ export class DataPlane implements ServerHandler {
       exchange.fail(typeof named === 'number' ? named : 400)
       return
     }
+    if (this.#misdirected(exchange.connection.transport, named.host)) {
+      exchange.keepAlive = false
+      exchange.fail(400)
+      return
+    }
     const context = new RequestContext(exchange, uri, named.host)
     context.route = this.tables.router.find(context)
     new Pipeline(context, this.#pipeline).run()
+  }
+
+  /** A client certificate was asked for under one name: it opens no other (host and SNI differ). */
+  #misdirected(transport: Transport, host: string): boolean {
+    if (!transport.encrypted) return false
+    const { certificates } = this.tables
+    const name = host.toLowerCase().replace(/:\d+$/, '')
+    const asked = (transport.servername ?? '').toLowerCase()
+    if (name === asked) return false
+    return certificates.find(asked)?.mutual === true || certificates.find(name)?.mutual === true
   }
 
   onRefused(fault: HeadFault, transport: Transport): void {

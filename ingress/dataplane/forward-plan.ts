@@ -64,10 +64,10 @@ export class UpstreamPlan implements ForwardPlan {
     if (group.config.scheme !== 'https') return server
     const servername = hostName(this.#hostFor(server))
     const endpoint: TlsEndpoint = {
-      key: `https/${servername}/${server.name}`,
+      key: `https/${servername}/${group.tls.id}/${server.name}`,
       host: server.host,
       port: server.port,
-      tls: { servername, verify: false },
+      tls: { servername, verify: group.tls.verify, context: group.tls.context },
       server,
     }
     return endpoint

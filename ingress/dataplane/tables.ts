@@ -11,6 +11,7 @@ import { type Chain, compileChain, EMPTY_CHAIN } from '../plugins/compile.ts'
 import { AuthIndex } from '../plugins/consumers.ts'
 import type { Plugin, PluginEnvironment } from '../plugins/plugin.ts'
 import { Router, type RouterMode } from '../route/index.ts'
+import { Certificates } from '../tls/index.ts'
 import { UpstreamGroup } from '../upstream/index.ts'
 import { type CompiledRoute, inlineUpstream, matchOf, upstreamIdOf } from './compiled-route.ts'
 
@@ -31,6 +32,7 @@ export class Tables {
   readonly router: Router<CompiledRoute>
   readonly auth: AuthIndex
   readonly upstreams = new Map<string, UpstreamGroup>()
+  readonly certificates = new Certificates()
   globalChain: Chain = EMPTY_CHAIN
   readonly #options: TablesOptions
   readonly #routes = new Map<string, ObjectOf['routes']>()
@@ -74,6 +76,9 @@ export class Tables {
           store(this.#globalRules, change.id, change.value)
           this.#compileGlobalRules()
           break
+        case 'ssls':
+          this.#setCertificate(change.id, change.value)
+          break
         case 'plugin_metadata':
           store(this.#metadata, change.id, change.value)
           break
@@ -85,6 +90,21 @@ export class Tables {
   #dependents(into: Set<string>, field: 'service_id' | 'plugin_config_id', id: string): void {
     for (const [routeId, route] of this.#routes) {
       if (route[field] !== undefined && String(route[field]) === id) into.add(routeId)
+    }
+  }
+
+  #setCertificate(id: string, value: ObjectOf['ssls'] | undefined): void {
+    if (value === undefined) {
+      this.certificates.delete(id)
+      return
+    }
+    try {
+      this.certificates.set(id, value)
+    } catch (error) {
+      this.#options.log.error(
+        { object: `ssls/${id}`, err: error },
+        'certificate is not usable, keeping the last good one',
+      )
     }
   }
 

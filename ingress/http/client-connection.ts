@@ -4,6 +4,7 @@ import { Exchange, type ExchangeConnection } from './exchange.ts'
 import { emptyFraming, frameRequest } from './framing.ts'
 import { type HeadFault, INCOMPLETE, RequestHead } from './head.ts'
 import { writeRefusal } from './refusal.ts'
+import { ResponseWriter } from './response-writer.ts'
 import type { ConnectionContext } from './server-handler.ts'
 import type { Receiver, Transport } from './transport.ts'
 import { Tunnel } from './tunnel.ts'
@@ -173,7 +174,8 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   #begin(head: RequestHead): void {
     const { settings } = this.#context
     this.#body.start(this.#framing.body, this.#framing.length)
-    const exchange = new Exchange(this, head, this.#framing, this.#body)
+    const writer = new ResponseWriter(this.transport, head.minor)
+    const exchange = new Exchange(this, head, this.#framing, this.#body, writer)
     if (++this.#requests >= settings.keepaliveRequests) exchange.keepAlive = false
     this.#exchange = exchange
     this.#flowing = false

@@ -4,7 +4,7 @@ import type { Framing } from './framing.ts'
 import type { RequestHead } from './head.ts'
 import { MessageHeaders } from './message-headers.ts'
 import { errorPage } from './pages.ts'
-import { type BodyFilter, ownResponse, type Response, ResponseWriter } from './response-writer.ts'
+import { type BodyFilter, ownResponse, type Response, type ResponseSink } from './response-writer.ts'
 import type { Transport } from './transport.ts'
 
 /** Takes a request body as it arrives. */
@@ -59,7 +59,7 @@ export class Exchange {
   readonly body: BodyReader
   readonly headers: MessageHeaders
   readonly startedAt = performance.now()
-  readonly writer: ResponseWriter
+  readonly writer: ResponseSink
   keepAlive: boolean
   /** Status sent (499 if the client went away first), 0 before. */
   status = 0
@@ -76,14 +76,25 @@ export class Exchange {
   /** Everything is written, but the client has not taken it yet. */
   #draining = false
 
-  constructor(connection: ExchangeConnection, request: RequestHead, framing: Framing, body: BodyReader) {
+  constructor(
+    connection: ExchangeConnection,
+    request: RequestHead,
+    framing: Framing,
+    body: BodyReader,
+    writer: ResponseSink,
+  ) {
     this.connection = connection
     this.request = request
     this.framing = framing
     this.body = body
     this.headers = new MessageHeaders(request)
     this.keepAlive = framing.keepAlive
-    this.writer = new ResponseWriter(connection.transport, request.minor)
+    this.writer = writer
+  }
+
+  /** The body goes on in chunks, as nobody knows its length beforehand. */
+  get chunksBody(): boolean {
+    return this.collected === undefined && (this.body.kind === 'chunked' || this.body.kind === 'close')
   }
 
   get responded(): boolean {

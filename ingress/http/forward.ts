@@ -152,8 +152,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
   #writeContent(chunk: Buffer): boolean {
     const transport = this.#connection?.transport
     if (transport === undefined) return true
-    if (this.#exchange.body.kind !== 'chunked' || this.#exchange.collected !== undefined)
-      return transport.write(chunk)
+    if (!this.#exchange.chunksBody) return transport.write(chunk)
     if (!this.#corked) transport.cork()
     transport.write(`${chunk.length.toString(16)}\r\n`)
     transport.write(chunk)
@@ -170,7 +169,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
   #finishBody(): void {
     const connection = this.#connection
     if (connection === undefined) return
-    if (this.#exchange.body.kind === 'chunked' && this.#exchange.collected === undefined) {
+    if (this.#exchange.chunksBody) {
       connection.transport.write(`0\r\n${trailerLines(this.#trailers)}\r\n`)
     }
     connection.arm(this.#plan.readTimeout)

@@ -1,8 +1,11 @@
+import type { TLSSocket } from 'node:tls'
 import { ClientConnection } from './client-connection.ts'
 import type { Deadlines } from './deadlines.ts'
+import { H2Connection } from './h2/h2-connection.ts'
 import type { Network, Port } from './network.ts'
 import type { ConnectionContext, ServerHandler } from './server-handler.ts'
 import type { ServerSettings } from './settings.ts'
+import { openTlsPort, type TlsSettings } from './tls-port.ts'
 import type { Transport } from './transport.ts'
 
 export interface ListenOptions {
@@ -11,6 +14,8 @@ export interface ListenOptions {
   /** Several processes may listen on the port; the kernel spreads connections (SO_REUSEPORT). */
   readonly reusePort?: boolean
   readonly network: Network
+  /** Given: the port speaks TLS. */
+  readonly tls?: TlsSettings | undefined
   readonly settings: ServerSettings
   readonly deadlines: Deadlines
   readonly handler: ServerHandler
@@ -23,7 +28,7 @@ export class Listener implements ConnectionContext {
   readonly handler: ServerHandler
   draining = false
   #port: Port | undefined
-  readonly #connections = new Set<ClientConnection>()
+  readonly #connections = new Set<ClientConnection | H2Connection>()
   #whenEmpty: (() => void) | undefined
 
   private constructor(options: ListenOptions) {
@@ -35,13 +40,18 @@ export class Listener implements ConnectionContext {
   /** Resolves once the port is open; rejects with the system's error (EADDRINUSE ...). */
   static async open(options: ListenOptions): Promise<Listener> {
     const listener = new Listener(options)
-    const { host, port, reusePort = false } = options
-    listener.#port = await options.network.accept({
-      host,
-      port,
-      reusePort,
-      onConnection: (transport) => listener.take(transport),
-    })
+    const { host, port, reusePort = false, network, tls } = options
+    const onConnection = (transport: Transport) => listener.take(transport)
+    const shared = { host, port, reusePort, onConnection }
+    listener.#port =
+      tls === undefined
+        ? await network.accept(shared)
+        : await openTlsPort({
+            ...shared,
+            tls,
+            copy: network.name === 'raw',
+            onHttp2: (socket) => listener.takeHttp2(socket),
+          })
     return listener
   }
 
@@ -49,6 +59,12 @@ export class Listener implements ConnectionContext {
   take(transport: Transport): void {
     if (this.draining) transport.destroy()
     else this.#connections.add(new ClientConnection(transport, this))
+  }
+
+  /** Serves HTTP/2 on a connection whose handshake chose it. */
+  takeHttp2(socket: TLSSocket): void {
+    if (this.draining) socket.destroy()
+    else this.#connections.add(new H2Connection(socket, this, (one) => this.onConnectionClose(one)))
   }
 
   get address(): { readonly host: string; readonly port: number } {
@@ -59,7 +75,7 @@ export class Listener implements ConnectionContext {
     return this.#connections.size
   }
 
-  onConnectionClose(connection: ClientConnection): void {
+  onConnectionClose(connection: ClientConnection | H2Connection): void {
     this.#connections.delete(connection)
     if (this.#connections.size === 0) this.#whenEmpty?.()
   }

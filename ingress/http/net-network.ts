@@ -16,7 +16,10 @@ export function openPort(server: net.Server, options: Omit<AcceptOptions, 'onCon
           address === null || typeof address === 'string'
             ? { host, port }
             : { host: address.address, port: address.port },
-        close: () => new Promise<void>((done) => server.close(() => done())),
+        // The server's own callback waits for every connection, also those whose handshake failed: the port is closed at once.
+        close: async () => {
+          server.close()
+        },
       })
     })
   })

@@ -76,7 +76,7 @@ export function writeRequestHead(exchange: Exchange, out: OutgoingRequest): stri
   text += headers.serialize(REQUEST_SKIP, framing.options, OWN_REQUEST_EDITS)
   if (out.upgrade !== undefined) text += `Connection: upgrade\r\nUpgrade: ${out.upgrade}\r\n`
   if (exchange.collected !== undefined) text += `Content-Length: ${exchange.collected.length}\r\n`
-  else if (body.kind === 'chunked') text += 'Transfer-Encoding: chunked\r\n'
+  else if (exchange.chunksBody) text += 'Transfer-Encoding: chunked\r\n'
   else if (body.kind === 'length') text += `Content-Length: ${framing.length}\r\n`
   else if (framing.length === 0 && exchange.request.find(Field.contentLength) !== -1)
     text += 'Content-Length: 0\r\n'

@@ -32,7 +32,8 @@ const OWN_RESPONSE_EDITS: ReadonlySet<string> = new Set([
 let dateText = ''
 let dateSecond = 0
 
-function currentDate(): string {
+/** The Date field's value, made once a second. */
+export function currentDate(): string {
   const second = Math.floor(Date.now() / 1000)
   if (second !== dateSecond) {
     dateSecond = second
@@ -56,8 +57,30 @@ export interface Response {
 
 export type BodyFilter = (chunk: Buffer | undefined, state: { readonly last: boolean }) => Buffer | undefined
 
+/** Where an exchange writes its response: an HTTP/1.1 connection or an HTTP/2 stream. */
+export interface ResponseSink {
+  readonly untilClose: boolean
+  bytes: number
+  blocked: boolean
+  head(
+    response: Response,
+    options: { readonly method: string; readonly keepAlive: boolean; readonly server: string },
+  ): void
+  /** An interim response, in HTTP/1.1 form. */
+  raw(text: string): void
+  /** Bytes start..end of the buffer; if `blocked` then, the caller leaves them as they are until the client drains. */
+  content(buffer: Buffer, start: number, end: number): void
+  end(trailers: FieldTable | undefined): void
+  flush(): void
+}
+
+/** The field lines of a response, without those its framing decides. */
+export function responseFields(response: Response): string {
+  return response.headers.serialize(RESPONSE_SKIP, response.drop, OWN_RESPONSE_EDITS)
+}
+
 /** Frames one response onto the transport, gathering head and small pieces into one write. */
-export class ResponseWriter {
+export class ResponseWriter implements ResponseSink {
   readonly #transport: Transport
   readonly #minor: number
   #text = ''
@@ -83,7 +106,7 @@ export class ResponseWriter {
     let text = `HTTP/1.1 ${status} ${response.reason === '' ? reasonPhrase(status) : response.reason}\r\n`
     if (headers.table === undefined || headers.table.find(Field.date) === -1)
       text += `Date: ${currentDate()}\r\n`
-    text += headers.serialize(RESPONSE_SKIP, response.drop, OWN_RESPONSE_EDITS)
+    text += responseFields(response)
     text += `Server: ${headers.editedValue('server') ?? options.server}\r\n`
     if (length >= 0 && status !== 204 && status >= 200) text += `Content-Length: ${length}\r\n`
     else if (!this.#bodyless) {
@@ -102,7 +125,6 @@ export class ResponseWriter {
     this.flush()
   }
 
-  /** Bytes start..end of the buffer; if `blocked` then, the caller leaves them as they are until the transport drains. */
   content(buffer: Buffer, start: number, end: number): void {
     const length = end - start
     if (this.#bodyless || length === 0) return

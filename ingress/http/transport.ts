@@ -5,6 +5,8 @@ export interface Transport {
   readonly localAddress: string
   readonly localPort: number
   readonly encrypted: boolean
+  /** The name the client asked for in its TLS handshake, if it named one. */
+  readonly servername?: string | undefined
   receiver: Receiver
   /** Queues bytes (strings are latin-1), copying what it cannot send at once; false asks the writer to wait for onDrain. */
   write(data: Buffer | string): boolean

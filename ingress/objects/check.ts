@@ -1,9 +1,10 @@
 import { checkPlugins } from '../plugins/compile.ts'
 import type { Plugin } from '../plugins/plugin.ts'
 import { AddressSet, compileExpression } from '../route/index.ts'
+import { checkPairs, namesOf } from '../tls/index.ts'
 import type { Catalogue } from './catalogue.ts'
 import { SCHEMAS } from './schema.ts'
-import type { Kind } from './types.ts'
+import type { Kind, Ssl } from './types.ts'
 import { isObject, type JsonObject, validate } from './validator.ts'
 
 export interface CheckContext {
@@ -29,11 +30,19 @@ export function checkObject(
   if (fault !== undefined) return `invalid configuration: ${fault}`
   return (
     checkPluginsOf(kind, id, value, context) ??
+    (kind === 'ssls' ? checkSsl(value) : undefined) ??
     (kind === 'upstreams' ? checkUpstream(value) : undefined) ??
     (isObject(value.upstream) ? checkUpstream(value.upstream) : undefined) ??
     (kind === 'routes' ? checkRoute(value) : undefined) ??
     checkReferences(value, context)
   )
+}
+
+function checkSsl(value: JsonObject): string | undefined {
+  const ssl = value as unknown as Ssl
+  if (ssl.type !== 'client' && namesOf(ssl).length === 0)
+    return 'invalid configuration: sni or snis is required'
+  return checkPairs(ssl)
 }
 
 function checkMetadata(id: string, value: JsonObject, { registry }: CheckContext): string | undefined {
@@ -91,6 +100,8 @@ function checkUpstream(upstream: JsonObject): string | undefined {
   if (upstream.scheme !== 'http' && upstream.scheme !== 'https') {
     return `scheme ${String(upstream.scheme)} is not available yet`
   }
+  const fault = checkClientCertificate(upstream.tls)
+  if (fault !== undefined) return fault
   if (upstream.nodes === undefined) return 'service discovery is not available yet: give nodes'
   if (
     upstream.pass_host === 'rewrite' &&
@@ -107,6 +118,15 @@ function checkUpstream(upstream: JsonObject): string | undefined {
     }
   }
   return undefined
+}
+
+function checkClientCertificate(tls: unknown): string | undefined {
+  if (!isObject(tls)) return undefined
+  const { client_cert: cert, client_key: key } = tls
+  if (cert === undefined && key === undefined) return undefined
+  if (typeof cert !== 'string' || typeof key !== 'string')
+    return 'tls.client_cert and tls.client_key go together'
+  return checkPairs({ id: 0, cert, key })
 }
 
 function checkRoute(route: JsonObject): string | undefined {

@@ -76,7 +76,15 @@ export const UPSTREAM: Schema = {
     retry_timeout: { type: 'number', minimum: 0 },
     timeout,
     checks: { type: 'object' },
-    tls: { type: 'object' },
+    tls: {
+      type: 'object',
+      properties: {
+        client_cert: { type: 'string', minLength: 128 },
+        client_key: { type: 'string', minLength: 32 },
+        verify: { type: 'boolean', default: false },
+      },
+      additionalProperties: false,
+    },
     keepalive_pool: {
       type: 'object',
       properties: {
@@ -177,6 +185,46 @@ const WITH_PLUGINS: Schema = {
   additionalProperties: false,
 }
 
+const pem: Schema = { type: 'string', minLength: 128, maxLength: 65_536 }
+const sni: Schema = { type: 'string', pattern: '^\\*$|^\\*?[0-9a-zA-Z-._]+$' }
+
+const SSL: Schema = {
+  type: 'object',
+  properties: {
+    id,
+    name,
+    desc,
+    labels,
+    create_time: stamp,
+    update_time: stamp,
+    type: { type: 'string', enum: ['server', 'client'], default: 'server' },
+    sni,
+    snis: { type: 'array', items: sni, minItems: 1 },
+    cert: pem,
+    key: { type: 'string', minLength: 32, maxLength: 65_536 },
+    certs: { type: 'array', items: pem },
+    keys: { type: 'array', items: { type: 'string', minLength: 32, maxLength: 65_536 } },
+    client: {
+      type: 'object',
+      properties: {
+        ca: pem,
+        depth: { type: 'integer', minimum: 0, default: 1 },
+      },
+      required: ['ca'],
+      additionalProperties: false,
+    },
+    ssl_protocols: {
+      type: 'array',
+      items: { type: 'string', enum: ['TLSv1.1', 'TLSv1.2', 'TLSv1.3'] },
+      minItems: 1,
+      uniqueItems: true,
+    },
+    status: { type: 'integer', enum: [1, 0], default: 1 },
+  },
+  required: ['cert', 'key'],
+  additionalProperties: false,
+}
+
 export const SCHEMAS: Readonly<Record<Kind, Schema>> = {
   routes: ROUTE,
   services: SERVICE,
@@ -185,4 +233,5 @@ export const SCHEMAS: Readonly<Record<Kind, Schema>> = {
   plugin_configs: WITH_PLUGINS,
   global_rules: WITH_PLUGINS,
   plugin_metadata: { type: 'object' },
+  ssls: SSL,
 }

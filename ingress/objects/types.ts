@@ -9,6 +9,7 @@ export const KINDS = [
   'plugin_configs',
   'global_rules',
   'plugin_metadata',
+  'ssls',
 ] as const
 export type Kind = (typeof KINDS)[number]
 
@@ -45,6 +46,9 @@ export interface Upstream {
   readonly retries?: number | undefined
   readonly retry_timeout?: number | undefined
   readonly timeout?: Timeout | undefined
+  readonly tls?:
+    | { readonly client_cert?: string; readonly client_key?: string; readonly verify?: boolean }
+    | undefined
   readonly keepalive_pool?:
     | { readonly size?: number; readonly idle_timeout?: number; readonly requests?: number }
     | undefined
@@ -91,6 +95,23 @@ export interface Consumer {
   readonly plugins?: Plugins | undefined
 }
 
+/** A certificate for server names, with what it demands of clients. */
+export interface Ssl {
+  readonly id: string | number
+  readonly type?: 'server' | 'client' | undefined
+  readonly sni?: string | undefined
+  readonly snis?: readonly string[] | undefined
+  readonly cert: string
+  readonly key: string
+  /** Further pairs, for another type of key. */
+  readonly certs?: readonly string[] | undefined
+  readonly keys?: readonly string[] | undefined
+  readonly client?: { readonly ca: string; readonly depth?: number } | undefined
+  readonly ssl_protocols?: readonly string[] | undefined
+  readonly status?: 0 | 1 | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+}
+
 export interface PluginConfig extends Common {}
 export interface GlobalRule extends Common {}
 
@@ -102,6 +123,7 @@ export interface ObjectOf {
   plugin_configs: PluginConfig
   global_rules: GlobalRule
   plugin_metadata: JsonObject
+  ssls: Ssl
 }
 
 /** One object came, changed (value) or went (undefined). What the data plane is fed with. */

@@ -1,3 +1,4 @@
+import { createSecureContext, type SecureContext } from 'node:tls'
 import type { PoolSettings } from '../http/index.ts'
 import { DEFAULT_POOL } from '../http/index.ts'
 import type { Upstream } from '../objects/index.ts'
@@ -14,6 +15,8 @@ interface Tier {
 }
 
 const NGINX_TIMEOUT_S = 60
+const NO_CERTIFICATE = { id: '', verify: false, context: undefined }
+let certificateCount = 0
 
 /** An upstream at run time: its settings in the engine's units and the balancer over its servers. */
 export class UpstreamGroup {
@@ -23,6 +26,9 @@ export class UpstreamGroup {
   connectTimeout = 0
   sendTimeout = 0
   readTimeout = 0
+  /** How servers of an https upstream are met; `id` sets connections with different certificates apart. */
+  tls: { readonly id: string; readonly verify: boolean; readonly context: SecureContext | undefined } =
+    NO_CERTIFICATE
   #tiers: readonly Tier[] = []
 
   constructor(config: Upstream) {
@@ -42,6 +48,7 @@ export class UpstreamGroup {
     this.connectTimeout = (config.timeout?.connect ?? NGINX_TIMEOUT_S) * 1000
     this.sendTimeout = (config.timeout?.send ?? NGINX_TIMEOUT_S) * 1000
     this.readTimeout = (config.timeout?.read ?? NGINX_TIMEOUT_S) * 1000
+    this.tls = config.scheme === 'https' ? clientTls(config) : NO_CERTIFICATE
     const pool = config.keepalive_pool
     this.pool =
       pool === undefined
@@ -72,6 +79,13 @@ export class UpstreamGroup {
     tier.ring ??= new HashRing(tier.servers)
     return tier.ring.pick(hashKey(this.config, variables), tried)
   }
+}
+
+function clientTls({ tls }: Upstream): UpstreamGroup['tls'] {
+  const verify = tls?.verify ?? false
+  if (tls?.client_cert === undefined) return { id: verify ? 'verified' : '', verify, context: undefined }
+  const context = createSecureContext({ cert: tls.client_cert, key: tls.client_key })
+  return { id: String(++certificateCount), verify, context }
 }
 
 /** Weight 0 gets no traffic, unless all have it. */

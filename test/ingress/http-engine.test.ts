@@ -306,13 +306,28 @@ test('stop lets a running request finish and refuses new connections', async (t)
   const backend = await httpBackend(t, {
     handler: (_request, response) => void setTimeout(() => response.end('late'), 150),
   })
-  const gateway = await proxy(t, [backend.port])
+  const gateway = await testGateway(t, { config: { shutdownTimeout: 20_000 } })
+  await gateway.put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
   const running = exchange(gateway.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   while (backend.seen.length === 0) await sleep(5)
   await gateway.gateway.stop()
   const text = await running
   t.regex(text, /Connection: close[\s\S]*late/)
   await t.throwsAsync(fetch(gateway.url))
+})
+
+test('stop does not wait for a request that hangs at a server that never answers', async (t) => {
+  let asked = false
+  const silent = await rawBackend(t, (socket) => {
+    socket.on('data', () => {
+      asked = true
+    })
+  })
+  const gateway = await proxy(t, [silent])
+  const running = exchange(gateway.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  while (!asked) await sleep(5)
+  await gateway.gateway.stop()
+  t.is(await running, '')
 })
 
 test('a head that never ends is given up with 408', async (t) => {

@@ -1,0 +1,1 @@
+export { Certificates, type Credentials, checkPairs, namesOf } from './certificates.ts'

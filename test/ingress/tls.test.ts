@@ -1,0 +1,223 @@
+import { execFile } from 'node:child_process'
+import http2 from 'node:http2'
+import https from 'node:https'
+import type { AddressInfo } from 'node:net'
+import tls from 'node:tls'
+import { promisify } from 'node:util'
+import test, { type ExecutionContext } from 'ava'
+import { httpBackend } from './support/backend.ts'
+import { authority } from './support/certificates.ts'
+import { type TestGateway, testGateway } from './support/gateway.ts'
+
+const run = promisify(execFile)
+
+async function tlsGateway(t: ExecutionContext): Promise<TestGateway & { readonly tlsPort: number }> {
+  const gateway = await testGateway(t, {
+    config: { tlsListen: [{ host: '127.0.0.1', port: 0, http2: true }] },
+  })
+  return { ...gateway, tlsPort: gateway.gateway.listen[1]?.port ?? 0 }
+}
+
+/** The name in the certificate a client gets that asks for `servername`; undefined if the handshake fails. */
+function presented(port: number, servername: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = tls.connect({ port, host: '127.0.0.1', servername, rejectUnauthorized: false }, () => {
+      resolve([socket.getPeerCertificate().subject.CN].flat()[0])
+      socket.destroy()
+    })
+    socket.on('error', () => resolve(undefined))
+  })
+}
+
+/** curl over TLS to a name at the gateway: the status and the body. */
+async function curl(
+  port: number,
+  name: string,
+  ...args: string[]
+): Promise<{ status: number; body: string }> {
+  const options = [
+    '-sS',
+    '--max-time',
+    '20',
+    '--resolve',
+    `${name}:${port}:127.0.0.1`,
+    '-w',
+    '\n%{http_code} %{http_version}',
+  ]
+  const { stdout } = await run('curl', [...options, ...args])
+  const end = stdout.lastIndexOf('\n')
+  return {
+    status: Number(stdout.slice(end + 1).split(' ')[0]),
+    body: stdout.slice(0, end) + stdout.slice(end + 5),
+  }
+}
+
+test('certificates by server name: exact before wildcard, one label deep, changed without a restart', async (t) => {
+  const { issue, caFile } = authority(t)
+  const backend = await httpBackend(t)
+  const { tlsPort, put, admin } = await tlsGateway(t)
+  const [shop, wild, renewed] = [
+    issue('shop.example.org'),
+    issue('*.example.org'),
+    issue('renewed.example.org'),
+  ]
+  await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
+  t.is(await presented(tlsPort, 'shop.example.org'), undefined)
+  await put('/ssls/shop', { snis: ['shop.example.org'], cert: shop.cert, key: shop.key })
+  await put('/ssls/wild', { sni: '*.example.org', cert: wild.cert, key: wild.key })
+  t.is(await presented(tlsPort, 'shop.example.org'), 'shop.example.org')
+  t.is(await presented(tlsPort, 'other.example.org'), '*.example.org')
+  t.is(await presented(tlsPort, 'a.b.example.org'), undefined)
+  const answer = await curl(
+    tlsPort,
+    'shop.example.org',
+    '--http1.1',
+    '--cacert',
+    caFile,
+    `https://shop.example.org:${tlsPort}/echo`,
+    '-d',
+    'hello',
+  )
+  t.is(answer.status, 200)
+  t.true(answer.body.startsWith('hello'))
+  t.is(backend.seen[0]?.headers['x-forwarded-proto'], 'https')
+  await put('/ssls/shop', { snis: ['shop.example.org'], cert: renewed.cert, key: renewed.key })
+  t.is(await presented(tlsPort, 'shop.example.org'), 'renewed.example.org')
+  t.is((await admin('GET', '/ssls/shop')).body.value?.key, undefined)
+  t.is((await admin('PUT', '/ssls/bad', { sni: 'x.org', cert: shop.cert, key: wild.key })).status, 400)
+  t.is((await admin('PUT', '/ssls/bad', { cert: shop.cert, key: shop.key })).status, 400)
+  await admin('DELETE', '/ssls/shop')
+  t.is(await presented(tlsPort, 'shop.example.org'), '*.example.org')
+})
+
+test('mTLS: a certificate of the right authority opens the name, and only that name', async (t) => {
+  const ours = authority(t)
+  const theirs = authority(t)
+  const backend = await httpBackend(t)
+  const { tlsPort, put } = await tlsGateway(t)
+  const server = ours.issue('secret.example.org')
+  const open = ours.issue('open.example.org')
+  await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
+  await put('/ssls/1', {
+    sni: 'secret.example.org',
+    cert: server.cert,
+    key: server.key,
+    client: { ca: ours.ca },
+  })
+  await put('/ssls/2', { sni: 'open.example.org', cert: open.cert, key: open.key })
+  const url = `https://secret.example.org:${tlsPort}/`
+  const good = ours.issue('client')
+  const bad = theirs.issue('client')
+  const withCertificate = ({ certFile, keyFile }: typeof good) => [
+    '--cert',
+    certFile,
+    '--key',
+    keyFile,
+    '--cacert',
+    ours.caFile,
+  ]
+  for (const version of ['--http1.1', '--http2']) {
+    t.is((await curl(tlsPort, 'secret.example.org', version, ...withCertificate(good), url)).status, 200)
+    await t.throwsAsync(curl(tlsPort, 'secret.example.org', version, ...withCertificate(bad), url))
+    await t.throwsAsync(curl(tlsPort, 'secret.example.org', version, '--cacert', ours.caFile, url))
+    // A handshake for an open name does not lead to the protected one by its Host.
+    const other = `https://open.example.org:${tlsPort}/`
+    const sneaky = await curl(
+      tlsPort,
+      'open.example.org',
+      version,
+      '--cacert',
+      ours.caFile,
+      '-H',
+      'Host: secret.example.org',
+      other,
+    )
+    t.is(sneaky.status, 400)
+    t.is((await curl(tlsPort, 'open.example.org', version, '--cacert', ours.caFile, other)).status, 200)
+  }
+})
+
+test('HTTP/2: requests side by side, bodies both ways, HEAD, an upload without a length, a refusal', async (t) => {
+  const { issue, ca } = authority(t)
+  const backend = await httpBackend(t)
+  const { tlsPort, put } = await tlsGateway(t)
+  const pair = issue('h2.example.org')
+  await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
+  await put('/ssls/1', { sni: 'h2.example.org', cert: pair.cert, key: pair.key })
+  const session = http2.connect(`https://h2.example.org:${tlsPort}`, {
+    ca,
+    host: '127.0.0.1',
+    servername: 'h2.example.org',
+  })
+  t.teardown(() => session.destroy())
+  const ask = (headers: http2.OutgoingHttpHeaders, body?: Buffer) =>
+    new Promise<{ status: number; headers: http2.IncomingHttpHeaders; body: Buffer }>((resolve, reject) => {
+      const stream = session.request(headers, { endStream: body === undefined })
+      const pieces: Buffer[] = []
+      let got: http2.IncomingHttpHeaders = {}
+      stream.on('response', (one) => {
+        got = one
+      })
+      stream.on('data', (chunk: Buffer) => pieces.push(chunk))
+      stream.on('end', () =>
+        resolve({ status: Number(got[':status']), headers: got, body: Buffer.concat(pieces) }),
+      )
+      stream.on('error', reject)
+      if (body !== undefined) stream.end(body)
+    })
+  const large = Buffer.alloc(3_000_000, 'abcdefgh')
+  const [plain, head, echoed, sized, refused] = await Promise.all([
+    ask({ ':path': '/a?b=c', cookie: ['a=1', 'b=2'], te: 'trailers' }),
+    ask({ ':path': '/a', ':method': 'HEAD' }),
+    ask({ ':path': '/echo', ':method': 'POST' }, large),
+    ask({ ':path': '/echo', ':method': 'POST', 'content-length': 5 }, Buffer.from('hello')),
+    ask({ ':path': '/%zz' }),
+  ])
+  t.is(plain.status, 200)
+  const seen = JSON.parse(plain.body.toString()) as { url: string; headers: Record<string, string> }
+  t.is(seen.url, '/a?b=c')
+  t.is(seen.headers.host, `h2.example.org:${tlsPort}`)
+  t.is(seen.headers.cookie, 'a=1; b=2')
+  t.is(seen.headers.te, undefined)
+  t.is(plain.headers.server, 'Plexus')
+  t.deepEqual([head.status, head.body.length], [200, 0])
+  t.true(echoed.body.equals(large))
+  t.is(sized.body.toString(), 'hello')
+  t.is(refused.status, 400)
+})
+
+test('upstreams with scheme https get TLS with the name of the Host sent; mTLS towards them', async (t) => {
+  const { issue, ca } = authority(t)
+  const server = issue('backend.example.org')
+  const client = issue('gateway')
+  const names: (string | false | undefined)[] = []
+  const backend = https.createServer(
+    { cert: server.cert, key: server.key, ca, requestCert: true, rejectUnauthorized: false },
+    (request, response) => {
+      const socket = request.socket as tls.TLSSocket
+      names.push(socket.servername ?? undefined)
+      response.end(socket.authorized ? 'known' : 'unknown')
+    },
+  )
+  await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    backend.closeAllConnections()
+    backend.close()
+  })
+  const { put, url } = await testGateway(t)
+  const node = { [`127.0.0.1:${(backend.address() as AddressInfo).port}`]: 1 }
+  const upstream = {
+    scheme: 'https',
+    nodes: node,
+    pass_host: 'rewrite',
+    upstream_host: 'backend.example.org',
+  }
+  await put('/routes/1', { uri: '/plain', upstream })
+  await put('/routes/2', {
+    uri: '/mutual',
+    upstream: { ...upstream, tls: { client_cert: client.cert, client_key: client.key } },
+  })
+  t.is(await (await fetch(`${url}/plain`)).text(), 'unknown')
+  t.is(await (await fetch(`${url}/mutual`)).text(), 'known')
+  t.deepEqual(names, ['backend.example.org', 'backend.example.org'])
+})
