@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander'
 import { logFormats, logLevels } from '../logging.ts'
+import { type OverlayCommandOptions, runOverlayCommand } from './overlay.ts'
 import { type ProxyCommandOptions, runProxyCommand } from './proxy.ts'
 import { runSingleComponent, type SingleComponentOptions } from './single-component.ts'
-import { requireSource } from './source-options.ts'
 import { asConfiguration } from './usage-error.ts'
 
 const collect = (value: string, previous: string[] | undefined): string[] => [...(previous ?? []), value]
@@ -38,33 +38,20 @@ export function addComponentCommands(program: Command): void {
       const { loadGatewayConfig, startGateway } = await import('#ingress')
       const load = () => asConfiguration(() => loadGatewayConfig(options.config))
       await load()
-      await runSingleComponent(options, async (context) => startGateway({ ...context, config: await load() }))
+      await runSingleComponent({ ...options, component: 'gateway' }, async (context) =>
+        startGateway({ ...context, config: await load() }),
+      )
     })
 
   withSourceOptions(program.command('overlay'))
-    .description("the network between nodes (flannel's job)")
-    .requiredOption('--node-name <name>', 'the Node object that this machine is')
-    .requiredOption('--net-conf <file>', 'net-conf.json')
-    .option('--subnet-file <file>', 'where to write the subnet for the CNI plugin', '/run/flannel/subnet.env')
-    .option('--iface <name>', 'interface or address of the underlay')
-    .option('--public-ip <address>', 'address that other nodes send to')
-    .action(
-      async (
-        options: SingleComponentOptions & {
-          nodeName: string
-          netConf: string
-          subnetFile: string
-          iface?: string
-          publicIp?: string
-        },
-      ) => {
-        requireSource(options)
-        const { loadNetConf, startOverlay } = await import('#cni')
-        const { nodeName, subnetFile, iface, publicIp } = options
-        const netConf = await asConfiguration(() => loadNetConf(options.netConf))
-        await runSingleComponent(options, (context) =>
-          startOverlay({ ...context, nodeName, netConf, subnetFile, iface, publicIp }),
-        )
-      },
+    .description(
+      "the network between nodes (flannel's job); takes flannel's flags, docs/overlay.md lists them",
+    )
+    .option('--node-name <name>', 'the Node object that this machine is (default: NODE_NAME)')
+    .option('--net-conf <file>', 'net-conf.json (default: /etc/kube-flannel/net-conf.json)')
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(async (options: OverlayCommandOptions, command: Command) =>
+      runOverlayCommand(options, command.args),
     )
 }

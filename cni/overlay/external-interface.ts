@@ -88,15 +88,19 @@ function byPattern(machine: Machine, pattern: string): ExternalInterface {
     ({ family, address: text, scope }) =>
       family === machine.family && scope !== 'host' && expression.test(text),
   )
-  const link =
-    machine.links.find(({ index }) => index === address?.index) ??
-    machine.links.find(({ name }) => expression.test(name))
+  const holder = machine.links.find(({ index }) => index === address?.index)
+  if (address !== undefined && holder !== undefined) return describe(holder, address)
+  const named = machine.links.filter(({ name }) => expression.test(name))
+  // One that has an address: a pattern for 'eth1' fits its stacked or paired devices, too.
+  const link = named.find(({ index }) => hasAddress(machine, index)) ?? named[0]
   if (link === undefined) {
     throw new OverlayWaitError(`iface-regex '${pattern}' matches no interface and no address of one`)
   }
-  return address !== undefined && address.index === link.index
-    ? describe(link, address)
-    : onLink(machine, link)
+  return onLink(machine, link)
+}
+
+function hasAddress({ addresses, family }: Machine, index: number): boolean {
+  return addresses.some((address) => address.index === index && address.family === family)
 }
 
 function byReach(machine: Machine, destination: string): ExternalInterface {

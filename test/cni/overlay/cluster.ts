@@ -77,7 +77,7 @@ export class Machine {
         if (child.exitCode !== null) throw new Error(`overlay ended: ${this.output}`)
         return this.namespace.try('test', '-e', ready).status === 0
       },
-      { what: `overlay of ${this.#name}`, timeoutMs: 20_000 },
+      { what: `overlay of ${this.#name}`, timeoutMs: 60_000 },
     )
   }
 

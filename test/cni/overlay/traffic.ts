@@ -1,4 +1,3 @@
-import type { ExecutionContext } from 'ava'
 import { type TestNamespace, waitUntil } from '../../support/index.ts'
 
 /** Answers UDP datagrams as they came, and TCP connections with as many bytes as the first line asks for. */
@@ -47,37 +46,45 @@ print(len(s.recv(65536)))`
   return from.try('python3', '-c', script).stdout.trim() === String(size)
 }
 
-/** A running UDP echo, 200 datagrams a second, which counts what came back. */
-export class EchoStream {
-  #output = ''
-  readonly #finished: Promise<unknown>
-  readonly #stop: () => void
-
-  constructor(t: ExecutionContext, from: TestNamespace, to: string) {
-    const script = `
-import socket, time, threading, sys
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('${to}', 9000)); s.settimeout(0.2)
-sent = 0; seen = set(); going = True
-def count():
-  while True:
-    try: seen.add(s.recv(100))
-    except socket.timeout:
-      if not going: return
-    except OSError: pass
-def ends():
+/** Sends numbered datagrams until SIGTERM, then prints how many it sent and how many different ones came back. */
+const STREAM = `
+import signal, socket, sys, threading, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect((sys.argv[1], 9000)); s.settimeout(0.2)
+going = True; done = False; seen = set(); sent = 0
+def end(*_):
   global going
-  sys.stdin.read(1); going = False
+  going = False
+signal.signal(signal.SIGTERM, end)
+def count():
+  while not done:
+    try: seen.add(s.recv(100))
+    except OSError: pass
 reader = threading.Thread(target=count); reader.start()
-threading.Thread(target=ends, daemon=True).start()
 while going:
   try: s.send(str(sent).encode())
   except OSError: pass
   sent += 1; time.sleep(0.005)
-time.sleep(2); reader.join()
-print(sent, len(seen))`
-    // A file tells it to end: standard input is not ours to write to.
-    const child = from.start(['python3', '-u', '-c', script.replace('sys.stdin.read(1)', 'signal_end()')])
-    void child
-    throw new Error(`${t.title}`)
+for _ in range(100):
+  if len(seen) == sent: break
+  time.sleep(0.05)
+done = True; reader.join(); print(sent, len(seen))
+`
+
+/** Keeps a UDP echo running, 200 datagrams a second; the function returned ends it and tells the counts. */
+export async function echoStream(
+  from: TestNamespace,
+  to: string,
+): Promise<() => Promise<{ sent: number; lost: number }>> {
+  const child = from.start(['python3', '-u', '-c', STREAM, to])
+  let output = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+  })
+  await waitUntil(() => from.run('ss', '-Hun', 'dst', to).trim() !== '', { what: 'echo stream' })
+  return async () => {
+    child.kill('SIGTERM')
+    await waitUntil(() => output.includes('\n'), { what: 'counts of the echo stream' })
+    const [sent = 0, seen = 0] = output.trim().split(' ').map(Number)
+    return { sent, lost: sent - seen }
   }
 }
