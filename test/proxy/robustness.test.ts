@@ -1,0 +1,195 @@
+import test from 'ava'
+import { pino } from 'pino'
+import { Registry } from 'prom-client'
+import { NetlinkError, NftError, NftSocket, type NftTransaction } from '#netlink'
+import { DEFAULT_CONFIGURATION, type KubeProxyConfiguration, type ObjectEvent, startProxy } from '#proxy'
+import { type AnyObject, memorySource, Store } from '#watch'
+import { type Teardown, testNamespace, waitUntil } from '../support/index.ts'
+import { kernelElements } from './support/kernel-elements.ts'
+import { node, service, slice } from './support/objects.ts'
+import { render } from './support/render.ts'
+
+const web = service({ name: 'web', ports: [{ port: 80, nodePort: 30_080 }], spec: { type: 'NodePort' } })
+const endpoints = (...addresses: string[]) => slice({ service: 'web', endpoints: addresses })
+
+/** A proxy in a namespace; `intercept` runs before each commit and may throw. */
+async function start(
+  t: Teardown,
+  options: {
+    config?: Partial<KubeProxyConfiguration>
+    intercept?: (transaction: NftTransaction) => void
+  } = {},
+) {
+  const namespace = testNamespace(t, 'robust')
+  const netns = namespace.path
+  const store = new Store({ log: pino({ level: 'silent' }), nodeName: 'n1' })
+  const put = (...objects: AnyObject[]): void => {
+    store.apply(objects.map((object) => ({ object })))
+    store.flush()
+  }
+  put(node({ name: 'n1', addresses: ['192.0.2.1'] }), web, endpoints('10.244.1.5', '10.244.1.6'))
+  await store.run(memorySource({ standalone: false }))
+  const metrics = new Registry()
+  const events: ObjectEvent[] = []
+  const proxy = await startProxy({
+    store,
+    nodeName: 'n1',
+    config: { ...DEFAULT_CONFIGURATION, ...options.config },
+    log: pino({ level: 'silent' }),
+    metrics,
+    netns,
+    recordEvent: (event) => events.push(event),
+    openSocket: () => {
+      const socket = new NftSocket({ netns })
+      const commit = socket.commit.bind(socket)
+      socket.commit = (transaction) => {
+        options.intercept?.(transaction)
+        commit(transaction)
+      }
+      return socket
+    },
+  })
+  t.teardown(() => proxy.stop())
+  const rows = () => render(kernelElements(netns, 4))
+  return { namespace, put, proxy, metrics, events, rows }
+}
+
+const inData: [what: string, ...command: string[]][] = [
+  [
+    'an endpoint deleted',
+    'delete',
+    'element',
+    'ip',
+    'plexus-proxy',
+    'endpoints',
+    '{ 10.96.0.10 . tcp . 80 . 0x1 }',
+  ],
+  [
+    'an endpoint added',
+    ...[
+      'add',
+      'element',
+      'ip',
+      'plexus-proxy',
+      'endpoints',
+      '{ 10.96.0.10 . tcp . 80 . 0x7 : 10.244.9.9 . 1 }',
+    ],
+  ],
+  ['a data map flushed', 'flush', 'map', 'ip', 'plexus-proxy', 'endpoints'],
+  ['a node address deleted', 'delete', 'element', 'ip', 'plexus-proxy', 'nodeport-ips', '{ 192.0.2.1 }'],
+]
+
+for (const [what, ...command] of inData) {
+  test(`${what} behind our back is repaired, though no chain shows it`, async (t) => {
+    const { namespace, rows } = await start(t)
+    const before = rows()
+    namespace.nft(...command)
+    await waitUntil(() => rows().join() === before.join(), { what: 'the repair' })
+    t.deepEqual(rows(), before)
+  })
+}
+
+test('tampering just beside our own commit is noticed, too', async (t) => {
+  let tamper: (() => void) | undefined
+  const { namespace, put, rows } = await start(t, { intercept: () => tamper?.() })
+  put(endpoints('10.244.1.5', '10.244.1.7'))
+  const before = rows()
+  // The monitor does not listen during our commits; another's falls into that gap.
+  tamper = () => namespace.nft('flush', 'map', 'ip', 'plexus-proxy', 'service-nodeports')
+  put(endpoints('10.244.1.5', '10.244.1.8'))
+  tamper = undefined
+  put(endpoints('10.244.1.5', '10.244.1.7'))
+  await waitUntil(() => rows().join() === before.join(), { what: 'the repair' })
+  t.deepEqual(rows(), before)
+})
+
+test('a table of somebody else is no concern of ours', async (t) => {
+  const { namespace, metrics } = await start(t)
+  for (let round = 0; round < 20; round++) {
+    namespace.nft('add', 'table', 'ip', `other${round}`)
+    namespace.nft('delete', 'table', 'ip', `other${round}`)
+  }
+  await new Promise((resolve) => setTimeout(resolve, 1500))
+  t.notRegex(await metrics.metrics(), /plexus_proxy_repairs_total\{.*\} [1-9]/)
+})
+
+for (const code of ['ENOBUFS', 'EBUSY', 'ERESTART'] as const) {
+  test(`${code} from the kernel is tried again by itself, and health says so meanwhile`, async (t) => {
+    let failing = false
+    const { put, proxy, rows } = await start(t, {
+      intercept: () => {
+        if (!failing) return
+        if (code === 'EBUSY')
+          throw new NftError([{ code, message: 'busy', operation: 'delete chain' }], { errno: 16 })
+        throw new NetlinkError({ errno: code === 'ENOBUFS' ? 105 : 85, request: 'commit' })
+      },
+    })
+    failing = true
+    put(endpoints('10.244.1.9'))
+    t.regex(proxy.health().detail ?? '', new RegExp(code === 'EBUSY' ? 'busy' : code))
+    t.true(
+      rows().some((row) => row.includes('10.244.1.5')),
+      'the previous rules stay',
+    )
+    failing = false
+    await waitUntil(() => rows().some((row) => row.endsWith('= 10.244.1.9 8080')), { what: 'the retry' })
+    await waitUntil(() => proxy.health().detail === undefined, { what: 'health' })
+    t.false(rows().some((row) => row.includes('10.244.1.5')))
+  })
+}
+
+test('changes that wait for two sync periods make the proxy unhealthy (24)', async (t) => {
+  let failing = false
+  const nftables = { ...DEFAULT_CONFIGURATION.nftables, syncPeriod: 100 }
+  const { put, proxy } = await start(t, {
+    config: { nftables },
+    intercept: () => {
+      if (failing) throw new NetlinkError({ errno: 105, request: 'commit' })
+    },
+  })
+  t.true(proxy.health().ok)
+  failing = true
+  put(endpoints('10.244.1.9'))
+  await waitUntil(() => !proxy.health().ok, { what: 'the proxy to call itself unhealthy' })
+  failing = false
+  await waitUntil(() => proxy.health().ok, { what: 'it to recover' })
+  t.pass()
+})
+
+test('a Service the kernel refuses is told as an Event', async (t) => {
+  const { put, events } = await start(t, {
+    intercept: (transaction) => {
+      const bad = transaction.operations.filter(({ subject }) => subject === 'shop/bad')
+      if (bad.length === 0) return
+      throw new NftError([{ subject: 'shop/bad', code: 'EINVAL', message: 'no', operation: '' }], {
+        errno: 22,
+      })
+    },
+  })
+  put(service({ name: 'bad', clusterIPs: ['10.96.0.66'] }))
+  t.like(events, [{ kind: 'Service', object: 'shop/bad', type: 'Warning', reason: 'ServiceRulesRefused' }])
+  t.is(events.length, 1)
+})
+
+test('service ports with policy Local and endpoints elsewhere only are counted', async (t) => {
+  const { put, metrics } = await start(t)
+  const count = async (policy: 'internal' | 'external') => {
+    const text = await metrics.metrics()
+    const name = 'kubeproxy_sync_proxy_rules_no_local_endpoints_total'
+    return Number(
+      new RegExp(`${name}\\{ip_family="IPv4",traffic_policy="${policy}"\\} (\\d+)`).exec(text)?.[1],
+    )
+  }
+  const local = (policies: object) => ({ ...web, spec: { ...web.spec, ...policies } })
+  const at = (nodeName: string) =>
+    slice({ service: 'web', endpoints: [{ address: '10.244.1.5', node: nodeName }] })
+  t.deepEqual([await count('internal'), await count('external')], [0, 0])
+  put(local({ externalTrafficPolicy: 'Local' }), at('n2'))
+  t.deepEqual([await count('internal'), await count('external')], [0, 1])
+  put(local({ externalTrafficPolicy: 'Local', internalTrafficPolicy: 'Local' }))
+  t.deepEqual([await count('internal'), await count('external')], [1, 1])
+  put(at('n1'))
+  t.deepEqual([await count('internal'), await count('external')], [0, 0])
+  put(slice({ service: 'web', endpoints: [] }))
+  t.deepEqual([await count('internal'), await count('external')], [0, 0])
+})
