@@ -20,6 +20,8 @@ export interface Sink {
   apply(changes: Iterable<Change>, options?: StepOptions): void
   /** Replaces everything of one kind (a relist): keys not given are deleted. */
   replace<K extends Kind>(kind: K, objects: Iterable<KindMap[K]>, options?: ReplaceOptions): void
+  /** Replaces everything of several kinds in one step. */
+  replaceAll(kinds: readonly Kind[], objects: Iterable<AnyObject>, options?: ReplaceOptions): void
 }
 
 /** Something wrong with what a source reads. Lines and columns count from 1. */

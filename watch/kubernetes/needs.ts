@@ -40,7 +40,12 @@ export function needsOf(component: NeedingComponent, nodeName?: string): readonl
   const ownPods = nodeName === undefined ? undefined : `spec.nodeName=${nodeName}`
   switch (component) {
     case 'proxy':
-      return [{ kind: 'Service' }, { kind: 'EndpointSlice' }, { kind: 'Node', fieldSelector: ownNode }]
+      return [
+        { kind: 'Service' },
+        { kind: 'EndpointSlice' },
+        { kind: 'Node', fieldSelector: ownNode },
+        { kind: 'ServiceCIDR' },
+      ]
     case 'dns':
       return [{ kind: 'Service' }, { kind: 'EndpointSlice' }, { kind: 'Namespace' }, { kind: 'Pod' }]
     case 'gateway':

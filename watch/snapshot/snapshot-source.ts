@@ -45,6 +45,13 @@ export class SnapshotSource implements Source {
         sink.replace(kind, objects, options)
         if (this.#stale.delete(kind)) this.#caughtUp(kind)
       },
+      replaceAll: (kinds, objects, options) => {
+        sink.replaceAll(kinds, objects, options)
+        for (const kind of kinds) {
+          this.#live.add(kind)
+          if (this.#stale.delete(kind)) this.#caughtUp(kind)
+        }
+      },
     })
     const grace = new AbortController()
     const waited = sleep(graceMs, 'late' as const, { signal: grace.signal }).catch(() => 'late' as const)

@@ -165,14 +165,20 @@ export class Store implements Sink {
   }
 
   replace<K extends Kind>(kind: K, objects: Iterable<KindMap[K]>, options: ReplaceOptions = {}): void {
-    this.#run(options.at, () => {
-      const kept = new Set<Key>()
+    this.replaceAll([kind], objects, options)
+  }
+
+  replaceAll(kinds: readonly Kind[], objects: Iterable<AnyObject>, { at, keep }: ReplaceOptions = {}): void {
+    this.#run(at, () => {
+      const given = new Map(kinds.map((kind) => [kind, new Set<Key>()]))
       for (const object of objects) {
-        kept.add(keyOf(object))
+        given.get(object.kind)?.add(keyOf(object))
         this.#put(object)
       }
-      for (const key of [...this.#tables[kind].objects.keys()]) {
-        if (!kept.has(key) && options.keep?.has(key) !== true) this.#delete(kind, key)
+      for (const [kind, keys] of given) {
+        for (const key of [...this.#tables[kind].objects.keys()]) {
+          if (!keys.has(key) && keep?.has(key) !== true) this.#delete(kind, key)
+        }
       }
     })
   }

@@ -146,7 +146,7 @@ test('a server whose certificate another authority signed is not trusted', async
   writeFileSync(kubeconfig, JSON.stringify(config))
   const source = kubernetesSource({ kubeconfig, log, timing: quick })
   t.teardown(() => source.stop())
-  void source.start({ apply: () => {}, replace: () => {} })
+  void source.start({ apply: () => {}, replace: () => {}, replaceAll: () => {} })
   await waitUntil(() => source.status().problems.some(({ message }) => /certificate/.test(message)))
   t.is(server.requests.length, 0)
 })
