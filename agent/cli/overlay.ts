@@ -20,8 +20,9 @@ export async function runOverlayCommand(
   const { subnetFile, settings } = flags
   const nodeName = options.nodeName ?? flags.nodeName
   const netConfFile = options.netConf ?? flags.netConf
-  const source = { ...options, kubeconfig: options.kubeconfig ?? flags.kubeconfig }
   if (nodeName === undefined) throw new UsageError('--node-name is missing, and so is NODE_NAME')
+  const kubeconfig = options.kubeconfig ?? flags.kubeconfig
+  const source = { ...options, kubeconfig, nodeName, component: 'overlay' } as const
   requireSource(source)
   const log = createLogger({ level: options.logLevel, format: options.logFormat })
   for (const warning of flags.warnings) log.warn(warning)
