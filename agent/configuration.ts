@@ -9,7 +9,15 @@ import { type LogFormat, type LogLevel, logFormats, logLevels } from './logging.
 export interface AgentConfiguration {
   readonly nodeName: string
   /** Directories of Kubernetes manifests, read recursively and watched. */
-  readonly manifests: readonly string[]
+  readonly manifests?: readonly string[] | undefined
+  /** Or the API server of this kubeconfig. */
+  readonly kubeconfig?: string | undefined
+  /** Or the API server of the cluster that this process is a pod of, by its service account. */
+  readonly inCluster?: boolean | undefined
+  /** API servers to use instead of the configured one, tried in turn. */
+  readonly apiServer?: readonly string[] | undefined
+  /** File that keeps the last known state, to begin with while the API server is away. */
+  readonly snapshot?: string | undefined
   readonly log: { readonly level: LogLevel; readonly format: LogFormat }
   /** `host:port` of /healthz, /readyz and /metrics. */
   readonly health?: { readonly listen: string } | undefined
@@ -26,7 +34,17 @@ export interface OverlaySection {
   readonly netConf: string
   readonly subnetFile: string
   readonly publicIp?: string | undefined
-  readonly iface?: string | undefined
+  readonly publicIpv6?: string | undefined
+  /** Names or addresses, tried in order. */
+  readonly iface?: string | readonly string[] | undefined
+  readonly ifaceRegex?: readonly string[] | undefined
+  readonly ifaceCanReach?: string | undefined
+  readonly ipMasq?: boolean | undefined
+  readonly ipMasqFullyRandom?: boolean | undefined
+  readonly forwardRules?: boolean | undefined
+  readonly blackholeRoute?: boolean | undefined
+  readonly annotationPrefix?: string | undefined
+  readonly setNodeNetworkUnavailable?: boolean | undefined
 }
 
 const text = { type: 'string', minLength: 1 } as const
@@ -40,10 +58,14 @@ const component = (properties: object, required: readonly string[] = []) => ({
 const schema = {
   type: 'object',
   additionalProperties: false,
-  required: ['nodeName', 'manifests'],
+  required: ['nodeName'],
   properties: {
     nodeName: text,
     manifests: { type: 'array', items: text, minItems: 1 },
+    kubeconfig: text,
+    inCluster: { type: 'boolean' },
+    apiServer: { type: 'array', items: { type: 'string', pattern: '^https?://' }, minItems: 1 },
+    snapshot: text,
     log: {
       type: 'object',
       additionalProperties: false,
@@ -71,7 +93,16 @@ const schema = {
         netConf: text,
         subnetFile: { ...text, default: '/run/flannel/subnet.env' },
         publicIp: text,
-        iface: text,
+        publicIpv6: text,
+        iface: { anyOf: [text, { type: 'array', items: text }] },
+        ifaceRegex: { type: 'array', items: text },
+        ifaceCanReach: text,
+        ipMasq: { type: 'boolean' },
+        ipMasqFullyRandom: { type: 'boolean' },
+        forwardRules: { type: 'boolean' },
+        blackholeRoute: { type: 'boolean' },
+        annotationPrefix: text,
+        setNodeNetworkUnavailable: { type: 'boolean' },
       },
       ['netConf'],
     ),
@@ -126,6 +157,11 @@ export function parseConfiguration(file: string, source: string): AgentConfigura
     const field = path.join('.') || '(top level)'
     throw new ConfigurationError(`${file}${line}: ${field}: ${explain(error)}`, { file, field })
   }
+  const sources = [raw.manifests, raw.kubeconfig, raw.inCluster === true ? true : undefined]
+  if (sources.filter((source) => source !== undefined).length !== 1) {
+    const message = `${file}: where the cluster is described: give one of manifests, kubeconfig and inCluster: true`
+    throw new ConfigurationError(message, { file, field: 'manifests' })
+  }
   return withAbsolutePaths(raw, dirname(resolve(file)))
 }
 
@@ -164,7 +200,9 @@ function withAbsolutePaths(config: AgentConfiguration, base: string): AgentConfi
   const { overlay, proxy, dns, gateway, cni } = config
   return {
     ...config,
-    manifests: config.manifests.map(at),
+    manifests: config.manifests?.map(at),
+    kubeconfig: config.kubeconfig === undefined ? undefined : at(config.kubeconfig),
+    snapshot: config.snapshot === undefined ? undefined : at(config.snapshot),
     control: { socket: at(config.control.socket) },
     cni: cni && { socket: at(cni.socket) },
     overlay: overlay && { ...overlay, netConf: at(overlay.netConf), subnetFile: at(overlay.subnetFile) },

@@ -1,8 +1,9 @@
 // What a running agent tells about itself on its control socket.
 import type { Node, Pod, Source, Store } from '#watch'
+import type { Component } from './component.ts'
 import type { ControlAnswers } from './control-server.ts'
 import { readiness } from './health-server.ts'
-import type { SupervisedComponent } from './supervised-component.ts'
+import { SupervisedComponent } from './supervised-component.ts'
 
 /** Optional abilities of components, found by the method being there. */
 interface Describes {
@@ -17,13 +18,16 @@ export function controlAnswers(agent: {
   nodeName: string
   store: Store
   source: Source
-  components: readonly SupervisedComponent[]
+  components: readonly Component[]
 }): ControlAnswers {
   const { nodeName, store, source, components } = agent
   const started = new Date().toISOString()
+  const running = (name: string): Describes | undefined => {
+    const component = components.find((candidate) => candidate.name === name)
+    return component instanceof SupervisedComponent ? (component.running as Describes | undefined) : undefined
+  }
   const describe = (component: string, ability: Exclude<keyof Describes, 'trace'>) => (): unknown => {
-    const running = components.find(({ name }) => name === component)?.running as Describes | undefined
-    return running?.[ability]?.() ?? []
+    return running(component)?.[ability]?.() ?? []
   }
   return {
     '/status': () => ({
@@ -40,7 +44,7 @@ export function controlAnswers(agent: {
     '/get/routes': describe('gateway', 'describeRoutes'),
     '/get/peers': describe('overlay', 'describePeers'),
     '/trace': (query) => {
-      const proxy = components.find(({ name }) => name === 'proxy')?.running as Describes | undefined
+      const proxy = running('proxy')
       if (proxy?.trace === undefined) throw new Error('this agent runs no proxy')
       return proxy.trace(query)
     },

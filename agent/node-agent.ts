@@ -2,15 +2,30 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { manifestSource, openStore, type Store } from '#watch'
+import { openStore, type Source, type Store } from '#watch'
 import { watchFiles } from './changed-files.ts'
+import { ClusterCache } from './cluster-cache.ts'
+import type { Component } from './component.ts'
 import { componentDefinitions, enabledComponents, startOrder } from './components.ts'
 import { type AgentConfiguration, type ComponentName, loadConfiguration } from './configuration.ts'
 import { controlAnswers } from './control-answers.ts'
 import { startControlServer } from './control-server.ts'
 import { ConfigurationError, messageOf } from './errors.ts'
 import { startHealthServer } from './health-server.ts'
+import { clusterSource } from './source.ts'
 import { SupervisedComponent } from './supervised-component.ts'
+
+/** Fields that a running agent does not take over. */
+const needRestart = [
+  'nodeName',
+  'manifests',
+  'kubeconfig',
+  'inCluster',
+  'apiServer',
+  'snapshot',
+  'health',
+  'control',
+] as const
 
 export interface NodeAgent {
   readonly store: Store
@@ -36,18 +51,24 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
 
   const metrics = new Registry()
   collectDefaultMetrics({ register: metrics })
-  const source = manifestSource({ directories: config.manifests, log, metrics })
-  const store = await openStore({ source, log, metrics }).catch((cause: unknown) => {
-    throw new ConfigurationError(`${file}: manifests: ${messageOf(cause)}`, {
-      file,
-      field: 'manifests',
-      cause,
-    })
-  })
+  const source = openSource(file, config, { log, metrics })
   const registries = new Map<string, Registry>([['agent', metrics]])
 
   const supervised = new Map<ComponentName, SupervisedComponent>()
-  const components: SupervisedComponent[] = []
+  const components: Component[] = [new ClusterCache(source)]
+  // Before the store is open, so that an agent which waits for the API server can be asked why it is not ready.
+  const health =
+    config.health && (await startHealthServer({ listen: config.health.listen, components, registries }))
+  const { nodeName, snapshot } = config
+  const store = await openStore({
+    source,
+    log,
+    metrics,
+    nodeName,
+    snapshot: snapshot === undefined ? undefined : { file: snapshot },
+  }).catch((cause: unknown) => {
+    throw new ConfigurationError(`${file}: ${messageOf(cause)}`, { file, cause })
+  })
   const start = async (name: ComponentName): Promise<void> => {
     const component = new SupervisedComponent(name, {
       log,
@@ -76,8 +97,6 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
     socket: config.control.socket,
     answers: controlAnswers({ nodeName: config.nodeName, store, source, components }),
   })
-  const health =
-    config.health && (await startHealthServer({ listen: config.health.listen, components, registries }))
   for (const name of enabledComponents(config)) await start(name)
 
   let reloading: Promise<void> = Promise.resolve()
@@ -93,7 +112,7 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
       }
       const previous = config
       config = next
-      for (const key of ['nodeName', 'manifests', 'health', 'control'] as const) {
+      for (const key of needRestart) {
         if (!isDeepStrictEqual(previous[key], next[key]))
           log.warn({ field: key }, 'this field takes effect when the agent is restarted')
       }
@@ -122,5 +141,21 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
       )
       await store.close()
     },
+  }
+}
+
+function openSource(
+  file: string,
+  config: AgentConfiguration,
+  context: { log: Logger; metrics: Registry },
+): Source {
+  try {
+    return clusterSource(config, {
+      ...context,
+      nodeName: config.nodeName,
+      components: enabledComponents(config),
+    })
+  } catch (cause) {
+    throw new ConfigurationError(`${file}: ${messageOf(cause)}`, { file, cause })
   }
 }

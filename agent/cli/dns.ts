@@ -15,7 +15,9 @@ export async function runDnsCommand(argv: readonly string[]): Promise<void> {
   }
   await asConfiguration(() => loadCorefile(flags.conf))
   const { runSingleComponent } = await import('./single-component.ts')
-  await runSingleComponent(own, (context) => startDns({ ...context, corefile: flags.conf, port: flags.port }))
+  await runSingleComponent({ ...own, component: 'dns' }, (context) =>
+    startDns({ ...context, corefile: flags.conf, port: flags.port }),
+  )
 }
 
 interface SourceFlags {

@@ -37,7 +37,7 @@ export async function runProxyCommand(options: ProxyCommandOptions, rest: readon
   if (flags.initOnly) return applyConntrackSettings(config.conntrack, { log })
   requireSource(options)
   const nodeName = options.nodeName ?? hostname().toLowerCase()
-  await runSingleComponent(options, async (context) =>
+  await runSingleComponent({ ...options, component: 'proxy' }, async (context) =>
     proxy.startProxy({ ...context, nodeName, config: await asConfiguration(load) }),
   )
 }

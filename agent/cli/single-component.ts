@@ -1,16 +1,20 @@
 // `plexus proxy|dns|gateway|overlay`: one component on its own, fed by its own watch cache.
 import { Registry } from 'prom-client'
-import { manifestSource, openStore } from '#watch'
+import { type NeedingComponent, openStore } from '#watch'
 import type { Component } from '../component.ts'
 import type { ComponentContext } from '../components.ts'
 import { serveUntilSignal } from '../lifecycle.ts'
 import { createLogger, type LogFormat, type LogLevel } from '../logging.ts'
-import { asConfiguration, UsageError } from './usage-error.ts'
+import { clusterSource } from '../source.ts'
+import { asConfiguration } from './usage-error.ts'
 
 export interface SingleComponentOptions {
   readonly manifests?: readonly string[] | undefined
   readonly kubeconfig?: string | undefined
   readonly readyFile?: string | undefined
+  readonly nodeName?: string | undefined
+  /** Which component it is: only what it needs is watched. */
+  readonly component?: NeedingComponent | undefined
   readonly logLevel?: LogLevel | undefined
   readonly logFormat?: LogFormat | undefined
 }
@@ -20,11 +24,11 @@ export async function runSingleComponent(
   options: SingleComponentOptions,
   start: (context: ComponentContext) => Promise<Component>,
 ): Promise<never> {
-  if (options.kubeconfig !== undefined)
-    throw new UsageError('--kubeconfig: reading from an API server is not built yet; give --manifests DIR')
   const log = createLogger({ level: options.logLevel, format: options.logFormat })
-  const source = manifestSource({ directories: options.manifests ?? [], log })
-  const store = await asConfiguration(() => openStore({ source, log }))
+  const { component: name, nodeName } = options
+  const components = name === undefined ? undefined : [name]
+  const source = await asConfiguration(() => clusterSource(options, { components, nodeName, log }))
+  const store = await asConfiguration(() => openStore({ source, log, nodeName }))
   // A registry for each start: a component that is started again registers its metrics again.
   let component = await start({ store, log, metrics: new Registry() })
   log.info({ component: component.name, pid: process.pid }, 'component serves')

@@ -53,7 +53,7 @@ test('a bad flag, a bad file and a bad component configuration end with 2 and on
   t.regex(fails('agent', '--config', config, '--confg', 'x'), /unknown option '--confg'/)
   t.regex(fails('agent'), /required option '--config <file>'/)
   t.regex(fails('agent', '--config', join(folder, 'none.yaml')), /none\.yaml: cannot be read/)
-  t.regex(fails('proxy', '--manifests', folder), /required option '--node-name/)
+  t.regex(fails('overlay', '--manifests', folder), /--node-name is missing/)
   t.regex(fails('proxy', '--node-name', 'n1'), /give --manifests DIR/)
   t.regex(fails('proxy', '--node-name', 'n1', '--manifests', join(folder, 'none')), /none is no directory/)
   t.regex(fails('frobnicate'), /unknown command 'frobnicate'/)

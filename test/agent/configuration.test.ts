@@ -18,6 +18,7 @@ test('defaults are filled in and paths become absolute', (t) => {
     'nodeName: n1\nmanifests: [cluster]\ncni:\noverlay: { netConf: net-conf.json }\ndns: { corefile: /c/Corefile }\n',
   )
   t.deepEqual(config.manifests, ['/etc/plexus/cluster'])
+  t.is(parse('nodeName: n1\nkubeconfig: k\n').kubeconfig, '/etc/plexus/k')
   t.deepEqual(config.log, { level: 'info', format: 'auto' })
   t.is(config.control.socket, '/run/plexus/agent.sock')
   t.deepEqual(config.cni, { socket: '/run/plexus/cni.sock' })
@@ -33,7 +34,9 @@ test('enabled: false switches a component off', (t) => {
 })
 
 test('errors name the file, the line and the field, and say what is expected', (t) => {
-  t.is(messageFor('nodeName: n1\n'), '/etc/plexus/plexus.yaml:1: manifests: is missing')
+  t.is(messageFor('manifests: [m]\n'), '/etc/plexus/plexus.yaml:1: nodeName: is missing')
+  t.regex(messageFor('nodeName: n1\n'), /give one of manifests, kubeconfig and inCluster/)
+  t.regex(messageFor('nodeName: n1\nmanifests: [m]\nkubeconfig: k\n'), /give one of manifests/)
   t.is(
     messageFor('nodeName: n1\nmanifests: [m]\ndns:\n  corfile: x\n'),
     '/etc/plexus/plexus.yaml:4: dns.corefile: is missing',

@@ -1,0 +1,31 @@
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import { kubernetesSource, manifestSource, type NeedingComponent, type Source } from '#watch'
+
+/** Where the cluster is described: manifests, or an API server by kubeconfig or by the pod's service account. */
+export interface SourceSettings {
+  readonly manifests?: readonly string[] | undefined
+  readonly kubeconfig?: string | undefined
+  readonly inCluster?: boolean | undefined
+  /** API servers to use instead of the configured one; a node agent must not depend on a Service's address. */
+  readonly apiServer?: readonly string[] | undefined
+}
+
+/**
+ * The source that the settings name. `components` decides what is watched of an API server.
+ * @throws KubeconfigError naming file and field.
+ */
+export function clusterSource(
+  settings: SourceSettings,
+  context: {
+    components?: readonly NeedingComponent[] | undefined
+    nodeName?: string | undefined
+    log: Logger
+    metrics?: Registry | undefined
+  },
+): Source {
+  const { manifests, kubeconfig, inCluster, apiServer } = settings
+  if (kubeconfig === undefined && inCluster !== true)
+    return manifestSource({ directories: manifests ?? [], log: context.log, metrics: context.metrics })
+  return kubernetesSource({ ...context, kubeconfig, inCluster, apiServer })
+}
