@@ -274,11 +274,12 @@ test('endpoints change under load and no request fails', async (t) => {
   const rounds: readonly (readonly number[])[] = [[0, 1], [1, 2], [2], [0, 2], [0], [0, 1, 2]]
   for (const live of [...rounds, ...rounds]) {
     gateway.source.apply(...slices(live))
-    await sleep(40)
+    // As many requests as it takes for each endpoint to have had its turn, however busy the machine is.
+    const reached = served + failures.length + 12
+    while (served + failures.length < reached) await sleep(5)
   }
   running = false
   await Promise.all(clients)
   t.deepEqual(failures, [])
-  t.true(served > 50)
   for (const backend of backends) t.true(backend.seen.length > 0)
 })
