@@ -57,6 +57,7 @@ export class UpstreamPlan implements ForwardPlan {
     const server = group.pick(this.#context.variables, this.#tried)
     if (server === undefined) return 502
     this.#last = server
+    group.begun(server)
     const context = this.#context
     context.upstreamAddr =
       context.upstreamAddr === '' ? server.name : `${context.upstreamAddr}, ${server.name}`
@@ -99,7 +100,12 @@ export class UpstreamPlan implements ForwardPlan {
     })
   }
 
+  onEnd(endpoint: Endpoint): void {
+    this.#group.ended(serverOf(endpoint))
+  }
+
   onFailure(endpoint: Endpoint, kind: FailureKind, error: Error | undefined): void {
+    this.#group.failed(serverOf(endpoint), kind === 'timeout' ? 'timeout' : 'unreachable')
     this.#addStatus(kind === 'timeout' ? '504' : '502')
     this.#log.warn(
       {
@@ -112,9 +118,10 @@ export class UpstreamPlan implements ForwardPlan {
     )
   }
 
-  onResponse(_endpoint: Endpoint, status: number): void {
+  onResponse(endpoint: Endpoint, status: number): void {
     this.#addStatus(String(status))
     this.#context.upstreamMs = performance.now() - this.#context.upstreamStartedAt
+    this.#group.answered(serverOf(endpoint), status, this.#context.upstreamMs)
   }
 
   #addStatus(status: string): void {

@@ -110,6 +110,7 @@ export class Tables {
 
   #setUpstream(id: string, value: ObjectOf['upstreams'] | undefined): void {
     if (value === undefined) {
+      this.upstreams.get(id)?.close()
       this.upstreams.delete(id)
       return
     }
@@ -122,6 +123,7 @@ export class Tables {
     const route = this.#routes.get(id)
     if (route === undefined || route.status === 0) {
       this.router.delete(id)
+      this.#compiled.get(id)?.inline?.close()
       this.#compiled.delete(id)
       return
     }

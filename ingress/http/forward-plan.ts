@@ -20,6 +20,8 @@ export interface ForwardPlan {
   /** Head of the request for that server. */
   head(endpoint: Endpoint): string
   onFailure(endpoint: Endpoint, kind: FailureKind, error: Error | undefined): void
+  /** The try is over: answered in full, failed or given up. Called once per server that `next` gave. */
+  onEnd(endpoint: Endpoint): void
   /** The status line arrived. */
   onResponse(endpoint: Endpoint, status: number): void
 }

@@ -58,8 +58,15 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
     connection.transport.resume()
   }
 
+  /** The server of this try is done with. */
+  #leave(): void {
+    if (this.#endpoint !== undefined) this.#plan.onEnd(this.#endpoint)
+    this.#endpoint = undefined
+  }
+
   onClientGone(): void {
     this.#over = true
+    this.#leave()
     this.#cancel()
     this.#connection?.destroy()
     this.#connection = undefined
@@ -197,6 +204,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
       return
     }
     if (this.#endpoint !== undefined) this.#plan.onResponse(this.#endpoint, 101)
+    this.#leave()
     const exchange = this.#exchange
     const response = upstreamResponse(head, -1, ['keep-alive', 'transfer-encoding', 'content-length'])
     exchange.observer?.onResponse(response)
@@ -231,6 +239,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
   onResponseEnd(trailers: FieldTable | undefined): void {
     const connection = this.#connection
     this.#over = true
+    this.#leave()
     connection?.detach()
     this.#exchange.end(trailers)
     if (connection === undefined) return
@@ -252,6 +261,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
     if (this.#responding) {
       this.#over = true
       if (this.#endpoint !== undefined) this.#plan.onFailure(this.#endpoint, reason, error)
+      this.#leave()
       this.#exchange.cut()
       return
     }
@@ -265,6 +275,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
     // A kept-alive connection that the server closed while idle says nothing about the server.
     const stale = this.#pooled && kind === 'closed'
     if (endpoint !== undefined && !stale) this.#plan.onFailure(endpoint, kind, error)
+    this.#leave()
     const inTime = performance.now() < this.#plan.retryUntil
     if (kind !== 'malformed' && inTime && this.#mayRepeat(kind)) {
       if (stale) this.#tries--

@@ -1,6 +1,7 @@
 import type { ApisixUpstream, Service, Store } from '#watch'
 import { endpointsOfPort, keyFrom } from '#watch'
 import type { Upstream, UpstreamNode } from '../objects/index.ts'
+import { checksOf } from './health-check.ts'
 import { DESCRIPTION, idOf, MANAGED_BY, upstreamName } from './names.ts'
 import type { ServiceBackend, Translation } from './translation.ts'
 
@@ -99,6 +100,10 @@ export function upstreamSettings(
     }
     if (settings.passHost !== undefined) merged.pass_host = settings.passHost
     if (settings.upstreamHost !== '') merged.upstream_host = settings.upstreamHost
+    const balancer = settings.loadbalancer?.type
+    if (balancer === 'roundrobin' || balancer === 'least_conn' || balancer === 'ewma') merged.type = balancer
+    const checks = checksOf(settings.healthCheck)
+    if (checks !== undefined) merged.checks = checks
     if (settings.loadbalancer?.type === 'chash') {
       merged.type = 'chash'
       merged.hash_on = settings.loadbalancer.hashOn === '' ? 'vars' : settings.loadbalancer.hashOn

@@ -5,6 +5,7 @@ import { addBackend } from './backends.ts'
 import { ingressIsOurs } from './classes.ts'
 import { DESCRIPTION, idOf, ingressRouteName, MANAGED_BY } from './names.ts'
 import type { TranslationContext } from './plugin-settings.ts'
+import { addIngressCertificates } from './tls.ts'
 import { Translation } from './translation.ts'
 
 /** networking.k8s.io/v1 Ingress -> one route per host and path. */
@@ -12,6 +13,7 @@ export function translateIngress(context: TranslationContext, ingress: Ingress):
   const { namespace, name } = ingress.metadata
   const translation = new Translation(`Ingress ${namespace}/${name}`)
   if (!ingressIsOurs(context.store, ingress, context.ingressClass)) return translation
+  addIngressCertificates(context, translation, ingress)
   const settings = annotationSettings(context, translation, ingress)
   const add = (host: string, path: string, uris: Partial<Route>, backend: IngressBackend, field: string) => {
     const full = ingressRouteName(namespace, name, host, path)

@@ -1,4 +1,4 @@
-import type { Consumer, GlobalRule, PluginConfig, Route, Upstream } from '../objects/index.ts'
+import type { Consumer, GlobalRule, PluginConfig, Route, Ssl, Upstream } from '../objects/index.ts'
 
 /** A reason why (a part of) a Kubernetes object has no effect. */
 export interface TranslationProblem {
@@ -27,6 +27,7 @@ export class Translation {
   readonly consumers: Consumer[] = []
   readonly pluginConfigs: PluginConfig[] = []
   readonly globalRules: GlobalRule[] = []
+  readonly ssls: Ssl[] = []
   readonly problems: TranslationProblem[] = []
   /** Ids of objects that could not be made: what they were before stays in force. */
   readonly failed = new Set<string>()

@@ -3,6 +3,7 @@ import type {
   ApisixGlobalRule,
   ApisixPluginConfig,
   ApisixRoute,
+  ApisixTls,
   ChangeSet,
   Ingress,
   Kind,
@@ -14,6 +15,7 @@ import { backendUpstream } from './backends.ts'
 import { translateIngress } from './ingress.ts'
 import type { TranslationContext } from './plugin-settings.ts'
 import { translateConsumer, translatePlugins } from './resources.ts'
+import { translateTls } from './tls.ts'
 import type { ServiceBackend, Translation, TranslationProblem } from './translation.ts'
 
 /** Kinds that become gateway objects. */
@@ -23,13 +25,14 @@ const SOURCES = [
   'ApisixPluginConfig',
   'ApisixGlobalRule',
   'ApisixConsumer',
+  'ApisixTls',
 ] as const
 /** Kinds they refer to. */
 const REFERRED = ['Secret', 'ApisixUpstream', 'IngressClass'] as const
 export const WATCHED: readonly Kind[] = [...SOURCES, ...REFERRED]
 
 type SourceKind = (typeof SOURCES)[number]
-type SourceObject = Ingress | ApisixRoute | ApisixPluginConfig | ApisixGlobalRule | ApisixConsumer
+type SourceObject = Ingress | ApisixTls | ApisixRoute | ApisixPluginConfig | ApisixGlobalRule | ApisixConsumer
 
 interface Output {
   readonly text: string
@@ -132,6 +135,8 @@ export class Translator {
         return translateIngress(this.#context, object)
       case 'ApisixRoute':
         return translateApisixRoute(this.#context, object)
+      case 'ApisixTls':
+        return translateTls(this.#context, object)
       case 'ApisixConsumer':
         return translateConsumer(this.#context, object)
       default:
@@ -154,6 +159,7 @@ export class Translator {
     for (const value of translation.pluginConfigs)
       own({ kind: 'plugin_configs', id: String(value.id), value })
     for (const value of translation.globalRules) own({ kind: 'global_rules', id: String(value.id), value })
+    for (const value of translation.ssls) own({ kind: 'ssls', id: String(value.id), value })
     for (const value of translation.consumers) own({ kind: 'consumers', id: value.username, value })
     for (const value of translation.routes) own({ kind: 'routes', id: String(value.id), value })
   }

@@ -95,8 +95,7 @@ function checkDuplicateKeys(
 function checkUpstream(upstream: JsonObject): string | undefined {
   if (upstream.type === 'chash') {
     if (upstream.hash_on !== 'consumer' && upstream.key === undefined) return 'missing key'
-  } else if (upstream.type !== 'roundrobin')
-    return `balancer type ${String(upstream.type)} is not available yet`
+  }
   if (upstream.scheme !== 'http' && upstream.scheme !== 'https') {
     return `scheme ${String(upstream.scheme)} is not available yet`
   }

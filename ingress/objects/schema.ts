@@ -1,3 +1,4 @@
+import { CHECKS } from './schema-checks.ts'
 import type { Kind } from './types.ts'
 import type { Schema } from './validator.ts'
 
@@ -75,7 +76,7 @@ export const UPSTREAM: Schema = {
     retries: { type: 'integer', minimum: 0 },
     retry_timeout: { type: 'number', minimum: 0 },
     timeout,
-    checks: { type: 'object' },
+    checks: CHECKS,
     tls: {
       type: 'object',
       properties: {

@@ -49,6 +49,7 @@ export interface Upstream {
   readonly tls?:
     | { readonly client_cert?: string; readonly client_key?: string; readonly verify?: boolean }
     | undefined
+  readonly checks?: JsonObject | undefined
   readonly keepalive_pool?:
     | { readonly size?: number; readonly idle_timeout?: number; readonly requests?: number }
     | undefined

@@ -22,8 +22,8 @@ export class HashRing {
     this.#points.sort((a, b) => a.hash - b.hash)
   }
 
-  /** The server of a key; ones already tried are passed over in place, so other keys keep theirs. */
-  pick(key: string, tried: ReadonlySet<Server> | undefined): Server | undefined {
+  /** The server of a key; ones that are out are passed over in place, so other keys keep theirs. */
+  pick(key: string, out: ((server: Server) => boolean) | undefined): Server | undefined {
     const points = this.#points
     const wanted = crc32(key)
     let low = 0
@@ -35,7 +35,7 @@ export class HashRing {
     }
     for (let step = 0; step < points.length; step++) {
       const server = points[(low + step) % points.length]?.server
-      if (server !== undefined && tried?.has(server) !== true) return server
+      if (server !== undefined && out?.(server) !== true) return server
     }
     return undefined
   }

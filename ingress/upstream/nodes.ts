@@ -10,8 +10,13 @@ export interface Server {
   readonly name: string
   /** As `name`: makes a server an Endpoint of the connection pool. */
   readonly key: string
-  /** Smooth weighted round robin's running weight. */
+  /** Smooth weighted round robin's running weight; the turn of least_conn. */
   current: number
+  /** Requests under way. */
+  active: number
+  /** Moving average of response times in ms, as of `ewmaAt` (performance.now). */
+  ewma: number
+  ewmaAt: number
 }
 
 function defaultPort(scheme: string | undefined): number {
@@ -60,6 +65,10 @@ function splitBrackets(host: string): string {
   return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
 }
 
+function newServer(own: Pick<Server, 'host' | 'port' | 'weight' | 'priority' | 'name'>): Server {
+  return { ...own, key: own.name, current: 0, active: 0, ewma: 0, ewmaAt: 0 }
+}
+
 /** The servers of an upstream, taking over those of `before` that did not change. */
 export function serversOf(upstream: Upstream, before: readonly Server[] = []): Server[] {
   const known = new Map(
@@ -67,16 +76,6 @@ export function serversOf(upstream: Upstream, before: readonly Server[] = []): S
   )
   return specs(upstream).map(({ host, port, weight, priority }) => {
     const name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-    return (
-      known.get(`${name}/${weight}/${priority}`) ?? {
-        host,
-        port,
-        weight,
-        priority,
-        name,
-        key: name,
-        current: 0,
-      }
-    )
+    return known.get(`${name}/${weight}/${priority}`) ?? newServer({ host, port, weight, priority, name })
   })
 }

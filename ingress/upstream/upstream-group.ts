@@ -3,7 +3,10 @@ import type { PoolSettings } from '../http/index.ts'
 import { DEFAULT_POOL } from '../http/index.ts'
 import type { Upstream } from '../objects/index.ts'
 import { HashRing } from './hash-ring.ts'
+import { HealthChecker } from './health/health-checker.ts'
+import type { Checks } from './health/settings.ts'
 import { type Server, serversOf } from './nodes.ts'
+import { observe, pickEwma, pickLeastConnections } from './pickers.ts'
 import { pickRoundRobin } from './round-robin.ts'
 
 type Variables = (name: string) => string | number | undefined
@@ -29,6 +32,8 @@ export class UpstreamGroup {
   /** How servers of an https upstream are met; `id` sets connections with different certificates apart. */
   tls: { readonly id: string; readonly verify: boolean; readonly context: SecureContext | undefined } =
     NO_CERTIFICATE
+  /** undefined: no health checks. */
+  health: HealthChecker | undefined
   #tiers: readonly Tier[] = []
 
   constructor(config: Upstream) {
@@ -48,6 +53,7 @@ export class UpstreamGroup {
     this.connectTimeout = (config.timeout?.connect ?? NGINX_TIMEOUT_S) * 1000
     this.sendTimeout = (config.timeout?.send ?? NGINX_TIMEOUT_S) * 1000
     this.readTimeout = (config.timeout?.read ?? NGINX_TIMEOUT_S) * 1000
+    this.#check(config)
     this.tls = config.scheme === 'https' ? clientTls(config) : NO_CERTIFICATE
     const pool = config.keepalive_pool
     this.pool =
@@ -60,24 +66,81 @@ export class UpstreamGroup {
           }
   }
 
+  #check({ checks }: Upstream): void {
+    if (checks === undefined) {
+      this.close()
+      return
+    }
+    this.health ??= new HealthChecker(checks as Checks)
+    this.health.update(checks as Checks, this.servers)
+  }
+
+  /** Ends probing; call when nobody will pick from this any more. */
+  close(): void {
+    this.health?.close()
+    this.health = undefined
+  }
+
   get retries(): number {
     return this.config.retries ?? Math.max(0, this.servers.length - 1)
   }
 
-  /** Picks a server not tried yet; the only server is tried again. */
+  /** Picks a server not tried yet, a healthy one if there is any; the only server is tried again. */
   pick(variables: Variables, tried: ReadonlySet<Server> | undefined): Server | undefined {
+    this.health?.start()
     if (this.servers.length === 1) return this.servers[0]
+    return (
+      (this.health === undefined ? undefined : this.#pickUsable(variables, tried, this.health)) ??
+      this.#pickUsable(variables, tried, undefined)
+    )
+  }
+
+  #pickUsable(
+    variables: Variables,
+    tried: ReadonlySet<Server> | undefined,
+    health: HealthChecker | undefined,
+  ): Server | undefined {
     for (const tier of this.#tiers) {
-      const server = this.#pickFrom(tier, variables, tried)
+      const out = (server: Server) => tried?.has(server) === true || health?.isHealthy(server) === false
+      const plain = tried === undefined && health === undefined
+      const server = this.#pickFrom(tier, variables, plain ? undefined : out)
       if (server !== undefined) return server
     }
     return undefined
   }
 
-  #pickFrom(tier: Tier, variables: Variables, tried: ReadonlySet<Server> | undefined): Server | undefined {
-    if (this.config.type !== 'chash') return pickRoundRobin(tier.servers, tried)
-    tier.ring ??= new HashRing(tier.servers)
-    return tier.ring.pick(hashKey(this.config, variables), tried)
+  #pickFrom(
+    tier: Tier,
+    variables: Variables,
+    out: ((server: Server) => boolean) | undefined,
+  ): Server | undefined {
+    if (this.config.type === 'chash') {
+      tier.ring ??= new HashRing(tier.servers)
+      return tier.ring.pick(hashKey(this.config, variables), out)
+    }
+    const servers = out === undefined ? tier.servers : tier.servers.filter((server) => !out(server))
+    if (this.config.type === 'least_conn') return pickLeastConnections(servers)
+    if (this.config.type === 'ewma') return pickEwma(servers, performance.now())
+    return pickRoundRobin(servers)
+  }
+
+  /** A request goes to the server. */
+  begun(server: Server): void {
+    server.active++
+  }
+
+  /** The request is over, however. */
+  ended(server: Server): void {
+    server.active--
+  }
+
+  answered(server: Server, status: number, ms: number): void {
+    if (this.config.type === 'ewma') observe(server, ms, performance.now())
+    this.health?.answered(server, status)
+  }
+
+  failed(server: Server, kind: 'unreachable' | 'timeout'): void {
+    this.health?.failed(server, kind)
   }
 }
 

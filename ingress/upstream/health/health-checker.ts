@@ -1,0 +1,91 @@
+import type { Server } from '../nodes.ts'
+import { probe } from './probe.ts'
+import { ServerHealth } from './server-health.ts'
+import type { ActiveChecks, Checks } from './settings.ts'
+
+const TICK_MS = 250
+
+/** Health of an upstream's servers: probed (active) and watched while they serve (passive). Outlives changes of the servers. */
+export class HealthChecker {
+  #checks: Checks
+  #servers: readonly Server[] = []
+  readonly #health = new Map<string, ServerHealth>()
+  #timer: NodeJS.Timeout | undefined
+  #running = 0
+
+  constructor(checks: Checks) {
+    this.#checks = checks
+  }
+
+  update(checks: Checks, servers: readonly Server[]): void {
+    this.#checks = checks
+    this.#servers = servers
+    const names = new Set(servers.map((server) => server.name))
+    for (const name of this.#health.keys()) if (!names.has(name)) this.#health.delete(name)
+  }
+
+  /** Probing begins with the first request, so that upstreams nobody uses are left alone. */
+  start(): void {
+    if (this.#timer !== undefined || this.#checks.active === undefined) return
+    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref()
+    this.#tick()
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  of(server: Server): ServerHealth {
+    let health = this.#health.get(server.name)
+    if (health === undefined) {
+      health = new ServerHealth()
+      this.#health.set(server.name, health)
+    }
+    return health
+  }
+
+  isHealthy(server: Server): boolean {
+    return this.#health.get(server.name)?.healthy ?? true
+  }
+
+  /** A request was answered. */
+  answered(server: Server, status: number): void {
+    const { passive } = this.#checks
+    if (passive !== undefined) this.of(server).answered(status, passive.healthy, passive.unhealthy)
+  }
+
+  /** A request got no answer. */
+  failed(server: Server, kind: 'unreachable' | 'timeout'): void {
+    const { passive } = this.#checks
+    if (passive === undefined) return
+    if (kind === 'timeout') this.of(server).timedOut(passive.unhealthy)
+    else this.of(server).unreachable(passive.unhealthy)
+  }
+
+  #tick(): void {
+    const { active } = this.#checks
+    if (active === undefined) return
+    const now = performance.now()
+    for (const server of this.#servers) {
+      if (this.#running >= active.concurrency) return
+      const health = this.of(server)
+      if (!health.probing && health.nextProbe <= now) void this.#probe(server, health, active)
+    }
+  }
+
+  async #probe(server: Server, health: ServerHealth, active: ActiveChecks): Promise<void> {
+    health.probing = true
+    this.#running++
+    const result = await probe(active, server)
+    this.#running--
+    health.probing = false
+    if (result === 'timeout') health.timedOut(active.unhealthy)
+    else if (result === 'unreachable') health.unreachable(active.unhealthy)
+    else if (result === 'open') health.succeeded(active.healthy)
+    else health.answered(result, active.healthy, active.unhealthy)
+    const { interval } = health.healthy ? active.healthy : active.unhealthy
+    // An interval of 0 means: no probes in this state.
+    health.nextProbe = interval === 0 ? Number.POSITIVE_INFINITY : performance.now() + interval * 1000
+  }
+}

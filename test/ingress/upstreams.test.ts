@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import test from 'ava'
+import type { Upstream } from '../../ingress/objects/index.ts'
+import { UpstreamGroup } from '../../ingress/upstream/index.ts'
+import { CLOSED_PORT, httpBackend } from './support/backend.ts'
+import { testGateway } from './support/gateway.ts'
+
+const none = () => undefined
+const group = (settings: Partial<Upstream>, nodes: Upstream['nodes']) =>
+  new UpstreamGroup({ nodes, ...settings })
+const servers = { '10.0.0.1:80': 1, '10.0.0.2:80': 1, '10.0.0.3:80': 1 }
+
+test('least_conn takes the server with the fewest requests for its weight, and forgets none when servers change', (t) => {
+  const upstream = group({ type: 'least_conn' }, { '10.0.0.1:80': 1, '10.0.0.2:80': 2 })
+  const names: string[] = []
+  for (let n = 0; n < 6; n++) {
+    const server = upstream.pick(none, undefined)
+    if (server === undefined) return t.fail('no server')
+    upstream.begun(server)
+    names.push(server.name)
+  }
+  t.is(names.filter((name) => name === '10.0.0.2:80').length, 4)
+  upstream.update({ type: 'least_conn', nodes: { '10.0.0.1:80': 1, '10.0.0.2:80': 2, '10.0.0.3:80': 1 } })
+  t.is(upstream.pick(none, undefined)?.name, '10.0.0.3:80')
+})
+
+test('ewma prefers the server that answers faster', (t) => {
+  const upstream = group({ type: 'ewma' }, { '10.0.0.1:80': 1, '10.0.0.2:80': 1 })
+  const [fast, slow] = upstream.servers
+  if (fast === undefined || slow === undefined) return t.fail('no servers')
+  upstream.answered(fast, 200, 1)
+  upstream.answered(slow, 200, 500)
+  const picked = new Set(Array.from({ length: 50 }, () => upstream.pick(none, undefined)?.name))
+  t.deepEqual(picked, new Set([fast.name]))
+})
+
+test('chash keeps a key at its server; a server that goes takes only its own keys along', (t) => {
+  const pick = (upstream: UpstreamGroup, key: string) => upstream.pick(() => key, undefined)?.name ?? ''
+  const before = group({ type: 'chash', key: 'arg_user' }, servers)
+  const after = group({ type: 'chash', key: 'arg_user' }, { '10.0.0.1:80': 1, '10.0.0.2:80': 1 })
+  const keys = Array.from({ length: 300 }, (_, n) => `user-${n}`)
+  const shares = new Map<string, number>()
+  for (const key of keys) {
+    const server = pick(before, key)
+    shares.set(server, (shares.get(server) ?? 0) + 1)
+    t.is(pick(before, key), server)
+    if (server !== '10.0.0.3:80') t.is(pick(after, key), server, key)
+  }
+  for (const [server, share] of shares) t.true(share > 30, `${server} has ${share} of 300 keys`)
+  t.is(shares.size, 3)
+})
+
+test('passive checks take a failing server out; when all are out, all are used', (t) => {
+  const unhealthy = { http_statuses: [500], http_failures: 2, tcp_failures: 2, timeouts: 0 }
+  const checks = { passive: { healthy: { http_statuses: [200], successes: 2 }, unhealthy } }
+  const upstream = group({ checks }, servers)
+  const [first, second, third] = upstream.servers
+  if (first === undefined || second === undefined || third === undefined) return t.fail('no servers')
+  const used = () => new Set(Array.from({ length: 30 }, () => upstream.pick(none, undefined)?.name))
+  upstream.answered(first, 500, 1)
+  t.is(used().size, 3)
+  upstream.answered(first, 500, 1)
+  t.deepEqual(used(), new Set([second.name, third.name]))
+  upstream.failed(second, 'unreachable')
+  upstream.failed(second, 'unreachable')
+  t.deepEqual(used(), new Set([third.name]))
+  for (let n = 0; n < 20; n++) upstream.failed(third, 'timeout')
+  t.deepEqual(used(), new Set([third.name]))
+  upstream.failed(third, 'unreachable')
+  upstream.failed(third, 'unreachable')
+  t.is(used().size, 3)
+  upstream.answered(first, 200, 1)
+  upstream.answered(first, 200, 1)
+  t.deepEqual(used(), new Set([first.name]))
+})
+
+test('active checks find a dead server without spending requests on it, and notice when it comes back', async (t) => {
+  let healthy = true
+  const probed = new Set<string>()
+  const good = await httpBackend(t, { name: 'good' })
+  const moody = await httpBackend(t, {
+    handler: (request, response) => {
+      if (request.url === '/health') {
+        probed.add(request.headers.host ?? '')
+        response.statusCode = healthy ? 200 : 500
+      }
+      response.end('{"name":"moody"}')
+    },
+  })
+  const { put, url } = await testGateway(t)
+  const active = {
+    http_path: '/health',
+    host: 'check.me',
+    healthy: { interval: 1, successes: 1 },
+    unhealthy: { interval: 1, http_failures: 1, tcp_failures: 1 },
+  }
+  await put('/upstreams/1', {
+    nodes: { [`127.0.0.1:${good.port}`]: 1, [`127.0.0.1:${moody.port}`]: 1, [`127.0.0.1:${CLOSED_PORT}`]: 1 },
+    checks: { active },
+    retries: 0,
+  })
+  await put('/routes/1', { uri: '/*', upstream_id: 1 })
+  const answers = async () => {
+    const found = new Set<string>()
+    for (let n = 0; n < 6; n++) {
+      const response = await fetch(url)
+      found.add(response.ok ? ((await response.json()) as { name: string }).name : String(response.status))
+    }
+    return [...found].sort().join()
+  }
+  const settles = async (wanted: string) => {
+    for (let n = 0; n < 400; n++) {
+      if ((await answers()) === wanted) return true
+      await sleep(25)
+    }
+    return false
+  }
+  t.true(await settles('good,moody'))
+  t.deepEqual([...probed], ['check.me'])
+  healthy = false
+  t.true(await settles('good'))
+  healthy = true
+  t.true(await settles('good,moody'))
+})
