@@ -36,9 +36,11 @@ export function readKernelState(socket: TableSocket, table: TableRef, ruleset: R
     if (!sameShape(set, shape, ruleset.family)) {
       compatible = false
     } else if (!shape.dynamic) {
-      for (const element of socket.packedElements(table.family, table.table, shape.name)) {
+      const before = elements.size
+      socket.packedElements(table.family, table.table, shape.name, (element) => {
         elements.set(shape.code + element.key, dataOf(shape, element))
-      }
+        return elements.size - before
+      })
     }
   }
   return { exists, compatible, chains, sets: new Set(present.keys()), elements }

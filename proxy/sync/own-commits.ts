@@ -62,10 +62,8 @@ export class OwnCommits implements TableSocket {
     return this.#socket.sets(...about)
   }
 
-  packedElements(
-    ...about: Parameters<TableSocket['packedElements']>
-  ): ReturnType<TableSocket['packedElements']> {
-    return this.#socket.packedElements(...about)
+  packedElements(...about: Parameters<TableSocket['packedElements']>): void {
+    this.#socket.packedElements(...about)
   }
 
   generation(): number {
