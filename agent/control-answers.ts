@@ -1,5 +1,5 @@
 // What a running agent tells about itself on its control socket.
-import type { Node, Pod, Source, Store } from '#watch'
+import type { Node, Pod, Store } from '#watch'
 import type { Component } from './component.ts'
 import type { ControlAnswers } from './control-server.ts'
 import { readiness } from './health-server.ts'
@@ -17,10 +17,9 @@ interface Describes {
 export function controlAnswers(agent: {
   nodeName: string
   store: Store
-  source: Source
   components: readonly Component[]
 }): ControlAnswers {
-  const { nodeName, store, source, components } = agent
+  const { nodeName, store, components } = agent
   const started = new Date().toISOString()
   const running = (name: string): Describes | undefined => {
     const component = components.find((candidate) => candidate.name === name)
@@ -37,7 +36,7 @@ export function controlAnswers(agent: {
       memoryMb: Math.round(process.memoryUsage.rss() / 1e6),
       synced: store.synced,
       ...readiness(components),
-      source: source.status(),
+      source: store.status(),
     }),
     '/get/services': describe('proxy', 'describeServices'),
     '/get/endpoints': describe('proxy', 'describeEndpoints'),

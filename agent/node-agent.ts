@@ -55,7 +55,8 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
   const registries = new Map<string, Registry>([['agent', metrics]])
 
   const supervised = new Map<ComponentName, SupervisedComponent>()
-  const components: Component[] = [new ClusterCache(source)]
+  const cache = new ClusterCache(source)
+  const components: Component[] = [cache]
   // Before the store is open, so that an agent which waits for the API server can be asked why it is not ready.
   const health =
     config.health && (await startHealthServer({ listen: config.health.listen, components, registries }))
@@ -69,6 +70,7 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
   }).catch((cause: unknown) => {
     throw new ConfigurationError(`${file}: ${messageOf(cause)}`, { file, cause })
   })
+  cache.opened(store)
   const start = async (name: ComponentName): Promise<void> => {
     const component = new SupervisedComponent(name, {
       log,
@@ -95,7 +97,7 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
 
   const control = await startControlServer({
     socket: config.control.socket,
-    answers: controlAnswers({ nodeName: config.nodeName, store, source, components }),
+    answers: controlAnswers({ nodeName: config.nodeName, store, components }),
   })
   for (const name of enabledComponents(config)) await start(name)
 

@@ -14,10 +14,19 @@ export async function runDnsCommand(argv: readonly string[]): Promise<void> {
     return
   }
   await asConfiguration(() => loadCorefile(flags.conf))
+  if (flags.pidfile !== undefined) await writePidFile(flags.pidfile)
   const { runSingleComponent } = await import('./single-component.ts')
-  await runSingleComponent({ ...own, component: 'dns' }, (context) =>
+  const quiet = flags.quiet ? { logLevel: 'warn' as const } : {}
+  await runSingleComponent({ ...own, ...quiet, component: 'dns' }, (context) =>
     startDns({ ...context, corefile: flags.conf, port: flags.port }),
   )
+}
+
+/** Writes the process id, and takes the file away when the process ends. */
+async function writePidFile(path: string): Promise<void> {
+  const { rmSync, writeFileSync } = await import('node:fs')
+  await asConfiguration(() => writeFileSync(path, `${process.pid}\n`))
+  process.on('exit', () => rmSync(path, { force: true }))
 }
 
 interface SourceFlags {
