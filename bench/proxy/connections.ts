@@ -10,6 +10,8 @@ const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3)
 
 interface Sample {
   readonly us: number
+  /** the best hundred in a row: what it costs when nobody else runs */
+  readonly floorUs: number
   readonly cpuUs: number
 }
 
@@ -46,6 +48,7 @@ export async function connectionCosts(): Promise<void> {
   const rows = clients.map(({ name, samples }) => ({
     way: name === 'direct' ? name : `${name}, ${connectSizes[name]} services`,
     'us per connection': rounded(median(samples.map(({ us }) => us))),
+    'floor us': rounded(Math.min(...samples.map(({ floorUs }) => floorUs))),
     'CPU us per connection': rounded(median(samples.map(({ cpuUs }) => cpuUs))),
     'connections/s': rounded(1e6 / median(samples.map(({ us }) => us)), 0),
   }))

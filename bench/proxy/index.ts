@@ -17,6 +17,7 @@ interface Figures {
   readonly replaced: { readonly p50: number; readonly p99: number }
   readonly scaled?: { readonly p50: number; readonly p99: number }
   readonly added?: { readonly p50: number; readonly p99: number }
+  readonly hundredMs?: number
   readonly restartMs?: number
   readonly baseMb?: number
   readonly loadedMb?: number
@@ -54,6 +55,7 @@ function row(layout: string, size: number, figure: Figures): Record<string, stri
     'replace ms p50/p99': pair(figure.replaced),
     '5->6 ms p50/p99': pair(figure.scaled),
     'new service ms': pair(figure.added),
+    '100 scaled ms': or(figure.hundredMs),
     'restart ms': or(figure.restartMs),
     'RSS MB': or(loadedMb),
     'of it proxy MB': loadedMb === undefined ? '-' : or(loadedMb - baseMb),

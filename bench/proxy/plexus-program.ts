@@ -71,6 +71,16 @@ const replaced = await change((step) => {
 })
 const scaled = await change((step) => sliceObject(some(step), endpointAddresses(some(step), endpoints + 1)))
 const added = await change((step) => serviceObject(services + step))
+// A hundred Services at once: one commit.
+const together = performance.now()
+store.apply(
+  Array.from({ length: 100 }, (_, step) => {
+    const index = (step * 31 + 5) % services
+    return { object: sliceObject(index, endpointAddresses(index, endpoints + 2)) }
+  }),
+)
+store.flush()
+const hundredMs = performance.now() - together
 const changedMb = process.memoryUsage.rss() / 1e6
 
 await load.value.stop()
@@ -85,6 +95,7 @@ process.stdout.write(
     replaced,
     scaled,
     added,
+    hundredMs,
     restartMs: restart.ms,
     baseMb,
     loadedMb,

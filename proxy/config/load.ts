@@ -200,6 +200,8 @@ function warningsOf(mode: string, reader: FieldReader, nested: readonly FieldRea
   const warnings: string[] = []
   if (mode === 'iptables' || mode === 'ipvs')
     warnings.push(`mode: "${mode}" is not offered, nftables is used`)
+  if (reader.boolean('enableProfiling', false))
+    warnings.push('enableProfiling: has no meaning here and is ignored')
   for (const field of [...reader.rest(), ...nested.flatMap((inner) => inner.rest())]) {
     const known = QUIET.has(field)
     if (field === 'clientConnection' || field === 'logging') continue
