@@ -85,6 +85,6 @@ export function pluginNames(): string[] {
 export const dnsUsage = `  -conf FILE         Corefile to load, or "stdin" (default "Corefile")
   -dns.port, -p N    port of server blocks that name none (default 53)
   -pidfile FILE      write the process id there
-  -quiet             do not print the banner
+  -quiet             log warnings and errors only
   -plugins           list the plugins and end
   -version           show the version and end`

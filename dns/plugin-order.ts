@@ -5,13 +5,17 @@
 import type { PluginDefinition } from './core/setup.ts'
 import { acl } from './plugins/acl/setup.ts'
 import { any } from './plugins/any/setup.ts'
+import { autopath } from './plugins/autopath/setup.ts'
 import { bind } from './plugins/bind/setup.ts'
 import { bufsize } from './plugins/bufsize/setup.ts'
 import { cache } from './plugins/cache/setup.ts'
+import { cancel } from './plugins/cancel/setup.ts'
 import { chaos } from './plugins/chaos/setup.ts'
 import { debug } from './plugins/debug/setup.ts'
+import { dns64 } from './plugins/dns64/setup.ts'
 import { errors } from './plugins/errors/setup.ts'
 import { forward } from './plugins/forward/setup.ts'
+import { header } from './plugins/header/setup.ts'
 import { health } from './plugins/health/setup.ts'
 import { hosts } from './plugins/hosts/setup.ts'
 import { kubernetes } from './plugins/kubernetes/setup.ts'
@@ -19,12 +23,17 @@ import { loadbalance } from './plugins/loadbalance/setup.ts'
 import { local } from './plugins/local/setup.ts'
 import { log } from './plugins/log/setup.ts'
 import { loop } from './plugins/loop/setup.ts'
+import { metadata } from './plugins/metadata/setup.ts'
 import { minimal } from './plugins/minimal/setup.ts'
 import { nsid } from './plugins/nsid/setup.ts'
 import { prometheus } from './plugins/prometheus/setup.ts'
 import { ready } from './plugins/ready/setup.ts'
 import { reload } from './plugins/reload/setup.ts'
+import { rewrite } from './plugins/rewrite/setup.ts'
 import { root } from './plugins/root/setup.ts'
+import { template } from './plugins/template/setup.ts'
+import { timeouts } from './plugins/timeouts/setup.ts'
+import { view } from './plugins/view/setup.ts'
 import { whoami } from './plugins/whoami/setup.ts'
 
 /** A plugin that CoreDNS has and Plexus does not: what to tell whoever uses it. */
@@ -37,15 +46,15 @@ const planned = (name: string, why = 'it is planned'): Planned => ({ name, plann
 
 export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   root,
-  planned('metadata'),
+  metadata,
   planned('geoip'),
-  planned('cancel'),
+  cancel,
   planned('proxyproto'),
   planned('quic'),
   planned('grpc_server'),
   planned('https'),
   planned('https3'),
-  planned('timeouts'),
+  timeouts,
   planned('multisocket'),
   reload,
   nsid,
@@ -62,20 +71,20 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   log,
   planned('dnstap'),
   local,
-  planned('dns64'),
+  dns64,
   any,
   chaos,
   loadbalance,
   planned('tsig'),
-  planned('rewrite'),
-  planned('autopath'),
+  rewrite,
+  autopath,
   acl,
   cache,
-  planned('header'),
+  header,
   planned('dnssec'),
   planned('tls'),
   minimal,
-  planned('template'),
+  template,
   planned('transfer'),
   hosts,
   planned('route53', 'a data source outside the cluster, not planned'),
@@ -94,6 +103,6 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   whoami,
   planned('on', 'hooks that run commands are not planned'),
   planned('sign'),
-  planned('view'),
+  view,
   planned('nomad', 'a data source outside the cluster, not planned'),
 ]

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { Registry } from 'prom-client'
 import type { Store } from '#watch'
+import { watchAddresses } from './component/address-monitor.ts'
 import { Configuration, versionOf } from './component/configuration.ts'
 import { Listeners } from './component/listeners.ts'
 import { type CorefileSource, openCorefile } from './component/load.ts'
@@ -8,9 +9,6 @@ import type { Corefile } from './corefile/parse.ts'
 import { HttpEndpoints } from './http/endpoints.ts'
 import { MetricFamilies } from './metrics/metrics.ts'
 import { ServerMetrics } from './plugins/prometheus/metrics.ts'
-
-/** How often the addresses of the host are looked at for listeners without `bind`. */
-const addressIntervalMs = 1000
 
 export interface DnsOptions {
   /** the cluster, for the kubernetes plugin; without it a Corefile that has the plugin is an error */
@@ -115,8 +113,7 @@ export async function startDns(options: DnsOptions): Promise<DnsComponent> {
     await Promise.all([endpoints.closeAll(), listeners.close(0)])
     throw error
   }
-  const refresh = setInterval(() => void listeners.refresh(), addressIntervalMs)
-  refresh.unref()
+  const addresses = watchAddresses(() => listeners.refresh())
 
   const shutDown = async (lameduck: boolean): Promise<void> => {
     await working
@@ -126,7 +123,7 @@ export async function startDns(options: DnsOptions): Promise<DnsComponent> {
       log.info({ lameduckMs: wait }, 'going on to serve for the lameduck time')
       await new Promise((resolve) => setTimeout(resolve, wait))
     }
-    clearInterval(refresh)
+    addresses.close()
     await listeners.close()
     await endpoints.closeAll()
     await current?.stop()

@@ -99,6 +99,7 @@ function settingsOf(block: Block, defaultPort: number): BlockSettings {
     at: { file: block.file, line: block.line },
     bind: [],
     anyClass: false,
+    viewName: '',
     debug: false,
     root: '',
     tcp: {},
@@ -142,7 +143,8 @@ function checkOverlap(blocks: readonly BuiltBlock[]): void {
             `cannot serve ${label}: it is already defined at ${other}`,
           )
         }
-        taken.set(label, where)
+        // A block with a view leaves the rest to the next one.
+        if (settings.accepts === undefined) taken.set(label, where)
         const scope = `${zone}:${key.port}`
         const bound = key.address !== undefined
         const before = scopes.get(scope)

@@ -58,7 +58,13 @@ export class Configuration {
         Object.assign(group.tcp, settings.tcp)
         if (!settings.servers.includes(label)) settings.servers.push(label)
         for (const zone of zones) {
-          group.routes.push({ zone, chain, anyClass: settings.anyClass, accepts: settings.accepts })
+          group.routes.push({
+            zone,
+            chain,
+            anyClass: settings.anyClass,
+            accepts: settings.accepts,
+            view: settings.viewName,
+          })
         }
       }
     }

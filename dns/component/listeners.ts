@@ -59,7 +59,7 @@ export class Listeners {
   }
 
   /** Follows addresses that come and go, for listeners on every local address. */
-  async refresh(): Promise<void> {
+  refresh(): void {
     const addresses = localAddresses()
     for (const { key, udp } of this.#pairs.values()) {
       if (key.address !== undefined) continue

@@ -20,6 +20,8 @@ export interface Plugin {
   ready?(): boolean
   /** What is wrong though it still serves; shown by health and status. */
   trouble?(): string | undefined
+  /** What the plugin knows about a query, for `metadata`: undefined for labels that are not its own. */
+  label?(query: Query, name: string): string | undefined
   /** Forget what was kept for these names (lower case, qualified). */
   forget?(names: Iterable<string>): void
 }

@@ -67,6 +67,8 @@ export class Query {
   zone = '.'
   /** name of the view that let the query in ('' without) */
   view = ''
+  /** labels that plugins publish (`metadata`), by name */
+  labels: ((name: string) => string | undefined) | undefined
   /** told the size of the answer in octets once it is written */
   responseSize: { observe(size: number): void } | undefined
   /** called when the answer is written; for logs */
@@ -124,7 +126,13 @@ export class Query {
   }
 
   /** The same query for another name or type: for plugins that ask on. */
-  derive(change: { name?: string; type?: number; class?: number; edns?: Edns | undefined }): Query {
+  derive(change: {
+    name?: string | undefined
+    type?: number | undefined
+    class?: number | undefined
+    edns?: Edns | undefined
+    recursionDesired?: boolean | undefined
+  }): Query {
     const name = change.name ?? this.originalName
     const edns = 'edns' in change ? change.edns : this.edns
     const wire = encodeMessage({
@@ -133,7 +141,7 @@ export class Query {
       opcode: Opcode.QUERY,
       authoritative: false,
       truncated: false,
-      recursionDesired: this.recursionDesired,
+      recursionDesired: change.recursionDesired ?? this.recursionDesired,
       recursionAvailable: false,
       authenticData: (this.flags & Flag.AD) !== 0,
       checkingDisabled: this.checkingDisabled,
@@ -156,6 +164,7 @@ export class Query {
     })
     query.zone = this.zone
     query.view = this.view
+    query.labels = this.labels
     return query
   }
 

@@ -35,7 +35,7 @@ export function toMessage(
     opcode: query.opcode,
     authoritative: reply.authoritative,
     truncated: reply.truncated,
-    recursionDesired: query.recursionDesired,
+    recursionDesired: reply.recursionDesired ?? query.recursionDesired,
     recursionAvailable: reply.recursionAvailable,
     authenticData: reply.authenticData,
     checkingDisabled: query.checkingDisabled,
@@ -74,6 +74,8 @@ function copyPrepared(
   // QR, opcode and RD from the query; AA, TC from the reply
   out[2] = 0x80 | ((asked[2] as number) & 0x79) | (reply.authoritative ? 4 : 0) | (reply.truncated ? 2 : 0)
   const rcode = edns === undefined && reply.rcode > 15 ? Rcode.SERVFAIL : reply.rcode
+  if (reply.recursionDesired !== undefined)
+    out[2] = ((out[2] as number) & 0xfe) | (reply.recursionDesired ? 1 : 0)
   out[3] =
     (reply.recursionAvailable ? 0x80 : 0) |
     (reply.authenticData ? 0x20 : 0) |

@@ -6,6 +6,8 @@ export interface ReplyParts {
   readonly rcode?: number | undefined
   readonly authoritative?: boolean | undefined
   readonly recursionAvailable?: boolean | undefined
+  /** the RD flag; that of the query if undefined */
+  readonly recursionDesired?: boolean | undefined
   readonly authenticData?: boolean | undefined
   readonly truncated?: boolean | undefined
   readonly answer?: readonly ResourceRecord[] | undefined
@@ -40,6 +42,7 @@ export class Reply {
   readonly rcode: number
   readonly authoritative: boolean
   readonly recursionAvailable: boolean
+  readonly recursionDesired: boolean | undefined
   readonly authenticData: boolean
   readonly truncated: boolean
   readonly prepared: Prepared | undefined
@@ -56,6 +59,7 @@ export class Reply {
     this.rcode = parts.rcode ?? Rcode.NOERROR
     this.authoritative = parts.authoritative ?? false
     this.recursionAvailable = parts.recursionAvailable ?? false
+    this.recursionDesired = parts.recursionDesired
     this.authenticData = parts.authenticData ?? false
     this.truncated = parts.truncated ?? false
     this.prepared = parts.prepared
@@ -109,6 +113,7 @@ export class Reply {
       rcode: this.rcode,
       authoritative: this.authoritative,
       recursionAvailable: this.recursionAvailable,
+      recursionDesired: this.recursionDesired,
       authenticData: this.authenticData,
       truncated: this.truncated,
       prepared: touched ? undefined : this.prepared,

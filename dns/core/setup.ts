@@ -23,8 +23,10 @@ export interface BlockSettings {
   debug: boolean
   /** directory that relative file names start from (`root`) */
   root: string
-  tcp: Partial<TcpLimits>
+  tcp: { -readonly [K in keyof TcpLimits]?: TcpLimits[K] }
   accepts?: ((query: Query) => boolean) | undefined
+  /** name of the block's view, '' without */
+  viewName: string
   /** labels of the servers the block is part of, e.g. 'dns://:53'; complete when plugins start */
   readonly servers: string[]
   /** plugins of the block in the order of the chain; complete when plugins start */

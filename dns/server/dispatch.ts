@@ -11,6 +11,8 @@ export interface Route {
   readonly zone: string
   /** true where classes other than IN make sense (chaos, forward) */
   readonly anyClass: boolean
+  /** name of the block's view, '' without */
+  readonly view: string
   /** undefined in a block without plugins */
   readonly chain: Next | undefined
   /** false when the block's `view` does not want the query */
@@ -89,6 +91,7 @@ export class Dispatcher implements QueryHome {
     const route = this.#route(query)
     if (route?.chain === undefined) return this.#refuse(query)
     query.zone = route.zone
+    query.view = route.view
     return route.chain(query)
   }
 

@@ -10,6 +10,8 @@ export interface TcpLimits {
   readonly readTimeoutMs: number
   /** milliseconds a connection may be idle between queries */
   readonly idleTimeoutMs: number
+  /** milliseconds an answer may wait for the client to read */
+  readonly writeTimeoutMs: number
   /** queries a connection may have under way before reading from it pauses */
   readonly maxInFlight: number
   /** queries after which a connection is closed, so that clients spread over replicas; 0: no limit */
@@ -20,6 +22,7 @@ export interface TcpLimits {
 export const defaultTcpLimits: TcpLimits = {
   readTimeoutMs: 3000,
   idleTimeoutMs: 10_000,
+  writeTimeoutMs: 5000,
   maxInFlight: 128,
   maxQueries: 0,
   maxConnections: 10_000,
@@ -117,7 +120,7 @@ class Connection {
     }
     socket.setTimeout(limits.readTimeoutMs)
     socket.on('timeout', () => {
-      if (this.#inFlight === 0) socket.destroy()
+      if (this.#inFlight === 0 || socket.writableLength > 0) socket.destroy()
     })
     socket.on('data', (chunk: Buffer) => this.#data(chunk))
     socket.on('end', () => this.finish())
@@ -185,8 +188,11 @@ class Connection {
   #flush(): void {
     const out = this.#out
     this.#out = []
-    if (!this.#socket.destroyed)
-      this.#socket.write(out.length === 1 ? (out[0] as Buffer) : Buffer.concat(out))
+    const socket = this.#socket
+    if (!socket.destroyed && !socket.write(out.length === 1 ? (out[0] as Buffer) : Buffer.concat(out))) {
+      socket.setTimeout(this.#limits.writeTimeoutMs)
+      socket.once('drain', () => socket.setTimeout(this.#limits.idleTimeoutMs))
+    }
     this.#drain()
     this.#endIfDone()
   }

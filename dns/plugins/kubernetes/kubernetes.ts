@@ -1,12 +1,11 @@
 import type { Key, Store } from '#watch'
-import { type Next, type Outcome, onReply, type Plugin } from '../../core/plugin.ts'
+import type { Next, Outcome, Plugin } from '../../core/plugin.ts'
 import { prepare } from '../../core/prepared.ts'
 import { isTransfer, type Query } from '../../core/query.ts'
 import { failure, Reply } from '../../core/reply.ts'
 import type { BlockSettings, InstanceView } from '../../core/setup.ts'
 import type { MetricFamilies } from '../../metrics/metrics.ts'
 import {
-  addressFamily,
   addressOfReverse,
   isReverseName,
   isSubdomain,
@@ -16,23 +15,18 @@ import {
   Type,
 } from '../../wire/index.ts'
 import { AnswerTable } from './answers.ts'
+import { Clients } from './clients.ts'
 import { ClusterView } from './cluster.ts'
-import type { ServiceEntry } from './entry.ts'
+import { externalAnswer } from './external.ts'
 import { namesToForget } from './forget.ts'
 import { programmingMetric } from './metrics.ts'
-import { type Asked, addressOfPodName, readAsked } from './name.ts'
+import { type Asked, readAsked } from './name.ts'
 import { apexRecords, type NameServer, nameServers, serverAddresses } from './nameserver.ts'
 import { NegativeAnswers } from './negative.ts'
 import type { KubernetesOptions } from './options.ts'
-import {
-  addressRecord,
-  type Found,
-  noData,
-  serviceName,
-  serviceRecords,
-  soaRecord,
-  targetRecord,
-} from './records.ts'
+import { PodNames } from './pods.ts'
+import { type Found, noData, serviceRecords, soaRecord } from './records.ts'
+import { reverseRecords } from './reverse.ts'
 
 const versionTtl = 28_800
 /** a name that does not exist */
@@ -50,6 +44,8 @@ export class KubernetesPlugin implements Plugin {
   readonly #metrics: MetricFamilies
   readonly #negatives = new Map<string, NegativeAnswers>()
   readonly #answers = new AnswerTable()
+  readonly #pods: PodNames
+  readonly #clients: Clients
 
   constructor(parts: {
     options: KubernetesOptions
@@ -64,6 +60,8 @@ export class KubernetesPlugin implements Plugin {
     this.#block = parts.block
     this.#metrics = parts.metrics
     this.#cluster = new ClusterView(parts.store, parts.options)
+    this.#pods = new PodNames(parts.store, this.#cluster, parts.options)
+    this.#clients = new Clients(parts.store, parts.options)
     // The root has no octets to point to.
     for (const zone of parts.options.zones)
       if (zone !== '.') this.#negatives.set(zone, new NegativeAnswers(zone, parts.options.ttl))
@@ -91,6 +89,15 @@ export class KubernetesPlugin implements Plugin {
 
   trouble(): string | undefined {
     return this.#cluster.synced ? undefined : 'no complete state of the cluster yet'
+  }
+
+  /** For *autopath*: the search path of the pod that asks, where it is known for certain. */
+  searchPath(query: Query): readonly string[] | undefined {
+    return this.#clients.searchPath(query)
+  }
+
+  label(query: Query, name: string): string | undefined {
+    return this.#clients.label(query, name)
   }
 
   handle(query: Query, next: Next): Outcome {
@@ -133,7 +140,7 @@ export class KubernetesPlugin implements Plugin {
         if (asked.of === 'pod' && this.#options.pods === 'disabled') return missing
         return this.#cluster.exposed(asked.namespace) ? noData : missing
       case 'pod':
-        return this.#pod(query, asked.namespace, asked.pod)
+        return this.#pods.find(query, asked.namespace, asked.pod) ?? missing
       case 'service':
         return this.#service(query, zone, asked)
       case 'none':
@@ -145,7 +152,13 @@ export class KubernetesPlugin implements Plugin {
     const entry = this.#cluster.service(asked.namespace, asked.service)
     if (entry === undefined) return missing
     const below = asked.endpoint !== '' || asked.port !== '' || asked.protocol !== ''
-    if (entry.externalName !== '') return below ? missing : this.#external(query, zone, entry)
+    if (entry.externalName !== '') {
+      if (below) return missing
+      return externalAnswer(query, entry, {
+        ttl: this.#options.ttl,
+        reply: (found) => this.#positive(query, zone, found),
+      })
+    }
     const { endpoint, port, protocol } = asked
     const { ttl } = this.#options
     const found = serviceRecords(entry, {
@@ -176,69 +189,11 @@ export class KubernetesPlugin implements Plugin {
     return kept
   }
 
-  /** CNAME, and for address queries what the whole server knows about its target. */
-  #external(query: Query, zone: string, entry: ServiceEntry): Answer {
-    const { type } = query
-    if (type !== Type.CNAME && type !== Type.A && type !== Type.AAAA) return noData
-    const owner = query.originalName
-    const cname = targetRecord(owner, Type.CNAME, entry.externalName, this.#options.ttl)
-    const alone: Found = { answer: [cname], additional: [] }
-    if (type === Type.CNAME || entry.externalName.toLowerCase() === query.name) return alone
-    const inner = query.resolve(entry.externalName)
-    if (inner === undefined) return alone
-    return onReply(inner, (reply) => {
-      const resolved =
-        reply.rcode === Rcode.NOERROR ? reply.answer.filter((record) => !same(record, cname)) : []
-      return this.#positive(query, zone, { answer: [cname, ...resolved], additional: [] }).with({
-        truncated: reply.truncated,
-      })
-    })
-  }
-
-  #pod(query: Query, namespace: string, pod: string): Answer {
-    const { pods, ttl } = this.#options
-    if (pods === 'disabled' || !this.#podNamespace(namespace)) return missing
-    const address = addressOfPodName(pod)
-    const family = addressFamily(address)
-    if (family === undefined) return missing
-    if (pods === 'verified' && !this.#cluster.podExists(namespace, address)) return missing
-    if (query.type !== (family === 4 ? Type.A : Type.AAAA)) return noData
-    return { answer: [addressRecord(query.originalName, address, ttl)], additional: [] }
-  }
-
-  /** A namespace with nothing but pods counts as well. */
-  #podNamespace(namespace: string): boolean {
-    if (this.#cluster.exposed(namespace)) return true
-    const { namespaces, namespaceLabels } = this.#options
-    if ((namespaces.size > 0 && !namespaces.has(namespace)) || namespaceLabels !== undefined) return false
-    for (const _ of this.#store.lookup('Pod', 'namespace', namespace)) return true
-    return false
-  }
-
-  /** Cluster addresses before endpoints; one PTR for each Service that has the address among its endpoints. */
   #reverse(query: Query): Answer {
     const address = addressOfReverse(query.name)
     if (address === undefined)
       return this.#options.zones.includes(query.name) ? this.#apex(query, query.name) : missing
-    const { primaryZone, ttl } = this.#options
-    let names = this.#cluster.servicesAt(address).map((entry) => serviceName(entry, '', primaryZone))
-    if (names.length === 0) {
-      names = this.#cluster
-        .servicesWithEndpoint(address)
-        .flatMap((entry) =>
-          [
-            ...new Set(
-              entry.endpoints.filter((target) => target.address === address).map((target) => target.host),
-            ),
-          ].map((host) => serviceName(entry, host, primaryZone)),
-        )
-    }
-    if (names.length === 0) return missing
-    if (query.type !== Type.PTR) return noData
-    return {
-      answer: names.map((name) => targetRecord(query.originalName, Type.PTR, name, ttl)),
-      additional: [],
-    }
+    return reverseRecords(query, address, { cluster: this.#cluster, options: this.#options }) ?? missing
   }
 
   #apex(query: Query, zone: string): Found {
@@ -291,14 +246,4 @@ export class KubernetesPlugin implements Plugin {
     const names = namesToForget(changed, this.#cluster, this.#options.zones)
     for (const plugin of this.#block.plugins) plugin.forget?.(names)
   }
-}
-
-function same(a: ResourceRecord, b: ResourceRecord): boolean {
-  return (
-    a.kind === 'target' &&
-    b.kind === 'target' &&
-    a.type === b.type &&
-    a.name === b.name &&
-    a.target === b.target
-  )
 }

@@ -39,6 +39,8 @@ export function compileFormat(format: string): (done: Finished) => string {
   const expanded = format.replaceAll('{common}', commonFormat).replaceAll('{combined}', combinedFormat)
   const parts = expanded.split(/(\{[^{}]*\})/).map((part) => {
     if (!/^\{[^{}]*\}$/.test(part)) return () => part
+    const label = part.slice(2, -1)
+    if (part.startsWith('{/')) return ({ query }: Finished) => query.labels?.(label) ?? '-'
     return fields[part.slice(1, -1)] ?? (() => '-')
   })
   return (done) => parts.map((part) => part(done)).join('')

@@ -135,7 +135,8 @@ export class ServerMetrics {
     for (const block of blocks) {
       for (const server of block.servers) {
         for (const zone of block.zones) {
-          for (const plugin of block.plugins) this.#enabled.cell(server, zone, '', plugin.name).value = 1
+          for (const plugin of block.plugins)
+            this.#enabled.cell(server, zone, block.viewName, plugin.name).value = 1
         }
       }
     }

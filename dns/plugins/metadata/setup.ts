@@ -1,0 +1,14 @@
+import { expectArgs, noBlock, onlyDirective, type PluginDefinition } from '../../core/setup.ts'
+import { MetadataPlugin } from './metadata.ts'
+
+const name = 'metadata'
+
+export const metadata: PluginDefinition = {
+  name,
+  setup: (c) => {
+    const directive = onlyDirective(c)
+    expectArgs(directive, name, { min: 0, max: 10_000 })
+    noBlock(directive, name)
+    return new MetadataPlugin(c.block.plugins)
+  },
+}
