@@ -5,6 +5,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   cni: async () => (await import('./cni/index.ts')).benchCni(),
   dns: async () => (await import('./dns/index.ts')).benchDns(),
   gateway: async () => (await import('./gateway/index.ts')).benchGateway(),
+  overlay: async () => (await import('./overlay/index.ts')).benchOverlay(),
   proxy: async () => (await import('./proxy/index.ts')).benchProxy(),
 }
 

@@ -42,9 +42,12 @@ export class UdpKnock {
     if (sent < 0 && ffi.errno() === ECONNREFUSED) this.#refused = true
   }
 
-  /** Has the host answered, be it by a refusal? */
+  /** Has the host answered since last asked, be it by a refusal? */
   answered(): boolean {
-    if (this.#refused) return true
+    if (this.#refused) {
+      this.#refused = false
+      return true
+    }
     if (ffi.recv(this.#fd, new Uint8Array(64), ffi.MSG_DONTWAIT) >= 0) return true
     return ffi.errno() === ECONNREFUSED
   }

@@ -6,9 +6,11 @@ const FEATURE = 'tx-checksum-ip-generic'
 /** traceroute's first port: closed everywhere, and answered for. */
 const PORT = 33434
 const PROBED_PEERS = 3
-/** Within the burst that the kernel's limit for ICMP errors allows (icmp_ratelimit). */
-const KNOCKS = 3
-const KNOCK_MS = 400
+/** Two knocks a round: within the burst that the kernel's limit for ICMP errors allows (icmp_ratelimit). */
+const ROUNDS = 3
+const ROUND_MS = 500
+/** By then the limit has recovered. */
+const CONFIRM_MS = 5000
 
 /**
  * 'good': packets with offloaded checksums arrive. 'broken': only packets without checksum do. 'unknown': none do, so
@@ -85,20 +87,36 @@ export class ChecksumOffload {
   }
 }
 
-/** Asks one peer with checksums as the device makes them, then without any. */
+/**
+ * Asks one peer with checksums as the device makes them, and without any, side by side: a peer that comes up meanwhile,
+ * or loses a packet, must not look like a broken checksum. What costs throughput is believed the second time only.
+ */
 export async function probePeer(address: string): Promise<OffloadVerdict> {
-  if (await answers(address, 'computed')) return 'good'
-  return (await answers(address, 'none')) ? 'broken' : 'unknown'
+  const verdict = await probeOnce(address)
+  if (verdict !== 'broken') return verdict
+  await pause(CONFIRM_MS)
+  return probeOnce(address)
 }
 
-async function answers(address: string, checksum: 'computed' | 'none'): Promise<boolean> {
-  using knock = new UdpKnock({ address, port: PORT, checksum })
-  for (let i = 0; i < KNOCKS; i += 1) {
-    knock.knock()
-    for (let waited = 0; waited < KNOCK_MS; waited += 20) {
-      await new Promise((resolve) => setTimeout(resolve, 20).unref())
-      if (knock.answered()) return true
+async function probeOnce(address: string): Promise<OffloadVerdict> {
+  using computed = new UdpKnock({ address, port: PORT, checksum: 'computed' })
+  using none = new UdpKnock({ address, port: PORT, checksum: 'none' })
+  let answers = 0
+  for (let round = 0; round < ROUNDS; round += 1) {
+    computed.knock()
+    none.knock()
+    let answered = false
+    for (let waited = 0; waited < ROUND_MS; waited += 20) {
+      await pause(20)
+      if (computed.answered()) return 'good'
+      answered ||= none.answered()
     }
+    if (answered) answers += 1
   }
-  return false
+  // With two answers, at least one packet with a checksum was sent to a peer known to answer.
+  return answers >= 2 ? 'broken' : 'unknown'
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref())
 }
