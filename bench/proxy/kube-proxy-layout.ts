@@ -52,6 +52,12 @@ add map ${TABLE} service-ips { type ipv4_addr . inet_proto . inet_service : verd
 add map ${TABLE} service-nodeports { type inet_proto . inet_service : verdict ; }
 add map ${TABLE} no-endpoint-services { type ipv4_addr . inet_proto . inet_service : verdict ; }
 add set ${TABLE} cluster-ips { type ipv4_addr ; }
+add map ${TABLE} firewall-ips { type ipv4_addr . inet_proto . inet_service : verdict ; }
+add map ${TABLE} no-endpoint-nodeports { type inet_proto . inet_service : verdict ; }
+add chain ${TABLE} firewall-check
+add chain ${TABLE} nodeport-endpoints-check
+add chain ${TABLE} filter-prerouting-pre-dnat { type filter hook prerouting priority -110 ; }
+add chain ${TABLE} filter-output-pre-dnat { type filter hook output priority -110 ; }
 add chain ${TABLE} filter-input { type filter hook input priority 0 ; }
 add chain ${TABLE} filter-forward { type filter hook forward priority 0 ; }
 add chain ${TABLE} filter-output { type filter hook output priority 0 ; }
@@ -67,6 +73,11 @@ add rule ${TABLE} services ip daddr . meta l4proto . th dport vmap @service-ips
 add rule ${TABLE} services ip daddr != 127.0.0.0/8 fib daddr type local meta l4proto . th dport vmap @service-nodeports
 add rule ${TABLE} service-endpoints-check ip daddr . meta l4proto . th dport vmap @no-endpoint-services
 add rule ${TABLE} cluster-ips-check ip daddr @cluster-ips reject
+add rule ${TABLE} firewall-check ip daddr . meta l4proto . th dport vmap @firewall-ips
+add rule ${TABLE} nodeport-endpoints-check ip daddr != 127.0.0.0/8 fib daddr type local meta l4proto . th dport vmap @no-endpoint-nodeports
+add rule ${TABLE} filter-prerouting-pre-dnat ct state new jump firewall-check
+add rule ${TABLE} filter-output-pre-dnat ct state new jump firewall-check
+add rule ${TABLE} filter-input ct state new jump nodeport-endpoints-check
 add rule ${TABLE} filter-input ct state new jump service-endpoints-check
 add rule ${TABLE} filter-forward ct state new jump service-endpoints-check
 add rule ${TABLE} filter-forward ct state new jump cluster-ips-check

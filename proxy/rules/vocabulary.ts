@@ -17,7 +17,7 @@ export interface Vocabulary {
   readonly family: Family
   /** connections to a frontend with an address, by a verdict map or a set */
   frontendVmap(map: string): Words
-  frontendIn(set: string): Words
+  frontendNotIn(set: string): Words
   /** connections to a node port */
   nodePortVmap(map: string): Words
   /** the loopback network, which node ports never appear on */
@@ -73,7 +73,7 @@ export function vocabulary(family: Family): Vocabulary {
       [nft.reject({ type: 'icmp-unreachable', code: family === 4 ? 3 : 4 })],
     ],
     frontendVmap: (map) => nft.vmapTuple(family, FRONTEND, map),
-    frontendIn: (set) => nft.matchTuple(family, FRONTEND, set),
+    frontendNotIn: (set) => nft.matchTuple(family, FRONTEND, set, { not: true }),
     nodePortVmap: (map) => nft.vmapTuple(family, NODE_PORT, map),
     dnatToRandom: (by, { count, offset }) => [
       ...load(by),

@@ -104,7 +104,9 @@ function firewall(steps: Step[], at: Packet & { elements: Elements; key: string;
   const source = client.address === '' ? undefined : packAddress(client.address, familyOf(client.address))
   const allowed = source === undefined || rangesHold(elements, prefix, source)
   const chain = `filter-${client.kind === 'host' ? 'output' : 'prerouting'}-pre-dnat -> firewall-check`
-  const rule = allowed ? `@${SETS.firewallAllowed.name} return` : `@${SETS.firewallIps.name} { ${text} } drop`
+  const rule = allowed
+    ? `@${SETS.firewallAllowed.name} return`
+    : `in @${SETS.firewallIps.name} { ${text} }: drop`
   const because = source === undefined ? 'the node, if one of its addresses is in the ranges' : client.address
   steps.push({
     chain,
