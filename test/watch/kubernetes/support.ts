@@ -16,8 +16,8 @@ import { log } from '../objects.ts'
 export const quick = {
   backoff: { baseMs: 20, capMs: 200, resetMs: 60_000 },
   progressMs: 400,
-  ping: { silenceMs: 300, answerMs: 300 },
-  http1SilenceMs: 1000,
+  ping: { silenceMs: 800, answerMs: 800 },
+  http1SilenceMs: 1600,
   connectTimeoutMs: 1000,
   watchSeconds: 60,
   discoveryMs: 100,
