@@ -3,7 +3,8 @@ import { type Link, RouteSocket } from '#netlink'
 import { type AttachmentKey, aliasOf, isNascent, longestAlias, parseAlias } from '../attachment.ts'
 import type { Ipam } from '../ipam.ts'
 import { removeLinks } from '../link-removal.ts'
-import { publishedPods, withdrawPod } from '../nat/publish.ts'
+import { RememberedPods } from '../nat/remembered.ts'
+import { withdrawStalePods } from '../nat/stale.ts'
 import { readValidAttachments } from '../protocol/attachments.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import type { CniCall } from '../protocol/plugin.ts'
@@ -34,9 +35,7 @@ export async function collectGarbage(call: CniCall, ipam: Ipam, bridge?: string)
     if (kind === 'veth' || kind === 'ifb') stale.add(index)
   }
   await attempt(() => removeLinks(host, [...stale]))
-  await attempt(async () => {
-    for (const key of publishedPods()) if (isStale(key)) await attempt(() => withdrawPod(key, []))
-  })
+  await attempt(() => withdrawStalePods(RememberedPods.of(call), isStale))
   await attempt(() => endStaleSpoofChecks(isStale))
   await attempt(() => ipam.gc(isValid))
   if (problems.length === 0) return

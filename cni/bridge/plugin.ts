@@ -2,6 +2,7 @@ import type { AttachmentKey } from '../attachment.ts'
 import { Ipam } from '../ipam.ts'
 import { isOwnerDead } from '../lifetime.ts'
 import { publishPod, withdrawPod } from '../nat/publish.ts'
+import { RememberedPods } from '../nat/remembered.ts'
 import { checkPodNetns, refuseOwnNetns } from '../pod-netns.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import type { CniCall, Plugin } from '../protocol/plugin.ts'
@@ -51,7 +52,10 @@ export class BridgePlugin implements Plugin {
       const { bridge, hostLink, podLink, gatewayLink } = wirePod(key, call.netns, plan, conf)
       undo.push(() => unwirePod(key, call.netns))
       undo.push(() => withdrawPod(key, plan.ips.map(hostPart)))
-      publishPod(key, { ips: plan.ips, ...conf })
+      const publication = { ips: plan.ips, ...conf }
+      undo.push(() => RememberedPods.of(call).forget(key))
+      RememberedPods.of(call).remember(key, publication)
+      publishPod(key, publication)
       if (conf.macSpoofCheck) {
         undo.push(() => endSpoofCheck(key))
         checkSpoofing(key, hostLink.name, podLink.mac)
@@ -85,6 +89,7 @@ export class BridgePlugin implements Plugin {
       attempts.run(() => unwirePod(key, call.netns)),
       this.#isPlexus ? attempts.run(() => unshapePod(key)) : undefined,
     ])
+    await attempts.run(() => RememberedPods.of(call).forget(key))
     await attempts.run(() => withdrawPod(key, [...(known ?? []), ...(live ?? [])]))
     await attempts.run(() => endSpoofCheck(key))
     await attempts.run(() => ipam.del())

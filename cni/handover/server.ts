@@ -4,6 +4,8 @@ import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { netnsInode, peerCredentials } from '#netlink'
+import { RememberedPods } from '../nat/remembered.ts'
+import { RuleRepair } from '../nat/repair.ts'
 import { dispatch } from '../protocol/dispatch.ts'
 import type { Plugin } from '../protocol/plugin.ts'
 import { decodeRequest, encodeReply, type ReplyFrame, type RequestFrame, refused } from './frame.ts'
@@ -26,6 +28,8 @@ export interface CniComponent {
 }
 
 const requestTimeoutMs = 10_000
+/** How soon rules are restored that another program has flushed. */
+const ruleIntervalMs = 2000
 
 /** The agent's end of the CNI executable: a root-only unix socket, one request per connection. */
 export class CniServer implements CniComponent {
@@ -36,6 +40,7 @@ export class CniServer implements CniComponent {
   readonly #queue = new KeyedQueue()
   readonly #netns = String(netnsInode('/proc/self/ns/net'))
   #socketInode: bigint | undefined
+  #watch: NodeJS.Timeout | undefined
 
   constructor(options: CniServerOptions) {
     this.#options = options
@@ -61,6 +66,7 @@ export class CniServer implements CniComponent {
       process.umask(umask)
     }
     chmodSync(socketPath, 0o600)
+    this.#watchRules()
     this.#socketInode = statSync(socketPath, { bigint: true }).ino
     log.info({ object: socketPath }, 'CNI requests are served')
   }
@@ -73,8 +79,24 @@ export class CniServer implements CniComponent {
     return { ok: false, detail: `CNI socket ${socketPath} is gone or not ours` }
   }
 
+  #watchRules(): void {
+    const { socketPath, log } = this.#options
+    const repair = new RuleRepair(new RememberedPods(socketPath), log)
+    const look = (): void => {
+      try {
+        repair.run()
+      } catch (error) {
+        log.error({ err: error, object: 'nftables' }, 'rules of pods could not be looked at')
+      }
+    }
+    look()
+    this.#watch = setInterval(look, ruleIntervalMs)
+    this.#watch.unref()
+  }
+
   /** Takes no more requests, finishes those under way. */
   async stop(): Promise<void> {
+    clearInterval(this.#watch)
     const ours = this.health().ok
     await new Promise<void>((resolve) => this.#server.close(() => resolve()))
     if (ours) rmSync(this.#options.socketPath, { force: true })

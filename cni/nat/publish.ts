@@ -44,9 +44,13 @@ const portSets = [
 
 /**
  * Puts masquerading and published ports of a pod into nftables, in one transaction whose size depends on this pod
- * alone. All or nothing.
+ * alone. All or nothing. `afresh` writes the rules as well, whatever is there.
  */
-export function publishPod(key: AttachmentKey, publication: Publication): void {
+export function publishPod(
+  key: AttachmentKey,
+  publication: Publication,
+  { afresh = false }: { afresh?: boolean } = {},
+): void {
   const wanted = families.map((family) => ({ family, contents: elementsOf(key, publication, family) }))
   if (wanted.every(({ contents }) => isEmpty(contents))) return
   using socket = new NftSocket()
@@ -60,7 +64,7 @@ export function publishPod(key: AttachmentKey, publication: Publication): void {
     socket.commit(tx)
   }
   try {
-    commit({ scaffold: false })
+    commit({ scaffold: afresh })
   } catch (error) {
     if (isNotFound(error)) commit({ scaffold: true })
     else if (isAlreadyExists(error)) {

@@ -1,6 +1,9 @@
 import type { AttachmentKey } from '../attachment.ts'
 import { mappingForFamily, readPortMappings } from '../nat/port-mapping.ts'
 import { missingRules, type Publication, publishPod, withdrawPod } from '../nat/publish.ts'
+import { RememberedPods } from '../nat/remembered.ts'
+import { withdrawStalePods } from '../nat/stale.ts'
+import { readValidAttachments } from '../protocol/attachments.ts'
 import { podAddresses, previousResult } from '../protocol/chained.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import type { CniCall, Plugin } from '../protocol/plugin.ts'
@@ -11,13 +14,22 @@ export const portmapPlugin: Plugin = {
   async add(call: CniCall): Promise<CniResult> {
     const result = previousResult(call)
     const publication = publicationOf(call, result)
-    if (publication.portMappings.length > 0) publishPod(keyOf(call), publication)
+    if (publication.portMappings.length === 0) return result
+    RememberedPods.of(call).remember(keyOf(call), publication)
+    publishPod(keyOf(call), publication)
     return result
   },
 
   /** Finds the rules by their owner, so it needs neither portMappings nor prevResult. */
   async del(call: CniCall): Promise<void> {
+    RememberedPods.of(call).forget(keyOf(call))
     withdrawPod(keyOf(call), [])
+  },
+
+  async gc(call: CniCall): Promise<void> {
+    const isValid = readValidAttachments(call.conf.fields)
+    const isStale = (key: AttachmentKey): boolean => key.network === call.conf.name && !isValid(key)
+    withdrawStalePods(RememberedPods.of(call), isStale)
   },
 
   async check(call: CniCall): Promise<void> {

@@ -6,6 +6,7 @@ import { unwirePod } from '../bridge/unwire.ts'
 import { Ipam } from '../ipam.ts'
 import { isOwnerDead } from '../lifetime.ts'
 import { missingRules, type Publication, publishPod, withdrawPod } from '../nat/publish.ts'
+import { RememberedPods } from '../nat/remembered.ts'
 import { checkPodNetns, refuseOwnNetns } from '../pod-netns.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import type { CniCall, Plugin } from '../protocol/plugin.ts'
@@ -31,6 +32,8 @@ export const ptpPlugin: Plugin = {
       const { hostLink, podLink } = wirePointToPoint(key, call.netns, wiring)
       undo.push(() => unwirePod(key, call.netns))
       undo.push(() => withdrawPod(key, plan.ips.map(hostPart)))
+      undo.push(() => RememberedPods.of(call).forget(key))
+      RememberedPods.of(call).remember(key, publicationOf(call, plan.ips))
       publishPod(key, publicationOf(call, plan.ips))
       const dns = readDns(fields.object('dns'))
       return {
@@ -52,6 +55,7 @@ export const ptpPlugin: Plugin = {
     const attempts = new Attempts()
     const known = await attempts.run(() => ipam.addresses())
     const live = await attempts.run(() => unwirePod(key, call.netns))
+    await attempts.run(() => RememberedPods.of(call).forget(key))
     await attempts.run(() => withdrawPod(key, [...(known ?? []), ...(live ?? [])]))
     await attempts.run(() => ipam.del())
     attempts.finish()

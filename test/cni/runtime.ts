@@ -1,6 +1,6 @@
 // Drives a CNI plugin binary as a container runtime does: environment and stdin in, exit code and stdout out.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildShim } from '#cni'
 import { command } from '../support/command.ts'
@@ -144,6 +144,11 @@ export class Node {
 
   leaseOf(address: string, network = 'net'): string {
     return readFileSync(join(this.directory, network, address), 'latin1')
+  }
+
+  /** Of the node's namespace, as requests to the agent name it. */
+  get netnsInode(): string {
+    return String(statSync(this.host.path).ino)
   }
 
   /** Names of links in the node's namespace other than loopback. */
