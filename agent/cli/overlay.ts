@@ -34,10 +34,13 @@ export async function runOverlayCommand(
       log.error({ err: error }, 'net-conf.json is not taken over; the last good one stays')
     }
   }
-  // What SIGHUP does: the overlay is started anew, and what it finds in place stays.
-  watchFiles([netConfFile], () => process.kill(process.pid, 'SIGHUP'))
-  await runSingleComponent(source, (context) => {
+  let started = false
+  await runSingleComponent(source, async (context) => {
     reload()
-    return startOverlay({ ...context, ...settings, nodeName, netConf, subnetFile })
+    const overlay = await startOverlay({ ...context, ...settings, nodeName, netConf, subnetFile })
+    // What SIGHUP does: the overlay is started anew, and what it finds in place stays.
+    if (!started) watchFiles([netConfFile], () => process.kill(process.pid, 'SIGHUP'))
+    started = true
+    return overlay
   })
 }

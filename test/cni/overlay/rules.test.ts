@@ -36,8 +36,32 @@ test('rules read in nft as flannel means them, and come back when somebody remov
   t.notThrows(() => JSON.parse(namespace.nft('-j', 'list', 'ruleset')))
   namespace.nft('flush', 'table', 'ip', 'plexus-overlay')
   t.not(table(namespace), text)
-  // Any link event, or the resync after at most ten seconds.
-  await waitUntil(() => table(namespace) === text, { what: 'rules written again', timeoutMs: 15_000 })
+  // Rules are looked after every second.
+  await waitUntil(() => table(namespace) === text, { what: 'rules written again' })
+})
+
+test('the same for IPv6, in a table of its own', async (t) => {
+  const families = { EnableIPv4: false, EnableIPv6: true, IPv6Network: 'fd00:244::/48' }
+  const cluster = new Cluster(t, { ...families, Backend: { Type: 'vxlan' } })
+  const { namespace } = cluster.a
+  cluster.writeNodes({ name: 'node1', podCIDRs: ['fd00:244:0:1::/64'], addresses: ['fd00:18::11'] })
+  await cluster.a.start()
+  const rules = namespace
+    .nft('list', 'table', 'ip6', 'plexus-overlay')
+    .split('\n')
+    .map((line) => line.trim().replace(/ comment ".*"$/, ''))
+    .filter((line) => /^(meta|ip6) /.test(line))
+  t.deepEqual(rules, [
+    'meta mark & 0x00004000 == 0x00004000 return',
+    'ip6 saddr fd00:244:0:1::/64 ip6 daddr fd00:244::/48 return',
+    'ip6 saddr fd00:244::/48 ip6 daddr fd00:244:0:1::/64 return',
+    'ip6 saddr != fd00:244::/48 ip6 daddr fd00:244:0:1::/64 return',
+    'ip6 saddr fd00:244::/48 ip6 daddr != ff00::/8 masquerade fully-random',
+    'ip6 saddr != fd00:244::/48 ip6 daddr fd00:244::/48 masquerade fully-random',
+    'ip6 saddr fd00:244::/48 accept',
+    'ip6 daddr fd00:244::/48 accept',
+  ])
+  t.notRegex(namespace.nft('list', 'tables'), /ip plexus-overlay/)
 })
 
 test('pods reach the outside masqueraded; what comes in from outside keeps its address', async (t) => {
