@@ -9,7 +9,7 @@ const AUDIT_PERIOD_MS = 1_000
 const REPAIR_DELAY_MS = 20
 /** A comparison of every element blocks for a while on a large cluster; it may take one part of the time in so many. */
 const THOROUGH_RATIO = 500
-/** Likewise repairs, should somebody fight over our table. */
+/** Likewise repairs and looks at what was missed, should somebody fight over our table or flood us. */
 const REPAIR_RATIO = 5
 
 export interface TableMonitor {
@@ -43,6 +43,7 @@ export class TableGuard {
   #audit: NodeJS.Timeout | undefined
   #repair: NodeJS.Timeout | undefined
   #nextRepair = 0
+  #nextLook = 0
   #nextThorough = 0
 
   constructor(options: TableGuardOptions) {
@@ -109,13 +110,14 @@ export class TableGuard {
     const untold = this.#options.untold()
     const missed = this.#lost || untold !== this.#untold
     const due = now >= this.#nextThorough
-    if (!missed && !due && this.#monitor !== undefined) return
+    if (now < this.#nextLook || (!missed && !due && this.#monitor !== undefined)) return
     this.#lost = false
     this.#untold = untold
     this.#options.guarded(() => {
       for (const family of families) family.audit({ thorough: missed || due })
     })
     const cost = performance.now() - now
+    this.#nextLook = now + cost * (1 + REPAIR_RATIO)
     if (missed || due) this.#nextThorough = now + Math.max(this.#options.period, cost * THOROUGH_RATIO)
   }
 }

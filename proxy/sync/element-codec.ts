@@ -1,13 +1,32 @@
 import type { NftElement, NftVerdict, PackedElement } from '#netlink'
-import { toBuffer } from '../model/bytes.ts'
+import type { Bytes } from '../model/bytes.ts'
 import type { ElementData, ElementKey, SetShape } from '../model/sets.ts'
 
 /** `drop` as the kernel numbers it (NF_DROP). */
 const DROP = '0'
 
+/** Buffers by length, each for one value at a time. */
+class Scratch {
+  readonly #byLength: Uint8Array[] = []
+
+  /** The bytes of a latin1 string from an offset on. */
+  bytesOf(text: Bytes, offset: number): Uint8Array {
+    const length = text.length - offset
+    let bytes = this.#byLength[length]
+    if (bytes === undefined) this.#byLength[length] = bytes = new Uint8Array(length)
+    for (let index = 0; index < length; index++) bytes[index] = text.charCodeAt(offset + index)
+    return bytes
+  }
+}
+
+const keys = new Scratch()
+const keyEnds = new Scratch()
+const values = new Scratch()
+
 /**
- * An element as the netlink layer wants it. It is made into bytes only when it is written, so that a batch of 10^5 elements does
- * not exist as arrays all at once: that cost more than the commit.
+ * An element as the netlink layer wants it. It is made into bytes only when it is written, in buffers that all elements share:
+ * 10^5 elements as arrays of their own cost more than the commit. So what `key`, `keyEnd` and `data` return holds only until
+ * they are asked for of another element.
  */
 export class OutgoingElement implements NftElement {
   readonly #shape: SetShape
@@ -21,17 +40,17 @@ export class OutgoingElement implements NftElement {
   }
 
   get key(): Uint8Array {
-    return toBuffer(this.#key.slice(1))
+    return keys.bytesOf(this.#key, 1)
   }
 
   get keyEnd(): Uint8Array | undefined {
-    return this.#shape.interval ? toBuffer(this.#data) : undefined
+    return this.#shape.interval ? keyEnds.bytesOf(this.#data, 0) : undefined
   }
 
   get data(): Uint8Array | NftVerdict | undefined {
     const { data, interval } = this.#shape
     if (data === 'verdict') return verdictOf(this.#data)
-    return data === undefined || interval ? undefined : toBuffer(this.#data)
+    return data === undefined || interval ? undefined : values.bytesOf(this.#data, 0)
   }
 
   get comment(): string | undefined {
