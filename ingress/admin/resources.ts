@@ -68,7 +68,7 @@ export class Resources {
   }
 
   /** PUT; for consumers `id` may be missing from the URL. */
-  put(kind: Kind, urlId: string | undefined, body: unknown): AdminAnswer {
+  async put(kind: Kind, urlId: string | undefined, body: unknown): Promise<AdminAnswer> {
     if (!isObject(body)) return failure('invalid configuration: wrong type: expected object, got string')
     const id = urlId ?? (kind === 'consumers' ? body.username : body.id)
     if (id === undefined)
@@ -85,7 +85,7 @@ export class Resources {
     return this.#write(kind, String(id), body, { status: undefined, stamps: 'forbidden' })
   }
 
-  post(kind: Kind, urlId: string | undefined, body: unknown): AdminAnswer {
+  async post(kind: Kind, urlId: string | undefined, body: unknown): Promise<AdminAnswer> {
     if (!isObject(body)) return failure('invalid configuration: wrong type: expected object, got string')
     if (urlId !== undefined || body.id !== undefined)
       return failure(`wrong ${WORDS[kind]} id, do not need it`)
@@ -93,7 +93,7 @@ export class Resources {
     return this.#write(kind, id, body, { status: 201, stamps: 'forbidden' })
   }
 
-  patch(kind: Kind, id: string, path: readonly string[], body: unknown): AdminAnswer {
+  async patch(kind: Kind, id: string, path: readonly string[], body: unknown): Promise<AdminAnswer> {
     if (body === undefined) return failure('missing new configuration')
     const entry = this.#context.catalogue.get(kind, id)
     if (entry === undefined) return notFound
@@ -104,23 +104,23 @@ export class Resources {
     return this.#write(kind, id, next, { status: 200, stamps: 'allowed' })
   }
 
-  delete(kind: Kind, id: string, options: { readonly force: boolean }): AdminAnswer {
+  async delete(kind: Kind, id: string, options: { readonly force: boolean }): Promise<AdminAnswer> {
     const { catalogue } = this.#context
     const entry = catalogue.get(kind, id)
     if (entry === undefined) return notFound
     if (entry.origin === 'kubernetes') return failure(READ_ONLY)
     const users = options.force ? undefined : inUse(catalogue, kind, id)
     if (users !== undefined) return failure(users)
-    const stored = this.#store({ kind, id, value: undefined } as ObjectChange)
+    const stored = await this.#store({ kind, id, value: undefined } as ObjectChange)
     return stored ?? { status: 200, body: { key: keyOf(kind, id), deleted: '1' } }
   }
 
-  #write(
+  async #write(
     kind: Kind,
     id: string,
     given: JsonObject,
     options: { readonly status: number | undefined; readonly stamps: 'forbidden' | 'allowed' },
-  ): AdminAnswer {
+  ): Promise<AdminAnswer> {
     const { catalogue } = this.#context
     const before = catalogue.get(kind, id)
     if (before?.origin === 'kubernetes') return failure(READ_ONLY)
@@ -139,7 +139,7 @@ export class Resources {
       value.create_time = given.create_time ?? created ?? now
       value.update_time = now
     }
-    const stored = this.#store({ kind, id, value } as unknown as ObjectChange)
+    const stored = await this.#store({ kind, id, value } as unknown as ObjectChange)
     if (stored !== undefined) return stored
     return {
       status: options.status ?? (before === undefined ? 201 : 200),
@@ -148,9 +148,9 @@ export class Resources {
   }
 
   /** Durable first, visible second. */
-  #store(change: ObjectChange): AdminAnswer | undefined {
+  async #store(change: ObjectChange): Promise<AdminAnswer | undefined> {
     try {
-      this.#journal?.append(change)
+      await this.#journal?.append(change)
     } catch (error) {
       return failure(error instanceof Error ? error.message : String(error), 503)
     }

@@ -143,11 +143,18 @@ function registerRoutes(app: FastifyInstance, options: AdminOptions): void {
       kind === undefined ? failure(`not found schema: ${name}`) : { status: 200, body: SCHEMAS[kind] },
     )
   })
-  const handler = (request: FastifyRequest, reply: FastifyReply) => send(reply, dispatch(request, resources))
+  // Changes are made one after the other: each is checked against what the one before left.
+  let before: Promise<unknown> = Promise.resolve()
+  const handler = async (request: FastifyRequest, reply: FastifyReply) => {
+    if (request.method === 'GET') return send(reply, await dispatch(request, resources))
+    const turn = before.then(() => dispatch(request, resources))
+    before = turn.catch(() => {})
+    return send(reply, await turn)
+  }
   app.route({ method: ['GET', 'PUT', 'POST', 'PATCH', 'DELETE'], url: `${PREFIX}/*`, handler })
 }
 
-function dispatch(request: FastifyRequest, resources: Resources): AdminAnswer {
+async function dispatch(request: FastifyRequest, resources: Resources): Promise<AdminAnswer> {
   const [resource = '', id, ...rest] = (request.params as { '*': string })['*']
     .split('/')
     .filter((part) => part !== '')

@@ -1,6 +1,7 @@
 import {
   closeSync,
   existsSync,
+  fsync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -9,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { type Catalogue, type Entry, KINDS, type Kind, type ObjectChange } from '../objects/index.ts'
 
 /** The data directory holds something that is not ours or broken; nothing is overwritten. */
@@ -24,6 +26,7 @@ interface Line {
   readonly value?: unknown
 }
 
+const synced = promisify(fsync)
 const COMPACT_AT = 1000
 
 /**
@@ -73,8 +76,8 @@ export class Journal {
     }
   }
 
-  /** Writes a change durably; call before it is applied to the catalogue. Throws the system's error if that fails. */
-  append(change: ObjectChange): void {
+  /** Writes a change durably; one at a time, and before it is applied to the catalogue. Rejects with the system's error if that fails. */
+  async append(change: ObjectChange): Promise<void> {
     const revision = this.#catalogue.revision + 1
     const created = this.#catalogue.get(change.kind, change.id)?.createdIndex ?? revision
     this.#write(this.#descriptor, {
@@ -84,17 +87,30 @@ export class Journal {
       created,
       value: change.value,
     })
-    fsyncSync(this.#descriptor)
-    if (++this.#lines >= COMPACT_AT) this.#compact()
+    // Waiting for the disk here would hold up every request the gateway serves.
+    await synced(this.#descriptor)
+    if (++this.#lines >= COMPACT_AT) await this.#compactLater()
   }
 
   #write(descriptor: number, line: Line): void {
     writeSync(descriptor, `${JSON.stringify(line)}\n`)
   }
 
+  /** As #compact, for a running gateway. */
+  async #compactLater(): Promise<void> {
+    const descriptor = this.#writeAll()
+    await synced(descriptor)
+    this.#replace(descriptor)
+  }
+
   #compact(): void {
-    const next = `${this.#file}.new`
-    const descriptor = openSync(next, 'w', 0o600)
+    const descriptor = this.#writeAll()
+    fsyncSync(descriptor)
+    this.#replace(descriptor)
+  }
+
+  #writeAll(): number {
+    const descriptor = openSync(`${this.#file}.new`, 'w', 0o600)
     for (const kind of KINDS) {
       for (const entry of this.#catalogue.list(kind)) {
         if (entry.origin !== 'admin') continue
@@ -102,8 +118,11 @@ export class Journal {
         this.#write(descriptor, { kind, id, revision: modifiedIndex, created: createdIndex, value })
       }
     }
-    fsyncSync(descriptor)
-    renameSync(next, this.#file)
+    return descriptor
+  }
+
+  #replace(descriptor: number): void {
+    renameSync(`${this.#file}.new`, this.#file)
     closeSync(this.#descriptor)
     this.#descriptor = descriptor
     this.#lines = 0

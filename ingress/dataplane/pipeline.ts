@@ -187,8 +187,8 @@ export class Pipeline implements ExchangeObserver {
 
   #filterBody(): void {
     const context = this.#context
-    const filters = [...this.#global.bodyFilter, ...this.#chain.bodyFilter].filter((step) =>
-      this.#applies(step),
+    const filters = [...this.#global.bodyFilter, ...this.#chain.bodyFilter].filter(
+      (step) => this.#applies(step) && step.wants?.(context) !== false,
     )
     if (filters.length === 0) return
     this.#exchange.bodyFilter = (chunk, state) => {

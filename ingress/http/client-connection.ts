@@ -177,6 +177,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     const writer = new ResponseWriter(this.transport, head.minor)
     const exchange = new Exchange(this, head, this.#framing, this.#body, writer)
     if (++this.#requests >= settings.keepaliveRequests) exchange.keepAlive = false
+    exchange.bodyLimit = settings.maxBodySize
     this.#exchange = exchange
     this.#flowing = false
     this.deadline = NEVER
@@ -200,8 +201,8 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
       if (exchange.ended) this.#next(exchange)
     } else if (this.#flowing) {
       this.#arm(this.#context.settings.bodyTimeout)
-      const { maxBodySize } = this.#context.settings
-      if (maxBodySize > 0 && exchange.bytesReceived > maxBodySize && !exchange.responded)
+      const { bodyLimit } = exchange
+      if (bodyLimit > 0 && exchange.bytesReceived > bodyLimit && !exchange.responded)
         this.#onBadBody(exchange, 413)
     }
     return this.#buffer !== undefined && this.#pos < this.#end

@@ -64,6 +64,8 @@ export class Exchange {
   /** Status sent (499 if the client went away first), 0 before. */
   status = 0
   bytesReceived = 0
+  /** Bytes of request body taken at most; 0 for any number. */
+  bodyLimit = 0
   ended = false
   aborted = false
   /** A body read into memory by `collectBody`, to be sent upstream from there. */

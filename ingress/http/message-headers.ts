@@ -44,6 +44,21 @@ export class MessageHeaders {
     return arrived === undefined ? added : `${arrived}, ${added}`
   }
 
+  /** Every field as it stands, by lower-case name. */
+  entries(): Record<string, string> {
+    const found: Record<string, string> = {}
+    for (let index = 0; index < (this.table?.count ?? 0); index++) {
+      const name = this.table?.name(index).toLowerCase() ?? ''
+      const value = this.get(name)
+      if (value !== undefined) found[name] = value
+    }
+    for (const name of this.#edits?.keys() ?? []) {
+      const value = this.get(name)
+      if (value !== undefined) found[name] = value
+    }
+    return found
+  }
+
   has(name: string): boolean {
     return this.get(name) !== undefined
   }

@@ -9,6 +9,8 @@ export interface Step<F> {
   readonly run: F
   readonly filter: Expression | undefined
   readonly errorResponse: string | JsonObject | undefined
+  /** Body filters only: whether it wants this answer. */
+  readonly wants?: ((context: RequestContext) => boolean) | undefined
 }
 
 /** The plugins of one object, one flat array per phase in the order they run. */
@@ -78,7 +80,8 @@ function checkPlugin(
   try {
     const consumer = options.forConsumer ? plugin.consumerSchema : undefined
     return (
-      validate(consumer ?? plugin.schema, conf) ?? (consumer === undefined ? plugin.check?.(conf) : undefined)
+      validate(consumer ?? plugin.schema, conf) ??
+      (consumer === undefined ? plugin.check?.(conf) : plugin.consumerCheck?.(conf))
     )
   } finally {
     if (meta !== undefined) conf._meta = meta
@@ -128,7 +131,8 @@ export function compileChain(
     if (instance.access) chain.access.push({ ...common, run: instance.access })
     if (instance.beforeProxy) chain.beforeProxy.push({ ...common, run: instance.beforeProxy })
     if (instance.headerFilter) chain.headerFilter.push({ ...common, run: instance.headerFilter })
-    if (instance.bodyFilter) chain.bodyFilter.push({ ...common, run: instance.bodyFilter })
+    if (instance.bodyFilter)
+      chain.bodyFilter.push({ ...common, run: instance.bodyFilter, wants: instance.filtersBody })
     if (instance.log) chain.log.push({ ...common, run: instance.log })
   }
   return chain

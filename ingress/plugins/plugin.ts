@@ -32,6 +32,8 @@ export interface PluginInstance {
     chunk: Buffer | undefined,
     state: { readonly last: boolean },
   ) => Buffer | undefined
+  /** Whether this answer's body is to be filtered; asked after headerFilter. Absent: always. */
+  filtersBody?: (context: RequestContext) => boolean
   log?: (context: RequestContext) => void
 }
 
@@ -63,6 +65,8 @@ export interface Plugin {
   readonly metadataSchema?: Schema
   /** Checks beyond the schema: a sentence, or undefined. */
   readonly check?: (conf: JsonObject) => string | undefined
+  /** As `check`, for its configuration on a consumer. */
+  readonly consumerCheck?: (conf: JsonObject) => string | undefined
   /** The key under which a consumer of this configuration is found. */
   readonly consumerKey?: (conf: JsonObject) => string
   readonly compile: (conf: JsonObject, environment: PluginEnvironment) => PluginInstance

@@ -1,33 +1,69 @@
+import { apiBreaker } from './api-breaker/index.ts'
 import { basicAuth } from './basic-auth/index.ts'
+import { clientControl } from './client-control/index.ts'
+import { consumerRestriction } from './consumer-restriction/index.ts'
 import { cors } from './cors/index.ts'
+import { csrf } from './csrf/index.ts'
 import { faultInjection } from './fault-injection/index.ts'
+import { fileLogger } from './file-logger/index.ts'
+import { forwardAuth } from './forward-auth/index.ts'
+import { gzip } from './gzip/index.ts'
+import { hmacAuth } from './hmac-auth/index.ts'
+import { httpLogger } from './http-logger/index.ts'
 import { ipRestriction } from './ip-restriction/index.ts'
+import { jwtAuth } from './jwt-auth/index.ts'
 import { keyAuth } from './key-auth/index.ts'
+import { limitConn } from './limit-conn/index.ts'
 import { limitCount } from './limit-count/index.ts'
+import { limitReq } from './limit-req/index.ts'
 import { mocking } from './mocking/index.ts'
 import type { Plugin } from './plugin.ts'
 import { prometheus } from './prometheus/index.ts'
+import { proxyMirror } from './proxy-mirror/index.ts'
 import { proxyRewrite } from './proxy-rewrite/index.ts'
+import { realIp } from './real-ip/index.ts'
 import { redirect } from './redirect/index.ts'
+import { refererRestriction } from './referer-restriction/index.ts'
 import { requestId } from './request-id/index.ts'
+import { requestValidation } from './request-validation/index.ts'
 import { responseRewrite } from './response-rewrite/index.ts'
 import { trafficSplit } from './traffic-split/index.ts'
+import { uaRestriction } from './ua-restriction/index.ts'
+import { uriBlocker } from './uri-blocker/index.ts'
 
 /** Every plugin there is, highest priority first. A new plugin is a folder and a line here. */
 export const PLUGINS: readonly Plugin[] = [
+  realIp,
+  clientControl,
   requestId,
   faultInjection,
   mocking,
   cors,
   ipRestriction,
+  uaRestriction,
+  refererRestriction,
+  csrf,
+  uriBlocker,
+  requestValidation,
+  hmacAuth,
   basicAuth,
+  jwtAuth,
   keyAuth,
+  consumerRestriction,
+  forwardAuth,
+  proxyMirror,
   proxyRewrite,
+  apiBreaker,
+  limitConn,
   limitCount,
+  limitReq,
+  gzip,
   trafficSplit,
   redirect,
   responseRewrite,
   prometheus,
+  httpLogger,
+  fileLogger,
 ]
 
 /** The plugins switched on: all, or those of config.yaml's `plugins` list. Unknown names are returned apart. */

@@ -7,4 +7,4 @@ export {
   type Variables,
 } from './expression.ts'
 export { type MatchInput, type RouteMatch, Router, type RouterMode } from './router.ts'
-export { canonicalUri, decodeArgument, encodePath, queryArgument } from './uri.ts'
+export { canonicalUri, decodeArgument, encodePath, queryArgument, removeArgument } from './uri.ts'

@@ -84,3 +84,14 @@ export function decodeArgument(text: string): string {
     return text
   }
 }
+
+/** A request target without an argument of its query. */
+export function removeArgument(target: string, name: string): string {
+  const mark = target.indexOf('?')
+  if (mark === -1) return target
+  const kept = target
+    .slice(mark + 1)
+    .split('&')
+    .filter((part) => part !== name && !part.startsWith(`${name}=`))
+  return kept.length === 0 ? target.slice(0, mark) : `${target.slice(0, mark)}?${kept.join('&')}`
+}

@@ -90,6 +90,7 @@ export class H2Stream implements ExchangeConnection, Timed {
     if (!options.endStream && framing.body === 'none') framing.body = 'close'
     this.#body.start(framing.body, framing.length)
     const exchange = new Exchange(this, head, framing, this.#body, new H2Writer(this.#stream))
+    exchange.bodyLimit = settings.maxBodySize
     this.#exchange = exchange
     this.#stream.on('drain', () => {
       exchange.writer.blocked = false
@@ -118,7 +119,7 @@ export class H2Stream implements ExchangeConnection, Timed {
       if (this.#discarded > DISCARD_LIMIT) this.#stream.close(constants.NGHTTP2_NO_ERROR)
       return
     }
-    if (settings.maxBodySize === 0 || exchange.bytesReceived <= settings.maxBodySize) return
+    if (exchange.bodyLimit === 0 || exchange.bytesReceived <= exchange.bodyLimit) return
     exchange.forwarder?.onClientGone()
     if (exchange.responded) exchange.cut()
     else exchange.fail(413)

@@ -1,5 +1,5 @@
 import type { RequestContext } from '../../dataplane/context.ts'
-import { queryArgument } from '../../route/index.ts'
+import { queryArgument, removeArgument } from '../../route/index.ts'
 import { attachAnonymous, attachConsumer, clearIdentity } from '../authentication.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 
@@ -9,16 +9,6 @@ interface Conf {
   readonly realm: string
   readonly hide_credentials: boolean
   readonly anonymous_consumer?: string
-}
-
-function removeArgument(target: string, name: string): string {
-  const mark = target.indexOf('?')
-  if (mark === -1) return target
-  const kept = target
-    .slice(mark + 1)
-    .split('&')
-    .filter((part) => part !== name && !part.startsWith(`${name}=`))
-  return kept.length === 0 ? target.slice(0, mark) : `${target.slice(0, mark)}?${kept.join('&')}`
 }
 
 /** Finds the consumer by an API key in a header or query argument. */

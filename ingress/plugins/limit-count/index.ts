@@ -1,5 +1,6 @@
 import type { RequestContext } from '../../dataplane/context.ts'
 import type { JsonObject } from '../../objects/index.ts'
+import { countingKey } from '../counting-key.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 import { FixedWindows } from './fixed-windows.ts'
 
@@ -14,12 +15,6 @@ interface Conf {
   readonly rejected_msg?: string
   readonly show_limit_quota_header: boolean
   readonly group?: string
-}
-
-function keyOf(conf: Conf, context: RequestContext): string {
-  if (conf.key_type === 'constant') return conf.key
-  const value = conf.key_type === 'var' ? context.variables(conf.key) : context.expand(conf.key)
-  return value === undefined || value === '' ? context.remoteAddr : String(value)
 }
 
 /** Counts requests per key in fixed windows and refuses those beyond the quota. */
@@ -80,7 +75,7 @@ export const limitCount: Plugin = {
     }
     return {
       access(context): PluginAnswer | undefined {
-        const used = counted.count(`${scope} ${keyOf(own, context)}`, own.time_window * 1000)
+        const used = counted.count(`${scope} ${countingKey(own, context)}`, own.time_window * 1000)
         const quota = { remaining: Math.max(0, own.count - used.count), reset: used.resetMs }
         if (used.count <= own.count) {
           if (own.show_limit_quota_header) quotas.set(context, quota)

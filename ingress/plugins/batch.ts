@@ -1,0 +1,48 @@
+/** Collects entries and hands them on together: when there are enough, or some time after the first. */
+export class Batch<T> {
+  readonly #size: number
+  readonly #delayMs: number
+  readonly #limit: number
+  readonly #send: (entries: readonly T[]) => Promise<void>
+  #entries: T[] = []
+  #timer: NodeJS.Timeout | undefined
+  #sending = 0
+  /** Entries given up because the receiver does not keep up. */
+  dropped = 0
+
+  constructor(options: {
+    readonly size: number
+    readonly delayMs: number
+    /** Entries held at most, waiting or under way; what comes beyond is dropped. */
+    readonly limit: number
+    /** Must not reject. */
+    readonly send: (entries: readonly T[]) => Promise<void>
+  }) {
+    this.#size = options.size
+    this.#delayMs = options.delayMs
+    this.#limit = options.limit
+    this.#send = options.send
+  }
+
+  push(entry: T): void {
+    if (this.#entries.length + this.#sending >= this.#limit) {
+      this.dropped++
+      return
+    }
+    this.#entries.push(entry)
+    if (this.#entries.length >= this.#size) this.flush()
+    else this.#timer ??= setTimeout(() => this.flush(), this.#delayMs).unref()
+  }
+
+  flush(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const entries = this.#entries
+    if (entries.length === 0) return
+    this.#entries = []
+    this.#sending += entries.length
+    void this.#send(entries).then(() => {
+      this.#sending -= entries.length
+    })
+  }
+}

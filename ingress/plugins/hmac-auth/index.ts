@@ -1,0 +1,125 @@
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import type { RequestContext } from '../../dataplane/context.ts'
+import { BodyTooLarge } from '../../http/index.ts'
+import { attachAnonymous, attachConsumer, clearIdentity } from '../authentication.ts'
+import type { Plugin, PluginAnswer } from '../plugin.ts'
+
+interface Conf {
+  readonly allowed_algorithms: readonly string[]
+  readonly clock_skew: number
+  readonly signed_headers?: readonly string[]
+  readonly validate_request_body: boolean
+  readonly max_req_body_size: number
+  readonly hide_credentials: boolean
+  readonly realm: string
+  readonly anonymous_consumer?: string
+}
+
+const ALGORITHMS = ['hmac-sha1', 'hmac-sha256', 'hmac-sha512']
+
+/** `Signature keyId="...",algorithm="...",headers="...",signature="..."`, by name. */
+function parameters(header: string): ReadonlyMap<string, string> | undefined {
+  const list = /^signature +(.*)$/i.exec(header)?.[1]
+  if (list === undefined) return undefined
+  return new Map([...list.matchAll(/(\w+)="([^"]*)"/g)].map(([, name = '', value = '']) => [name, value]))
+}
+
+function signingText(context: RequestContext, keyId: string, names: readonly string[]): string | undefined {
+  let text = `${keyId}\n`
+  for (const name of names) {
+    if (name === '@request-target') {
+      text += `${context.method} ${context.exchange.request.target}\n`
+      continue
+    }
+    const value = context.exchange.headers.get(name)
+    if (value === undefined) return undefined
+    text += `${name}: ${value}\n`
+  }
+  return text
+}
+
+function equal(a: Buffer, b: Buffer): boolean {
+  return a.length === b.length && timingSafeEqual(a, b)
+}
+
+/** Finds the consumer by a signature over the request. */
+export const hmacAuth: Plugin = {
+  name: 'hmac-auth',
+  priority: 2530,
+  schema: {
+    type: 'object',
+    properties: {
+      allowed_algorithms: {
+        type: 'array',
+        items: { type: 'string', enum: ALGORITHMS },
+        minItems: 1,
+        default: ALGORITHMS,
+      },
+      clock_skew: { type: 'integer', minimum: 1, default: 300 },
+      signed_headers: { type: 'array', items: { type: 'string' } },
+      validate_request_body: { type: 'boolean', default: false },
+      max_req_body_size: { type: 'integer', minimum: 1, default: 67_108_864 },
+      hide_credentials: { type: 'boolean', default: false },
+      realm: { type: 'string', default: 'hmac' },
+      anonymous_consumer: { type: 'string', minLength: 1 },
+    },
+  },
+  consumerSchema: {
+    type: 'object',
+    properties: { key_id: { type: 'string', minLength: 1 }, secret_key: { type: 'string', minLength: 1 } },
+    required: ['key_id', 'secret_key'],
+  },
+  consumerKey: (conf) => String(conf.key_id),
+  compile(conf, environment) {
+    const own = conf as unknown as Conf
+    const refuse = (why: string): PluginAnswer | undefined => ({
+      status: 401,
+      body: { message: `client request can't be validated: ${why}` },
+      headers: { 'WWW-Authenticate': `hmac realm="${own.realm}"` },
+    })
+    const judge = (context: RequestContext): PluginAnswer | undefined => {
+      const { headers } = context.exchange
+      const given = parameters(headers.get('authorization') ?? '')
+      if (given === undefined) return refuse('missing Authorization header')
+      const keyId = given.get('keyId') ?? ''
+      const algorithm = given.get('algorithm') ?? ''
+      const signature = Buffer.from(given.get('signature') ?? '', 'base64')
+      const names = (given.get('headers') ?? '').split(' ').filter((name) => name !== '')
+      const entry = environment.auth.find('hmac-auth', keyId)
+      if (entry === undefined) return refuse('Invalid key_id')
+      if (!own.allowed_algorithms.includes(algorithm)) return refuse('Invalid algorithm')
+      const date = Date.parse(headers.get('date') ?? '')
+      if (Number.isNaN(date) || Math.abs(Date.now() - date) > own.clock_skew * 1000)
+        return refuse('Clock skew exceeded')
+      const missing = (own.signed_headers ?? []).find((name) => !names.includes(name.toLowerCase()))
+      if (missing !== undefined) return refuse(`expected header "${missing}" missing in signing`)
+      const text = signingText(context, keyId, names)
+      if (text === undefined) return refuse('a signed header is missing')
+      const expected = createHmac(algorithm.slice(5), String(entry.conf.secret_key)).update(text).digest()
+      if (!equal(expected, signature)) return refuse('Invalid signature')
+      if (own.hide_credentials) headers.remove('authorization')
+      attachConsumer(context, entry, 'hmac-auth')
+      return undefined
+    }
+    const judgeBody = async (context: RequestContext): Promise<PluginAnswer | undefined> => {
+      const digest = /^sha-256=(.+)$/i.exec(context.exchange.headers.get('digest') ?? '')?.[1]
+      if (digest === undefined) return refuse('Invalid digest')
+      try {
+        const body = await context.exchange.collectBody(own.max_req_body_size)
+        const actual = createHash('sha256').update(body).digest()
+        return equal(actual, Buffer.from(digest, 'base64')) ? undefined : refuse('Invalid digest')
+      } catch (error) {
+        if (error instanceof BodyTooLarge) return { status: 413 }
+        throw error
+      }
+    }
+    return {
+      rewrite(context) {
+        clearIdentity(context)
+        const answer = judge(context)
+        if (answer !== undefined) return attachAnonymous(context, own, environment) ? undefined : answer
+        return own.validate_request_body ? judgeBody(context) : undefined
+      },
+    }
+  },
+}

@@ -1,0 +1,128 @@
+import { createPublicKey } from 'node:crypto'
+import type { RequestContext } from '../../dataplane/context.ts'
+import type { JsonObject } from '../../objects/index.ts'
+import { queryArgument, removeArgument } from '../../route/index.ts'
+import { attachAnonymous, attachConsumer, clearIdentity } from '../authentication.ts'
+import type { Plugin, PluginAnswer } from '../plugin.ts'
+import { decodeToken, signatureHolds } from './token.ts'
+
+interface Conf {
+  readonly header: string
+  readonly query: string
+  readonly cookie: string
+  readonly hide_credentials: boolean
+  readonly key_claim_name: string
+  readonly realm: string
+  readonly anonymous_consumer?: string
+}
+
+const ALGORITHMS = ['HS', 'RS', 'ES', 'PS'].flatMap((kind) =>
+  ['256', '384', '512'].map((size) => kind + size),
+)
+
+function findToken(context: RequestContext, own: Conf): { text: string; hide(): void } | undefined {
+  const { headers } = context.exchange
+  const header = headers.get(own.header)
+  if (header !== undefined)
+    return { text: header.replace(/^bearer +/i, ''), hide: () => headers.remove(own.header) }
+  const argument = queryArgument(context.query, own.query)
+  if (argument !== undefined) {
+    const hide = () => {
+      context.upstreamTarget = removeArgument(context.upstreamTarget, own.query)
+    }
+    return { text: argument, hide }
+  }
+  const cookie = context.variables(`cookie_${own.cookie}`)
+  return cookie === undefined ? undefined : { text: String(cookie), hide() {} }
+}
+
+/** exp and nbf, if they are there (RFC 7519 §4.1); `grace` in seconds. */
+function inTime(claims: JsonObject, grace: number): boolean {
+  const now = Date.now() / 1000
+  const { exp, nbf } = claims
+  if (exp !== undefined && !(typeof exp === 'number' && now < exp + grace)) return false
+  return nbf === undefined || (typeof nbf === 'number' && now >= nbf - grace)
+}
+
+function keyOf(conf: JsonObject): string | Buffer {
+  const algorithm = String(conf.algorithm)
+  if (!algorithm.startsWith('HS')) return String(conf.public_key)
+  return conf.base64_secret === true ? Buffer.from(String(conf.secret), 'base64') : String(conf.secret)
+}
+
+/** Finds the consumer by a signed token (RFC 7519). */
+export const jwtAuth: Plugin = {
+  name: 'jwt-auth',
+  priority: 2510,
+  schema: {
+    type: 'object',
+    properties: {
+      header: { type: 'string', default: 'authorization' },
+      query: { type: 'string', default: 'jwt' },
+      cookie: { type: 'string', default: 'jwt' },
+      hide_credentials: { type: 'boolean', default: false },
+      key_claim_name: { type: 'string', minLength: 1, default: 'key' },
+      realm: { type: 'string', default: 'jwt' },
+      anonymous_consumer: { type: 'string', minLength: 1 },
+    },
+  },
+  consumerSchema: {
+    type: 'object',
+    properties: {
+      key: { type: 'string', minLength: 1 },
+      secret: { type: 'string', minLength: 1 },
+      public_key: { type: 'string' },
+      algorithm: { type: 'string', enum: [...ALGORITHMS, 'EdDSA'], default: 'HS256' },
+      exp: { type: 'integer', minimum: 1, default: 86_400 },
+      base64_secret: { type: 'boolean', default: false },
+      lifetime_grace_period: { type: 'integer', minimum: 0, default: 0 },
+    },
+    required: ['key'],
+  },
+  consumerCheck(conf) {
+    if (String(conf.algorithm).startsWith('HS'))
+      return conf.secret === undefined ? 'property "secret" is required' : undefined
+    try {
+      createPublicKey(String(conf.public_key))
+      return undefined
+    } catch (error) {
+      return `public_key is not usable: ${error instanceof Error ? error.message : String(error)}`
+    }
+  },
+  consumerKey: (conf) => String(conf.key),
+  compile(conf, environment) {
+    const own = conf as unknown as Conf
+    const refusal = (message: string): PluginAnswer => ({
+      status: 401,
+      body: { message },
+      headers: { 'WWW-Authenticate': `Bearer realm="${own.realm}"` },
+    })
+    const judge = (context: RequestContext): PluginAnswer | undefined => {
+      const found = findToken(context, own)
+      if (found === undefined) return refusal('Missing JWT token in request')
+      const token = decodeToken(found.text)
+      if (token === undefined) return refusal('JWT token invalid')
+      const key = token.claims[own.key_claim_name]
+      if (typeof key !== 'string') return refusal('missing user key in JWT token')
+      const entry = environment.auth.find('jwt-auth', key)
+      if (entry === undefined) return refusal('Invalid user key in JWT token')
+      const algorithm = String(entry.conf.algorithm)
+      const good =
+        token.header.alg === algorithm &&
+        token.header.crit === undefined &&
+        signatureHolds(token, algorithm, keyOf(entry.conf)) &&
+        inTime(token.claims, Number(entry.conf.lifetime_grace_period ?? 0))
+      if (!good) return refusal('failed to verify jwt')
+      if (own.hide_credentials) found.hide()
+      attachConsumer(context, entry, 'jwt-auth')
+      return undefined
+    }
+    return {
+      rewrite(context) {
+        clearIdentity(context)
+        const answer = judge(context)
+        return answer !== undefined && attachAnonymous(context, own, environment) ? undefined : answer
+      },
+    }
+  },
+}

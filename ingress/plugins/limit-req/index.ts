@@ -1,0 +1,49 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { countingKey, type KeyConf } from '../counting-key.ts'
+import type { Plugin } from '../plugin.ts'
+import { LeakyBuckets } from './leaky-bucket.ts'
+
+interface Conf extends KeyConf {
+  readonly rate: number
+  readonly burst: number
+  readonly rejected_code: number
+  readonly rejected_msg?: string
+  readonly nodelay: boolean
+}
+
+/** Smooths requests to a rate: what exceeds it waits, what exceeds rate and burst is refused. */
+export const limitReq: Plugin = {
+  name: 'limit-req',
+  priority: 1001,
+  schema: {
+    type: 'object',
+    properties: {
+      rate: { type: 'number', exclusiveMinimum: 0 },
+      burst: { type: 'number', minimum: 0 },
+      key: { type: 'string', minLength: 1 },
+      key_type: { type: 'string', enum: ['var', 'var_combination'], default: 'var' },
+      policy: { type: 'string', enum: ['local'], default: 'local' },
+      rejected_code: { type: 'integer', minimum: 200, maximum: 599, default: 503 },
+      rejected_msg: { type: 'string', minLength: 1 },
+      nodelay: { type: 'boolean', default: false },
+      allow_degradation: { type: 'boolean', default: false },
+    },
+    required: ['rate', 'burst', 'key'],
+  },
+  compile(conf, environment) {
+    const own = conf as unknown as Conf
+    const scope = `${environment.owner} ${JSON.stringify(conf)}`
+    const buckets = (environment.state.get(scope) as LeakyBuckets | undefined) ?? new LeakyBuckets()
+    environment.state.set(scope, buckets)
+    return {
+      access(context) {
+        const wait = buckets.take(countingKey(own, context), own.rate, own.burst)
+        if (wait === undefined) {
+          const body = own.rejected_msg === undefined ? undefined : { error_msg: own.rejected_msg }
+          return { status: own.rejected_code, body }
+        }
+        return wait < 1 || own.nodelay ? undefined : sleep(wait, undefined)
+      },
+    }
+  },
+}

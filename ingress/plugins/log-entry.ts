@@ -1,0 +1,43 @@
+import { hostname } from 'node:os'
+import type { RequestContext } from '../dataplane/context.ts'
+import { isObject, type JsonObject } from '../objects/index.ts'
+
+const HOST = hostname()
+
+/** `log_format`: values with $variables expanded, nested maps too. */
+function formatted(format: JsonObject, context: RequestContext): JsonObject {
+  const entries = Object.entries(format).map(([name, value]) => {
+    if (isObject(value)) return [name, formatted(value, context)]
+    return [name, typeof value === 'string' ? context.expand(value) : value]
+  })
+  return { ...Object.fromEntries(entries) }
+}
+
+/** What a logging plugin writes about a request: its `log_format`, or APISIX's default entry. Call in the log phase. */
+export function logEntry(context: RequestContext, format: JsonObject | undefined): JsonObject {
+  if (format !== undefined) return { ...formatted(format, context), route_id: context.route?.id }
+  const { exchange } = context
+  const total = performance.now() - exchange.startedAt
+  const upstream = context.upstreamMs
+  const target = exchange.request.target
+  return {
+    client_ip: context.remoteAddr,
+    request: {
+      method: context.method,
+      uri: target,
+      url: `${context.scheme}://${context.rawHost}${target}`,
+      headers: exchange.headers.entries(),
+      size: exchange.bytesReceived,
+    },
+    response: { status: exchange.status, size: exchange.writer.bytes },
+    server: { hostname: HOST },
+    upstream: context.upstreamAddr,
+    route_id: context.route?.id ?? '',
+    service_id: context.service?.id ?? '',
+    ...(context.consumer === undefined ? {} : { consumer: { username: context.consumer.username } }),
+    start_time: Math.round(Date.now() - total),
+    latency: total,
+    upstream_latency: upstream,
+    apisix_latency: Math.max(0, total - upstream),
+  }
+}
