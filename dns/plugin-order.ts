@@ -33,6 +33,7 @@ import { rewrite } from './plugins/rewrite/setup.ts'
 import { root } from './plugins/root/setup.ts'
 import { template } from './plugins/template/setup.ts'
 import { timeouts } from './plugins/timeouts/setup.ts'
+import { tls } from './plugins/tls/setup.ts'
 import { view } from './plugins/view/setup.ts'
 import { whoami } from './plugins/whoami/setup.ts'
 
@@ -82,7 +83,7 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   cache,
   header,
   planned('dnssec'),
-  planned('tls'),
+  tls,
   minimal,
   template,
   planned('transfer'),

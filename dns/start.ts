@@ -43,7 +43,7 @@ export async function startDns(options: DnsOptions): Promise<DnsComponent> {
   const log = options.log.child({ component: 'dns' })
   const metrics = new MetricFamilies(options.metrics ?? new Registry())
   const serverMetrics = new ServerMetrics(metrics)
-  const listeners = new Listeners(log)
+  const listeners = new Listeners(log, (server, status) => serverMetrics.httpsAnswered(server, status))
   const endpoints = new HttpEndpoints()
   const parse = (): Corefile => openCorefile(options.corefile, { environment: options.environment })
 

@@ -2,7 +2,7 @@ import type { Next, Plugin } from '../core/plugin.ts'
 import type { BlockSettings, InstanceView, PluginDefinition, Setup, Surroundings } from '../core/setup.ts'
 import type { Corefile } from '../corefile/parse.ts'
 import type { Block, Directive } from '../corefile/tree.ts'
-import { parseZoneKey } from '../corefile/zone-key.ts'
+import { parseZoneKey, type Scheme } from '../corefile/zone-key.ts'
 import { CorefileError } from '../errors.ts'
 import { pluginOrder } from '../plugin-order.ts'
 import { endOfChain } from '../server/dispatch.ts'
@@ -17,6 +17,7 @@ export interface BuiltBlock {
 
 /** The address, port and scheme a block listens on; `address` undefined stands for every local address. */
 export interface ListenKey {
+  readonly scheme: 'dns' | 'tls' | 'https'
   readonly address: string | undefined
   readonly port: number
 }
@@ -47,6 +48,13 @@ export function buildBlocks(options: BuildOptions): BuiltBlock[] {
       plugins.push(...made)
     }
     settings.plugins.push(...plugins)
+    const secure = settings.keys.find(({ scheme }) => scheme !== 'dns')
+    if (secure !== undefined && settings.tls === undefined)
+      throw new CorefileError(
+        'DNS_COREFILE_KEY',
+        settings.at,
+        `serving ${secure.scheme}:// needs the tls plugin: tls CERT KEY`,
+      )
     return { settings, plugins, chain: block.directives.length === 0 ? undefined : chainOf(plugins) }
   })
   checkOverlap(built)
@@ -84,11 +92,11 @@ function sameKeys(a: BlockSettings, b: BlockSettings): boolean {
 function settingsOf(block: Block, defaultPort: number): BlockSettings {
   const keys = block.keys.map((key) => {
     const parsed = parseZoneKey(key.text, key, defaultPort)
-    if (parsed.scheme !== 'dns') {
+    if (!isServed(parsed.scheme)) {
       throw new CorefileError(
         'DNS_COREFILE_KEY',
         key,
-        `server block key '${key.text}': serving ${parsed.scheme}:// is planned; today only dns:// (UDP and TCP) is served`,
+        `server block key '${key.text}': serving ${parsed.scheme}:// is planned; dns://, tls:// and https:// are served`,
       )
     }
     return parsed
@@ -116,15 +124,19 @@ function chainOf(plugins: readonly Plugin[]): Next {
 /** The addresses and ports a block listens on. */
 export function listenKeys(settings: BlockSettings): { key: ListenKey; zones: readonly string[] }[] {
   const addresses = settings.bind.length === 0 ? [undefined] : settings.bind
-  return settings.keys.flatMap(({ port, zones }) =>
-    addresses.map((address) => ({ key: { address, port }, zones })),
+  return settings.keys.flatMap(({ scheme, port, zones }) =>
+    isServed(scheme) ? addresses.map((address) => ({ key: { scheme, address, port }, zones })) : [],
   )
+}
+
+function isServed(scheme: Scheme): scheme is ListenKey['scheme'] {
+  return scheme === 'dns' || scheme === 'tls' || scheme === 'https'
 }
 
 /** 'dns://:53', 'dns://127.0.0.1:53', 'dns://[::1]:53'. */
 export function serverLabel(key: ListenKey): string {
   const host = key.address === undefined ? '' : key.address.includes(':') ? `[${key.address}]` : key.address
-  return `dns://${host}:${key.port}`
+  return `${key.scheme}://${host}:${key.port}`
 }
 
 function checkOverlap(blocks: readonly BuiltBlock[]): void {
@@ -145,7 +157,7 @@ function checkOverlap(blocks: readonly BuiltBlock[]): void {
         }
         // A block with a view leaves the rest to the next one.
         if (settings.accepts === undefined) taken.set(label, where)
-        const scope = `${zone}:${key.port}`
+        const scope = `${key.scheme} ${zone}:${key.port}`
         const bound = key.address !== undefined
         const before = scopes.get(scope)
         if (before !== undefined && before.bound !== bound) {

@@ -46,13 +46,16 @@ export class Configuration {
   }
 
   #wishListeners(events: DispatchEvents): void {
-    const groups = new Map<string, { key: ListenKey; routes: Route[]; tcp: BlockSettings['tcp'] }>()
+    const groups = new Map<
+      string,
+      { key: ListenKey; routes: Route[]; tcp: BlockSettings['tcp']; tls: BlockSettings['tls'] }
+    >()
     for (const { settings, chain } of this.blocks) {
       for (const { key, zones } of listenKeys(settings)) {
         const label = serverLabel(key)
         let group = groups.get(label)
         if (group === undefined) {
-          group = { key, routes: [], tcp: {} }
+          group = { key, routes: [], tcp: {}, tls: settings.tls }
           groups.set(label, group)
         }
         Object.assign(group.tcp, settings.tcp)
@@ -68,8 +71,8 @@ export class Configuration {
         }
       }
     }
-    for (const [label, { key, routes, tcp }] of groups) {
-      this.listeners.set(label, { key, tcp, dispatcher: new Dispatcher(label, routes, events) })
+    for (const [label, { key, routes, tcp, tls }] of groups) {
+      this.listeners.set(label, { key, tcp, tls, dispatcher: new Dispatcher(label, routes, events) })
     }
   }
 

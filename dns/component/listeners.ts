@@ -1,6 +1,8 @@
 import type { Logger } from 'pino'
 import type { Dispatcher } from '../server/dispatch.ts'
-import { listenTcp, type TcpLimits } from '../server/tcp.ts'
+import { listenHttps } from '../server/https.ts'
+import { defaultTcpLimits, listenTcp, type TcpLimits } from '../server/tcp.ts'
+import type { TlsSettings } from '../server/tls.ts'
 import type { Listener } from '../server/transport.ts'
 import { listenUdp, type UdpListener } from '../server/udp.ts'
 import { type ListenKey, serverLabel } from './build.ts'
@@ -11,8 +13,9 @@ const graceMs = 5000
 
 interface Pair {
   readonly key: ListenKey
-  readonly udp: UdpListener
-  readonly tcp: Listener
+  /** undefined for tls:// and https:// */
+  readonly udp: UdpListener | undefined
+  readonly stream: Listener
 }
 
 /** What one address and port shall serve. */
@@ -20,16 +23,19 @@ export interface ListenerWish {
   readonly key: ListenKey
   readonly dispatcher: Dispatcher
   readonly tcp: Partial<TcpLimits>
+  readonly tls?: TlsSettings | undefined
 }
 
 /** The open DNS sockets. A reload hands them to the new configuration: no socket closes that is still wanted. */
 export class Listeners {
   readonly #log: Logger
+  readonly #onHttpStatus: (server: string, status: number) => void
   readonly #pairs = new Map<string, Pair>()
   readonly #refused = new Set<string>()
 
-  constructor(log: Logger) {
+  constructor(log: Logger, onHttpStatus: (server: string, status: number) => void) {
     this.#log = log
+    this.#onHttpStatus = onHttpStatus
   }
 
   /** Opens what is new, then exchanges all receivers at once, then closes what is no longer wanted. */
@@ -52,8 +58,9 @@ export class Listeners {
         this.#pairs.delete(label)
         continue
       }
-      pair.udp.receiver = wish.dispatcher.receiver
-      pair.tcp.receiver = wish.dispatcher.receiver
+      if (pair.udp !== undefined) pair.udp.receiver = wish.dispatcher.receiver
+      pair.stream.receiver = wish.dispatcher.receiver
+      if (wish.tls !== undefined) pair.stream.renew?.(wish.tls)
     }
     await Promise.all(gone.map((pair) => closePair(pair, graceMs)))
   }
@@ -62,7 +69,7 @@ export class Listeners {
   refresh(): void {
     const addresses = localAddresses()
     for (const { key, udp } of this.#pairs.values()) {
-      if (key.address !== undefined) continue
+      if (key.address !== undefined || udp === undefined) continue
       const before = udp.addresses()
       if (before.length === addresses.length && addresses.every((address) => before.includes(address)))
         continue
@@ -72,11 +79,11 @@ export class Listeners {
 
   /** Addresses answered on, of all listeners. */
   addresses(): string[] {
-    return [...new Set([...this.#pairs.values()].flatMap((pair) => pair.udp.addresses()))]
+    return [...new Set([...this.#pairs.values()].flatMap((pair) => pair.udp?.addresses() ?? []))]
   }
 
   ports(): number[] {
-    return [...new Set([...this.#pairs.values()].map((pair) => pair.udp.port()))]
+    return [...new Set([...this.#pairs.values()].map((pair) => pair.stream.port()))]
   }
 
   async close(grace: number = graceMs): Promise<void> {
@@ -86,7 +93,26 @@ export class Listeners {
   }
 
   async #open(wish: ListenerWish): Promise<Pair> {
-    const { key, dispatcher } = wish
+    const { key, dispatcher, tls } = wish
+    const common = { address: key.address, port: key.port, receiver: dispatcher.receiver }
+    const limits = { ...defaultTcpLimits, ...wish.tcp }
+    if (key.scheme === 'https' && tls !== undefined) {
+      const onStatus = (status: number): void => this.#onHttpStatus(serverLabel(key), status)
+      const idleTimeoutMs = limits.idleTimeoutMs
+      return { key, udp: undefined, stream: await listenHttps({ ...common, tls, idleTimeoutMs, onStatus }) }
+    }
+    const stream = await listenTcp({ ...common, limits, tls: key.scheme === 'tls' ? tls : undefined })
+    if (key.scheme !== 'dns') return { key, udp: undefined, stream }
+    try {
+      return { key, udp: await this.#openUdp(wish, stream.port()), stream }
+    } catch (error) {
+      await stream.close(0)
+      throw error
+    }
+  }
+
+  /** After TCP: port 0 (tests) is taken there, where a wildcard bind claims the port for every address. */
+  #openUdp({ key, dispatcher }: ListenerWish, port: number): Promise<UdpListener> {
     const onError = (address: string, error: Error): void => {
       // Tentative IPv6 addresses and those just removed are tried again at the next refresh.
       const once = `${address} ${error.message}`
@@ -94,30 +120,16 @@ export class Listeners {
       this.#refused.add(once)
       this.#log.warn({ object: serverLabel(key), address, error: error.message }, 'udp address is not served')
     }
-    // TCP first: port 0 (tests) is taken there, where a wildcard bind claims the port for every address.
-    const tcp = await listenTcp({
-      address: key.address,
-      port: key.port,
-      limits: wish.tcp,
+    return listenUdp({
+      addresses: key.address === undefined ? localAddresses() : [key.address],
+      port,
+      required: key.address !== undefined,
       receiver: dispatcher.receiver,
+      onError,
     })
-    try {
-      const addresses = key.address === undefined ? localAddresses() : [key.address]
-      const udp = await listenUdp({
-        addresses,
-        port: tcp.port(),
-        required: key.address !== undefined,
-        receiver: dispatcher.receiver,
-        onError,
-      })
-      return { key, udp, tcp }
-    } catch (error) {
-      await tcp.close(0)
-      throw error
-    }
   }
 }
 
 async function closePair(pair: Pair, grace: number): Promise<void> {
-  await Promise.all([pair.udp.close(grace), pair.tcp.close(grace)])
+  await Promise.all([pair.udp?.close(grace), pair.stream.close(grace)])
 }

@@ -79,6 +79,11 @@ export function adopt(message: Uint8Array): Prepared | undefined {
   }
 }
 
+/** Smallest TTL of a message's records (its OPT is none), for caches of HTTP. Undefined without records. */
+export function scanTtl(message: Uint8Array): number | undefined {
+  return adopt(message)?.minTtl
+}
+
 function scan(wire: Buffer): Prepared | undefined {
   if (readU16(wire, 4) !== 1) return undefined
   const questionEnd = skipName(wire, 12) + 4

@@ -7,6 +7,7 @@ import { CorefileError, type Position } from '../errors.ts'
 import type { HttpWishes } from '../http/endpoints.ts'
 import type { MetricFamilies } from '../metrics/metrics.ts'
 import type { TcpLimits } from '../server/tcp.ts'
+import type { TlsSettings } from '../server/tls.ts'
 import type { Plugin } from './plugin.ts'
 import type { Query } from './query.ts'
 
@@ -23,6 +24,8 @@ export interface BlockSettings {
   debug: boolean
   /** directory that relative file names start from (`root`) */
   root: string
+  /** for keys with tls:// and https:// */
+  tls?: TlsSettings | undefined
   tcp: { -readonly [K in keyof TcpLimits]?: TcpLimits[K] }
   accepts?: ((query: Query) => boolean) | undefined
   /** name of the block's view, '' without */

@@ -1,8 +1,10 @@
 /** DNS over TCP (RFC 7766): pipelined queries, answers in the order they get ready, each batch in one segment. */
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
-import type { Peer } from '../core/query.ts'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
+import type { Peer, Transport } from '../core/query.ts'
 import { DnsError } from '../errors.ts'
+import { secureContext, type TlsSettings } from './tls.ts'
 import type { Listener, Receiver } from './transport.ts'
 
 export interface TcpLimits {
@@ -33,6 +35,8 @@ export interface TcpOptions {
   readonly address: string | undefined
   readonly port: number
   readonly limits?: Partial<TcpLimits> | undefined
+  /** DNS over TLS (RFC 7858) if given */
+  readonly tls?: TlsSettings | undefined
   readonly receiver: Receiver
 }
 
@@ -41,12 +45,14 @@ export async function listenTcp(options: TcpOptions): Promise<Listener> {
   const limits = { ...defaultTcpLimits, ...options.limits }
   const connections = new Set<Connection>()
   const server = await bind(options)
+  const transport = options.tls === undefined ? 'tcp' : 'tls'
   server.maxConnections = limits.maxConnections
   const bound = server.address()
   const port = typeof bound === 'object' && bound !== null ? bound.port : options.port
   const listener: Listener = {
-    transport: 'tcp',
+    transport,
     receiver: options.receiver,
+    renew: (settings) => (server as Partial<TlsServer>).setSecureContext?.(secureContext(settings)),
     addresses: () => [options.address ?? '::'],
     port: () => port,
     close: async (graceMs) => {
@@ -59,8 +65,8 @@ export async function listenTcp(options: TcpOptions): Promise<Listener> {
       clearTimeout(timer)
     },
   }
-  server.on('connection', (socket) => {
-    const connection = new Connection(socket, limits, (wire, peer, respond) =>
+  server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+    const connection = new Connection(socket, transport, limits, (wire, peer, respond) =>
       listener.receiver(wire, peer, respond),
     )
     connections.add(connection)
@@ -68,12 +74,13 @@ export async function listenTcp(options: TcpOptions): Promise<Listener> {
   })
   // Running out of descriptors is no reason to stop: accept() goes on when some are free again.
   server.on('error', () => undefined)
+  server.on('tlsClientError', () => undefined)
   return listener
 }
 
 async function bind(options: TcpOptions): Promise<Server> {
   const attempt = async (host: string): Promise<Server> => {
-    const server = createServer({ noDelay: true, pauseOnConnect: false })
+    const server = open(options.tls)
     server.listen({ host, port: options.port, ipv6Only: host.includes(':') && options.address !== undefined })
     await once(server, 'listening')
     return server
@@ -89,10 +96,22 @@ async function bind(options: TcpOptions): Promise<Server> {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new DnsError(
       'DNS_LISTEN',
-      `cannot listen on tcp ${options.address ?? '*'} port ${options.port}: ${reason}`,
+      `cannot listen on ${options.tls === undefined ? 'tcp' : 'tls'} ${options.address ?? '*'} port ${options.port}: ${reason}`,
       { cause },
     )
   }
+}
+
+function open(tls: TlsSettings | undefined): Server {
+  if (tls === undefined) return createServer({ noDelay: true, pauseOnConnect: false })
+  const { requestCert, rejectUnauthorized } = tls
+  return createTlsServer({
+    ...secureContext(tls),
+    requestCert,
+    rejectUnauthorized,
+    ALPNProtocols: ['dot'],
+    noDelay: true,
+  })
 }
 
 class Connection {
@@ -106,12 +125,12 @@ class Connection {
   #queries = 0
   #ending = false
 
-  constructor(socket: Socket, limits: TcpLimits, receive: Receiver) {
+  constructor(socket: Socket, transport: Transport, limits: TcpLimits, receive: Receiver) {
     this.#socket = socket
     this.#limits = limits
     this.#receive = receive
     this.#peer = {
-      transport: 'tcp',
+      transport,
       clientFamily: unmapped(socket.remoteAddress).includes(':') ? 6 : 4,
       clientAddress: unmapped(socket.remoteAddress),
       clientPort: socket.remotePort ?? 0,
@@ -204,7 +223,7 @@ class Connection {
 }
 
 /** '::ffff:10.0.0.1' of a dual-stack socket is 10.0.0.1. */
-function unmapped(address: string | undefined): string {
+export function unmapped(address: string | undefined): string {
   if (address === undefined) return ''
   return address.startsWith('::ffff:') ? address.slice(7) : address
 }

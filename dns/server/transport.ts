@@ -1,4 +1,5 @@
-import type { Peer } from '../core/query.ts'
+import type { Peer, Transport } from '../core/query.ts'
+import type { TlsSettings } from './tls.ts'
 
 /**
  * Takes one query. `respond` is called exactly once, with the octets of the answer (valid only during the call), or with
@@ -9,11 +10,13 @@ export type Respond = (octets: Buffer | undefined) => void
 
 /** An open socket that queries come in on. Its receiver may be exchanged at any time without losing a query. */
 export interface Listener {
-  readonly transport: 'udp' | 'tcp'
+  readonly transport: Transport
   receiver: Receiver
   /** Addresses it answers on now. */
   addresses(): readonly string[]
   port(): number
+  /** Takes another certificate for new connections; only where there is TLS. */
+  renew?(settings: TlsSettings): void
   /** Stops taking queries, lets what is under way finish for at most `graceMs`, closes. */
   close(graceMs: number): Promise<void>
 }

@@ -1,27 +1,17 @@
 /** reload, loop, health, ready, prometheus, lameduck, errors, log, loadbalance, whoami, hosts. */
 
-import { once } from 'node:events'
 import { mkdtempSync, renameSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
 import { pino } from 'pino'
 import { memorySource, Store } from '#watch'
 import { Type } from '../../dns/wire/index.ts'
 import { sleep, testDirectory, waitUntil } from '../support/index.ts'
-import { always, ask, clusterOf, dig, nxdomain, serve, stubUpstream } from './support/index.ts'
+import { always, ask, clusterOf, dig, freePort, nxdomain, serve, stubUpstream } from './support/index.ts'
 
 const get = async (port: number | undefined, path: string): Promise<{ status: number; body: string }> => {
   const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } })
   return { status: response.status, body: await response.text() }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 test.serial('reload: a changed file serves at once, and no query is lost meanwhile', async (t) => {

@@ -87,7 +87,10 @@ export class InFlight {
 }
 
 /** The question must come back, in any letter case; servers may leave it out of FORMERR and the like. */
-function sameQuestion(octets: Buffer, waiting: Waiting): boolean {
+export function sameQuestion(
+  octets: Buffer,
+  waiting: { readonly query: Uint8Array; readonly questionEnd: number },
+): boolean {
   const count = octets.readUInt16BE(4)
   if (count === 0) return ((octets[3] as number) & 15) !== 0
   if (count !== 1 || octets.length < waiting.questionEnd) return false

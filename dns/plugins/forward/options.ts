@@ -3,6 +3,8 @@ import type { SecureContextOptions } from 'node:tls'
 export interface UpstreamAddress {
   readonly address: string
   readonly port: number
+  /** over HTTPS instead of bare TLS */
+  readonly https?: boolean | undefined
   readonly tls: (SecureContextOptions & { readonly servername: string | undefined }) | undefined
 }
 
@@ -11,6 +13,7 @@ export interface ForwardOptions {
   readonly except: readonly string[]
   readonly to: readonly UpstreamAddress[]
   readonly forceTcp: boolean
+  readonly dohMethod: 'GET' | 'POST'
   readonly preferUdp: boolean
   readonly expireMs: number
   readonly maxAgeMs: number

@@ -51,6 +51,7 @@ function readOptions(directive: Directive, c: Setup): ForwardOptions {
   const state = {
     except: [] as string[],
     forceTcp: false,
+    dohMethod: 'POST' as ForwardOptions['dohMethod'],
     preferUdp: false,
     expireMs: 10_000,
     maxAgeMs: 0,
@@ -138,7 +139,13 @@ function readOptions(directive: Directive, c: Setup): ForwardOptions {
       if (ca !== undefined) tls.ca = read(ca)
     },
     tls_servername: (line) => void (tls.servername = oneArg(line, name).text),
-    doh_method: planned,
+    doh_method: (line) => {
+      const method = oneArg(line, name)
+      const wanted = method.text.toUpperCase()
+      if (wanted !== 'GET' && wanted !== 'POST')
+        throw directiveError(method, name, `doh_method '${method.text}' must be GET or POST`)
+      state.dohMethod = wanted
+    },
     source_address: planned,
     resolver: planned,
   })

@@ -12,16 +12,17 @@ export function readTarget(argument: Argument, c: Setup): UpstreamAddress[] {
   const match = /^([a-z0-9]+):\/\/(.*)$/s.exec(argument.text)
   const scheme = match?.[1] ?? 'dns'
   const rest = match?.[2] ?? argument.text
-  if (scheme !== 'dns' && scheme !== 'tls') {
+  if (scheme !== 'dns' && scheme !== 'tls' && scheme !== 'https') {
     throw directiveError(
       argument,
       name,
-      `upstreams over ${scheme}:// are planned; dns:// and tls:// work today`,
+      `upstreams over ${scheme}:// are planned; dns://, tls:// and https:// work today`,
     )
   }
-  const address = parseHostPort(rest, scheme === 'tls' ? 853 : 53)
+  const address = parseHostPort(rest, scheme === 'tls' ? 853 : scheme === 'https' ? 443 : 53)
   if (address !== undefined) {
-    return [{ ...address.at, tls: scheme === 'tls' ? { servername: address.servername } : undefined }]
+    const tls = scheme === 'dns' ? undefined : { servername: address.servername }
+    return [{ ...address.at, tls, https: scheme === 'https' }]
   }
   if (match !== null) throw directiveError(argument, name, `'${rest}' is no IP address with or without port`)
   return readResolvConf(argument, isAbsolute(rest) ? rest : join(c.block.root, rest))
@@ -43,7 +44,11 @@ function parseHostPort(
     host = text.slice(0, colon)
     port = text.slice(colon + 1)
   }
-  const [plain = '', suffix] = host.split('%', 2)
+  const [plain = '', zone] = host.split('%', 2)
+  // '9.9.9.9%dns.quad9.net:853': the port stands after the name.
+  const named = /^(.*[^:]):(\d{1,5})$/.exec(zone ?? '')
+  const suffix = named?.[1] ?? zone
+  port ??= named?.[2]
   if (addressFamily(plain) === undefined) return undefined
   const number = port === undefined ? defaultPort : /^\d{1,5}$/.test(port) ? Number(port) : 0
   if (number < 1 || number > 65_535) return undefined

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { Class, encodeMessage, Type } from '../../wire/index.ts'
 import type { Channel } from './exchange.ts'
+import { httpsChannel } from './https-channel.ts'
 import type { ForwardMetrics } from './metrics.ts'
 import type { ForwardOptions, UpstreamAddress } from './options.ts'
 import { tcpChannel } from './tcp-channel.ts'
@@ -28,10 +29,16 @@ export class Upstream {
     this.#options = options
     this.#metrics = metrics
     const host = address.address.includes(':') ? `[${address.address}]` : address.address
-    this.label = `${address.tls === undefined ? '' : 'tls://'}${host}:${address.port}`
+    const scheme = address.tls === undefined ? '' : address.https === true ? 'https://' : 'tls://'
+    this.label = `${scheme}${host}:${address.port}`
     const common = { address: address.address, port: address.port, expireMs: options.expireMs }
     const onUse = (proto: string) => (how: 'hit' | 'miss') => metrics.connection(this.label, proto, how)
     this.#udp = udpChannel({ ...common, onUse: onUse('udp') })
+    const { tls } = address
+    if (address.https === true && tls !== undefined) {
+      this.#tcp = httpsChannel({ ...common, tls, method: options.dohMethod, onUse: onUse('https') })
+      return
+    }
     this.#tcp = tcpChannel({
       ...common,
       maxAgeMs: options.maxAgeMs,

@@ -49,6 +49,7 @@ export class ServerMetrics {
   readonly #panics: Cell
   readonly #reloadFailures: Cell
   readonly #enabled: Gauge
+  readonly #https: Counter
   readonly #dropped = new Map<string, QueryMetrics>()
 
   constructor(families: MetricFamilies) {
@@ -92,6 +93,10 @@ export class ServerMetrics {
     this.#reloadFailures = families
       .counter('coredns_reload_failed_total', 'Reloads that failed; the old configuration kept serving.')
       .cell()
+    this.#https = families.counter('coredns_dns_https_responses_total', 'Answers over HTTPS by status.', [
+      'server',
+      'status',
+    ])
     this.#enabled = families.gauge('coredns_plugin_enabled', '1 for each plugin of each server block.', [
       ...scope,
       'name',
@@ -123,6 +128,10 @@ export class ServerMetrics {
       this.#dropped.set(home.label, found)
     }
     return found
+  }
+
+  httpsAnswered(server: string, status: number): void {
+    this.#https.cell(server, String(status)).value += 1
   }
 
   reloadFailed(): void {

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { promisify } from 'node:util'
 import { type DestinationStream, type Logger, pino } from 'pino'
 import { Registry } from 'prom-client'
@@ -15,6 +15,15 @@ const run = promisify(execFile)
 
 export interface Teardown {
   teardown(body: () => void | Promise<void>): void
+}
+
+/** A TCP port of loopback that was free just now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 /** A logger that keeps its lines. */
