@@ -9,6 +9,13 @@ export {
   kubernetesSource,
 } from './kubernetes/kubernetes-source.ts'
 export { type KindNeed, type NeedingComponent, needsOf } from './kubernetes/needs.ts'
+export { EventRecorder, type EventRecorderOptions } from './kubernetes/write/event-recorder.ts'
+export {
+  electLeader,
+  type LeaderElection,
+  type LeaderElectionOptions,
+} from './kubernetes/write/leader-election.ts'
+export { ObjectWriter, type ObjectWriterOptions } from './kubernetes/write/object-writer.ts'
 export {
   ManifestDirectoryError,
   type ManifestSourceOptions,
