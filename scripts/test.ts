@@ -1,51 +1,51 @@
 // `npm test [-- ava arguments]`: runs ava, prints progress per test and ends with the line 'N passed, N failed'.
-import { spawn } from 'node:child_process'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+// The files of a few failed tests are run once more, one at a time: what passes then needed a quieter machine. It is
+// named as unsteady in the summary (and is to be mended); what fails again has failed.
 import { sweepDeadNamespaces } from '../test/support/index.ts'
+import { type Failure, runAva, testFile, titleIn } from './ava-run.ts'
 
-const root = join(import.meta.dirname, '..')
-const swept = sweepDeadNamespaces()
-if (swept.length > 0) console.log(`removed what a crashed run left: ${swept.join(' ')}`)
+const MOST_REPEATED_FILES = 6
 
-const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
-const flags = ['--disable-warning=ExperimentalWarning']
-const child = spawn(
-  process.execPath,
-  [...flags, ava, '--tap', '--concurrency', '3', ...process.argv.slice(2)],
-  {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, NODE_OPTIONS: flags.join(' ') },
-  },
-)
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
-
-let passed = 0
-let failed = 0
-let skipped = 0
-const started = performance.now()
-const seconds = (): string => ((performance.now() - started) / 1000).toFixed(1).padStart(6)
-for await (const line of createInterface({ input: child.stdout })) {
-  const result = /^(not )?ok \d+ - (.*)$/.exec(line)
-  if (result === null) {
-    // Between two results TAP carries the YAML details of a failure and console output as comments.
-    if (!/^(TAP version|1\.\.\d+|# (tests|pass|fail|skip) )/.test(line)) console.log(line)
-    continue
-  }
-  const [, not, title] = result
-  if (/# (SKIP|TODO)/.test(title ?? '')) skipped += 1
-  else if (not === undefined) passed += 1
-  else failed += 1
-  console.log(`${seconds()}s ${not === undefined ? 'ok    ' : 'FAILED'} ${title}`)
+function sweep(): void {
+  const swept = sweepDeadNamespaces()
+  if (swept.length > 0) console.log(`removed what a crashed run left: ${swept.join(' ')}`)
 }
-const code = await new Promise<number>((resolve) => {
-  if (child.exitCode !== null) resolve(child.exitCode)
-  else child.on('close', (exit) => resolve(exit ?? 1))
-})
-// A crash of ava itself, or of a test file outside any test, has no 'not ok' line: it is a failure all the same.
-if (code !== 0 && failed === 0) failed = 1
-if (passed + failed === 0) failed = 1
-sweepDeadNamespaces()
-console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
-process.exitCode = failed > 0 ? 1 : 0
+
+/** Of `failures`, those that fail again when their files are run by themselves. */
+async function repeat(
+  failures: readonly Failure[],
+): Promise<{ failed: readonly Failure[]; unsteady: string[] }> {
+  const files = new Set(failures.map(({ title }) => testFile(title)))
+  if (files.has(undefined) || files.size > MOST_REPEATED_FILES) return { failed: failures, unsteady: [] }
+  console.log(`\nonce more, one file at a time: ${[...files].join(' ')}`)
+  const passed: string[] = []
+  const again: Failure[] = []
+  for (const file of [...files].filter((path) => path !== undefined)) {
+    const run = await runAva(['--serial', file])
+    passed.push(...run.passed.map((title) => titleIn(file, title)))
+    again.push(...run.failures.map((failure) => ({ ...failure, title: titleIn(file, failure.title) })))
+  }
+  const passedNow = new Set(passed)
+  const unsteady = failures.map(({ title }) => title).filter((title) => passedNow.has(title))
+  const known = new Set(again.map(({ title }) => title))
+  const lost = failures.filter(({ title }) => !passedNow.has(title) && !known.has(title))
+  return { failed: [...again, ...lost], unsteady }
+}
+
+sweep()
+const first = await runAva(['--concurrency', '3', ...process.argv.slice(2)])
+const { failed, unsteady } =
+  first.failures.length === 0 ? { failed: [], unsteady: [] } : await repeat(first.failures)
+sweep()
+
+for (const { title, details } of failed) console.log([`\nFAILED ${title}`, ...details].join('\n'))
+for (const title of unsteady) console.log(`\nunsteady (failed beside others, passed alone): ${title}`)
+let passed = first.passed.length + unsteady.length
+// A test that passed the first time and failed the second is a failure, not both.
+const passedFirst = new Set(first.passed)
+passed -= failed.filter(({ title }) => passedFirst.has(title)).length
+const bad = failed.length > 0 || passed === 0
+console.log(
+  `\n${passed} passed, ${failed.length || Number(bad)} failed${first.skipped > 0 ? `, ${first.skipped} skipped` : ''}`,
+)
+process.exitCode = bad ? 1 : 0
