@@ -3,6 +3,7 @@ import type { Timed } from './deadlines.ts'
 import { Exchange, type ExchangeConnection } from './exchange.ts'
 import { emptyFraming, frameRequest } from './framing.ts'
 import { type HeadFault, INCOMPLETE, RequestHead } from './head.ts'
+import { InputBuffer } from './input-buffer.ts'
 import { writeRefusal } from './refusal.ts'
 import { ResponseWriter } from './response-writer.ts'
 import type { ConnectionContext } from './server-handler.ts'
@@ -13,7 +14,6 @@ const NEVER = Number.POSITIVE_INFINITY
 const LINGER_MS = 5000
 const LINGER_BYTES = 16 * 1024 * 1024
 const HOLD_BYTES = 65_536
-const END_OF_HEAD = '\r\n\r\n'
 
 type Phase = 'open' | 'tunnel' | 'linger' | 'closed'
 
@@ -27,12 +27,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   #exchange: Exchange | undefined
   #phase: Phase = 'open'
   readonly #head = new RequestHead()
-  /** Bytes not used yet: pos..end of the buffer, which is the transport's own while `borrowed`. */
-  #buffer: Buffer | undefined
-  #pos = 0
-  #end = 0
-  #borrowed = false
-  #scanned = 0
+  readonly #input = new InputBuffer()
   #requests = 0
   #flowing = false
   #running = false
@@ -64,7 +59,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     return this.#context.draining
   }
   get idle(): boolean {
-    return this.#phase === 'open' && this.#exchange === undefined && this.#buffer === undefined
+    return this.#phase === 'open' && this.#exchange === undefined && this.#input.bytes === undefined
   }
 
   onData(buffer: Buffer, length: number): void {
@@ -78,50 +73,26 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
       return
     }
     if (this.#phase === 'closed') return
-    if (this.#buffer === undefined) {
-      this.#buffer = buffer
-      this.#pos = 0
-      this.#end = length
-      this.#scanned = 0
-      this.#borrowed = true
-      if (this.#exchange === undefined) this.#arm(this.#context.settings.headerTimeout)
-    } else {
-      this.#scanned -= this.#pos
-      this.#buffer = Buffer.concat([this.#buffer.subarray(this.#pos, this.#end), buffer.subarray(0, length)])
-      this.#end -= this.#pos - length
-      this.#pos = 0
-      this.#borrowed = false
-    }
+    if (this.#exchange === undefined && this.#input.bytes === undefined)
+      this.#arm(this.#context.settings.headerTimeout)
+    this.#input.add(buffer, length)
     this.#run()
-  }
-
-  /** Copies what is left of the transport's buffer, which is about to be read into again. */
-  #own(buffer: Buffer): Buffer {
-    if (!this.#borrowed) return buffer
-    const size = this.#end - this.#pos
-    const own = Buffer.allocUnsafe(size)
-    buffer.copy(own, 0, this.#pos, this.#end)
-    this.#scanned -= this.#pos
-    this.#buffer = own
-    this.#pos = 0
-    this.#end = size
-    this.#borrowed = false
-    return own
   }
 
   #run(): void {
     if (this.#running) return
     this.#running = true
-    while (this.#phase === 'open' && this.#buffer !== undefined) {
+    const input = this.#input
+    while (this.#phase === 'open' && input.bytes !== undefined) {
       const advanced =
         this.#exchange === undefined
-          ? this.#readHead(this.#own(this.#buffer))
-          : this.#readBody(this.#exchange, this.#buffer)
-      if (this.#buffer !== undefined && this.#pos >= this.#end) this.#buffer = undefined
+          ? this.#readHead(input.own(input.bytes))
+          : this.#readBody(this.#exchange, input.bytes)
+      input.trim()
       if (!advanced) break
     }
     this.#running = false
-    if (this.#buffer !== undefined) this.#own(this.#buffer)
+    if (input.bytes !== undefined) input.own(input.bytes)
     this.#exchange?.deliverBatch()
     this.#regulate()
     if (this.#inputEnded && this.#phase === 'open') this.#afterEnd()
@@ -130,8 +101,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   /** Stops reading while what is held is large and nobody takes it. */
   #regulate(): void {
     if (this.#phase !== 'open') return
-    const held = this.#buffer === undefined ? 0 : this.#end - this.#pos
-    const pause = this.#exchange !== undefined && !this.#flowing && held >= HOLD_BYTES
+    const pause = this.#exchange !== undefined && !this.#flowing && this.#input.held >= HOLD_BYTES
     if (pause === this.#paused) return
     this.#paused = pause
     if (pause) this.transport.pause()
@@ -140,15 +110,13 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
 
   #readHead(buffer: Buffer): boolean {
     const { settings } = this.#context
-    const size = this.#end - this.#pos
-    // A head that trickles in is not parsed again for each byte: only when it may be complete or has doubled.
-    if (this.#scanned > 0 && size < 2 * (this.#scanned - this.#pos) && size <= settings.maxHeaderSize) {
-      if (buffer.indexOf(END_OF_HEAD, Math.max(this.#pos, this.#scanned - 3), 'latin1') === -1) return false
-    }
+    const input = this.#input
+    const size = input.held
+    if (size <= settings.maxHeaderSize && !input.worthParsing(buffer)) return false
     const head = this.#head
-    const next = head.parse(buffer, this.#pos, this.#end)
+    const next = head.parse(buffer, input.pos, input.end)
     if (next === INCOMPLETE) {
-      this.#scanned = this.#end
+      input.scanned()
       if (size > settings.maxHeaderSize) this.#refuse({ status: 431, reason: 'request head too large' })
       return false
     }
@@ -156,7 +124,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
       this.#refuse(head.fault)
       return false
     }
-    if (next - this.#pos > settings.maxHeaderSize) {
+    if (next - input.pos > settings.maxHeaderSize) {
       this.#refuse({ status: 431, reason: 'request head too large' })
       return false
     }
@@ -165,8 +133,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
       this.#refuse(fault)
       return false
     }
-    this.#pos = next
-    this.#scanned = 0
+    input.advance(next)
     this.#begin(head)
     return true
   }
@@ -188,7 +155,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   #readBody(exchange: Exchange, buffer: Buffer): boolean {
     const body = this.#body
     if (!this.#flowing || body.done) return false
-    this.#pos = body.next(buffer, this.#pos, this.#end)
+    this.#input.pos = body.next(buffer, this.#input.pos, this.#input.end)
     if (body.failed) {
       this.#onBadBody(exchange)
       return false
@@ -205,7 +172,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
       if (bodyLimit > 0 && exchange.bytesReceived > bodyLimit && !exchange.responded)
         this.#onBadBody(exchange, 413)
     }
-    return this.#buffer !== undefined && this.#pos < this.#end
+    return this.#input.held > 0
   }
 
   #onBadBody(exchange: Exchange, status = 400): void {
@@ -275,7 +242,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     }
     this.#head.release()
     this.#arm(this.#context.settings.keepaliveTimeout)
-    if (this.#buffer !== undefined) this.#run()
+    if (this.#input.bytes !== undefined) this.#run()
   }
 
   startTunnel(exchange: Exchange, peer: Transport, idleTimeout: number): void {
@@ -291,8 +258,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
       exchange,
       clock,
     })
-    const rest = this.#buffer?.subarray(this.#pos, this.#end)
-    this.#buffer = undefined
+    const rest = this.#input.rest()
     if (rest !== undefined && rest.length > 0) this.#tunnel.fromClient(rest)
   }
 
@@ -300,7 +266,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   #close(): void {
     if (this.#phase === 'linger' || this.#phase === 'closed') return
     this.#phase = 'linger'
-    this.#buffer = undefined
+    this.#input.clear()
     this.#arm(this.#context.settings.sendTimeout + LINGER_MS)
     this.transport.end()
     if (this.#inputEnded) return
@@ -309,7 +275,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
 
   #cut(): void {
     this.#phase = 'closed'
-    this.#buffer = undefined
+    this.#input.clear()
     this.transport.destroy()
   }
 
@@ -336,8 +302,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
       return
     }
     exchange.keepAlive = false
-    const held = this.#buffer === undefined ? 0 : this.#end - this.#pos
-    if (!exchange.body.done && held === 0) {
+    if (!exchange.body.done && this.#input.held === 0) {
       exchange.abort()
       this.#cut()
     }
@@ -346,7 +311,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   onClose(): void {
     const phase = this.#phase
     this.#phase = 'closed'
-    this.#buffer = undefined
+    this.#input.clear()
     this.#context.deadlines.remove(this)
     if (phase === 'tunnel') this.#tunnel?.clientClosed()
     this.#exchange?.abort()
@@ -356,7 +321,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
 
   onDeadline(): void {
     if (this.#phase === 'tunnel') this.#tunnel?.timedOut()
-    else if (this.#exchange === undefined && this.#buffer !== undefined && this.#phase === 'open') {
+    else if (this.#exchange === undefined && this.#input.bytes !== undefined && this.#phase === 'open') {
       this.#refuse({ status: 408, reason: 'request head took too long' })
     } else this.transport.destroy()
   }

@@ -1,17 +1,16 @@
 import type { BodySink, Exchange, Forwarder } from './exchange.ts'
-import { type FieldTable, fieldMask } from './fields.ts'
+import type { FieldTable } from './fields.ts'
 import type { FailureKind, ForwardPlan } from './forward-plan.ts'
 import type { Framing } from './framing.ts'
 import type { ResponseHead } from './head.ts'
-import { MessageHeaders } from './message-headers.ts'
 import type { ConnectionPool, Endpoint } from './pool.ts'
-import { type Response, trailerLines } from './response-writer.ts'
+import { trailerLines } from './response-writer.ts'
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts'
+import { interimText, switchText, upstreamResponse } from './upstream-response.ts'
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
 const REPLAY_LIMIT = 65_536
 const NEVER = Number.POSITIVE_INFINITY
-const NO_FIELDS = fieldMask()
 
 /** Sends one exchange to an upstream: tries, body both ways with back-pressure, response. */
 export class Forward implements UpstreamUser, BodySink, Forwarder {
@@ -188,9 +187,8 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
 
   onInterim(head: ResponseHead): void {
     // The client's own Expect was answered here, so the upstream's 100 answers nothing.
-    if (head.status === 100 || this.#exchange.request.minor === 0) return
-    const fields = new MessageHeaders(head).serialize(NO_FIELDS, undefined, NO_NAMES)
-    this.#exchange.writer.raw(`HTTP/1.1 ${head.status} ${head.reason}\r\n${fields}\r\n`)
+    if (head.status !== 100 && this.#exchange.request.minor === 1)
+      this.#exchange.writer.raw(interimText(head))
   }
 
   onSwitch(head: ResponseHead, rest: Buffer): void {
@@ -209,8 +207,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
     const response = upstreamResponse(head, -1, ['keep-alive', 'transfer-encoding', 'content-length'])
     exchange.observer?.onResponse(response)
     exchange.status = 101
-    const fields = response.headers.serialize(NO_FIELDS, response.drop, NO_NAMES)
-    exchange.writer.raw(`HTTP/1.1 101 ${head.reason}\r\n${fields}\r\n`)
+    exchange.writer.raw(switchText(response))
     exchange.connection.startTunnel(exchange, connection.transport, this.#plan.readTimeout)
     if (rest.length > 0) connection.transport.receiver.onData(rest, rest.length)
   }
@@ -300,18 +297,5 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
   #fail(status: number): void {
     this.#over = true
     this.#exchange.fail(status)
-  }
-}
-
-const NO_NAMES: ReadonlySet<string> = new Set()
-
-function upstreamResponse(head: ResponseHead, length: number, drop: readonly string[] | undefined): Response {
-  return {
-    status: head.status,
-    reason: head.reason,
-    headers: new MessageHeaders(head),
-    length,
-    upstream: true,
-    drop,
   }
 }
