@@ -3,6 +3,7 @@ import type { Container, Pod } from '#watch'
 import { isAlive, type ProcessIdentity, signal } from '../process/identity.ts'
 import { spawnDetached } from '../process/spawn.ts'
 import { terminate } from '../process/terminate.ts'
+import { lastLine } from './container-log.ts'
 import type { ContainerRecord } from './pod-record.ts'
 import type { ContainerView } from './pod-status.ts'
 import { Readiness } from './readiness.ts'
@@ -62,7 +63,7 @@ export class ContainerRun {
       restarts: this.#restarts,
       reason: running ? undefined : this.#reason,
       exitCode: running ? undefined : this.#exitCode,
-      unready: running ? this.#unready : undefined,
+      unready: running || this.#reason !== 'Completed' ? this.#unready : undefined,
     }
   }
 
@@ -104,6 +105,7 @@ export class ContainerRun {
     const { command, logFile } = this.#options
     if (this.#stopping || command === undefined) return
     this.#exitCode = undefined
+    this.#unready = undefined
     try {
       const { child, identity } = await spawnDetached({ ...command(), logFile })
       if (this.#stopping) {
@@ -159,6 +161,8 @@ export class ContainerRun {
     const { restartPolicy } = this.#options.pod.spec
     const again = restartPolicy === 'Always' || (restartPolicy === 'OnFailure' && code !== 0)
     if (performance.now() - this.#startedAt > STEADY_MS) this.#backOffMs = FIRST_BACK_OFF_MS
+    const said = lastLine(this.#options.logFile)
+    this.#unready = `ended with exit code ${code}${said === '' ? '' : `, its log with "${said}"`}`
     this.#reason = again ? 'CrashLoopBackOff' : code === 0 ? 'Completed' : 'Error'
     this.#log.warn({ exitCode: code, signal: by, restartInMs: again ? this.#backOffMs : undefined }, 'ended')
     this.#options.onChange()

@@ -50,6 +50,13 @@ test('a container that ends is started again, and counted', async (t) => {
   t.like(run.view, { exitCode: 3, reason: 'CrashLoopBackOff', ready: false })
 })
 
+test('why a container ended is said with the last line of its log', async (t) => {
+  const { run } = runOf(t, 'echo starting; echo "port 80 is taken" >&2; exit 3', { restartPolicy: 'Never' })
+  await run.begin()
+  await waitUntil(() => run.view.state === 'terminated')
+  t.is(run.view.unready, 'ended with exit code 3, its log with "port 80 is taken"')
+})
+
 for (const [restartPolicy, script, reason] of [
   ['Never', 'exit 3', 'Error'],
   ['OnFailure', 'exit 0', 'Completed'],
