@@ -19,6 +19,8 @@ export interface Contender {
   readonly id: string
   /** Name of the row that this one's speed-up is measured against. */
   readonly baseline: string
+  /** Of its pods, a /16; absent where there are none. */
+  readonly subnet?: string | undefined
   add(call: Call): void
   del(call: Call): void
 }
@@ -172,10 +174,12 @@ function chain(
     if (done.status !== 0) throw new Error(`${name} ${command}: ${done.stdout}${done.stderr}`)
     return done.stdout.toString()
   }
+  const [first] = plugins as { ipam?: { ranges: { subnet: string }[][] } }[]
   return {
     name,
     id,
     baseline,
+    subnet: first?.ipam?.ranges[0]?.[0]?.subnet,
     add(call) {
       let result: unknown
       for (const plugin of plugins) result = JSON.parse(run('ADD', plugin, call, result))

@@ -1,7 +1,7 @@
 // CNI ADD and DEL, as a container runtime calls them (environment, configuration on stdin): the reference plugins of
 // containernetworking-plugins against ours, with an agent and without. All in a network namespace of its own.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createNetns, deleteNetns } from '#netlink'
 import { reapedCpuSeconds, treeCpuSeconds } from '../support/cpu.ts'
@@ -78,19 +78,12 @@ async function compare(title: string, all: readonly Contender[], agentPid: numbe
 
 /** What a node looks like that has been at work: leases of other pods, and another program's rules in `ip nat`. */
 function burden(folder: string, all: readonly Contender[]): void {
-  for (const { id } of all) {
+  for (const { id, subnet } of all) {
+    if (subnet === undefined) continue
     const directory = join(folder, 'ipam', id)
     mkdirSync(directory, { recursive: true })
-    const second = /^10\.(\d+)\./.exec(
-      readdirSync(directory).find((name) => name.startsWith('10.')) ?? '',
-    )?.[1]
-    const position = existsSync(join(directory, 'last_reserved_ip.0'))
-      ? readFileSync(join(directory, 'last_reserved_ip.0'), 'utf8')
-      : ''
-    const network = second ?? position.split('.')[1]
-    if (network === undefined) continue
     for (let n = 0; n < leases; n += 1) {
-      const address = `10.${network}.${100 + (n >> 8)}.${n & 255}`
+      const address = subnet.replace(/\d+\.\d+\/16$/, `${100 + (n >> 8)}.${n & 255}`)
       writeFileSync(join(directory, address), `other-${n}\r\neth0`, { mode: 0o600 })
     }
   }

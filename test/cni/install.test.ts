@@ -1,4 +1,14 @@
-import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { defaultConflist, installCni } from '#cni'
@@ -34,4 +44,22 @@ test('the default configuration is the documented one', (t) => {
     name: 'plexus',
     plugins: [{ type: 'plexus', socket: '/x.sock', bridge: 'cni0' }],
   })
+})
+
+test('the launcher does not use a shim that is older than its source', (t) => {
+  const root = testDirectory(t, 'launcher')
+  for (const folder of ['bin/cni', 'dist/cni', 'cni/shim', 'scripts']) {
+    mkdirSync(join(root, folder), { recursive: true })
+  }
+  copyFileSync(join(import.meta.dirname, '../../bin/cni/plexus'), join(root, 'bin/cni/plexus'))
+  const script = (path: string, text: string) =>
+    writeFileSync(join(root, path), `#!/bin/sh\necho ${text}\n`, { mode: 0o755 })
+  script('dist/cni/shim', 'shim')
+  script('scripts/with-node', 'node')
+  writeFileSync(join(root, 'cni/shim/shim.c'), '')
+  const run = () => command([join(root, 'bin/cni/plexus')], { env: {} }).trim()
+  utimesSync(join(root, 'cni/shim/shim.c'), 1000, 1000)
+  t.is(run(), 'shim')
+  utimesSync(join(root, 'dist/cni/shim'), 500, 500)
+  t.is(run(), 'node')
 })
