@@ -289,6 +289,30 @@ test('a root that goes away keeps its objects, and is followed again when it is 
   t.deepEqual(store.status().problems, [])
 })
 
+test('a root that is back is taken over as a whole, whichever of its files is heard of first', async (t) => {
+  const directory = testDirectory(t)
+  const [root, away] = [join(directory, 'manifests'), join(directory, 'away')]
+  mkdirSync(root)
+  writeFileSync(join(root, 'a.yaml'), serviceYaml('a', '10.96.0.1'))
+  const store = await storeOn(t, root)
+  renameSync(root, away)
+  // Its watch goes on in the folder moved away; what it reports of a.yaml makes us look.
+  writeFileSync(join(away, 'a.yaml'), serviceYaml('a', '10.96.0.9'))
+  await waitUntil(() => store.status().problems.length > 0, { what: 'the problem' })
+  mkdirSync(root)
+  writeFileSync(join(root, 'a.yaml'), serviceYaml('a', '10.96.0.2'))
+  writeFileSync(join(root, 'b.yaml'), serviceYaml('b', '10.96.0.3'))
+  writeFileSync(join(away, 'a.yaml'), serviceYaml('a', '10.96.0.9'))
+  const seen: string[] = []
+  store.subscribe({ name: 't', kinds: ['Service'], coalesceMs: 0 }, () => {
+    seen.push(`${ipOf(store, 'a')} ${ipOf(store, 'b')} ${store.status().problems.length}`)
+  })
+  await waitUntil(() => ipOf(store, 'a') === '10.96.0.2', { what: 'the new root' })
+  t.deepEqual(store.status().problems, [])
+  store.flush()
+  t.deepEqual(seen.slice(1), ['10.96.0.2 10.96.0.3 0'])
+})
+
 test('the periodic look-through finds what no watch reports', async (t) => {
   const directory = testDirectory(t)
   const outside = testDirectory(t)

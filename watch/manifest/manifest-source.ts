@@ -148,15 +148,12 @@ class ManifestSource implements Source {
 
   /** A path that was touched as the files to read (again): itself, or those of a folder that came or went. */
   *#filesBehind(path: string): Generator<string> {
-    const root = this.#roots.find((candidate) => isWithin(path, candidate)) ?? path
-    if (look(root) === undefined) {
-      // Unmounted or moved away: that is no wish to delete everything.
-      const message = 'this directory has gone; its objects stay until it is back'
-      this.#unreadable.set(root, { severity: 'error', file: root, message })
-      this.#settling.again(root, 250)
-      return
-    }
-    if (look(path)?.isDirectory() === true) {
+    const root = this.#rootOf(path)
+    if (this.#hasGone(root)) return
+    if (path !== root && this.#unreadable.has(root)) {
+      // It is back: all of it, and a watch on the new folder, before any file of it counts.
+      yield* this.#filesBehind(root)
+    } else if (look(path)?.isDirectory() === true) {
       this.#unreadable.delete(path)
       yield* this.#tree.enter(path)
       yield* this.#knownBelow(path)
@@ -164,6 +161,19 @@ class ManifestSource implements Source {
       this.#tree.leave(path)
       yield* this.#knownBelow(path)
     } else if (isManifestName(basename(path))) yield path
+  }
+
+  #rootOf(path: string): string {
+    return this.#roots.find((candidate) => isWithin(path, candidate)) ?? path
+  }
+
+  /** Unmounted or moved away: that is no wish to delete everything. */
+  #hasGone(root: string): boolean {
+    if (look(root) !== undefined) return false
+    const message = 'this directory has gone; its objects stay until it is back'
+    this.#unreadable.set(root, { severity: 'error', file: root, message })
+    this.#settling.again(root, 250)
+    return true
   }
 
   #knownBelow(folder: string): string[] {
@@ -174,7 +184,9 @@ class ManifestSource implements Source {
   #readFile(path: string): Iterable<ObjectId> {
     const known = this.#files.get(path)
     const stat = look(path)
-    if (stat === undefined || !stat.isFile()) return this.#forgetFile(path)
+    if (stat === undefined || !stat.isFile()) {
+      return this.#hasGone(this.#rootOf(path)) ? [] : this.#forgetFile(path)
+    }
     const stamp = stampOf(stat)
     let bytes: Buffer
     try {

@@ -1,12 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import fc from 'fast-check'
 import { kubernetesSource, openStore, type Store } from '#watch'
 import { ApiServer } from '../../apiserver/api-server.ts'
-import { waitUntil } from '../../support/index.ts'
+import { testDirectory, waitUntil } from '../../support/index.ts'
 import { log, service } from '../objects.ts'
 import { quick } from './support.ts'
 
@@ -166,10 +164,10 @@ function consumer(store: Store, server: ApiServer): { view: Map<string, string>;
 }
 
 test(`whatever the server does, the store ends equal to it and nobody saw a false delete (seed ${seed})`, async (t) => {
+  const directory = testDirectory(t, 'faults')
   await fc.assert(
     fc.asyncProperty(steps, fc.constantFrom('h2' as const, 'plain' as const), async (history, mode) => {
       const server = await ApiServer.start({ mode })
-      const directory = mkdtempSync(join(tmpdir(), 'plexus-faults-'))
       const kubeconfig = server.writeKubeconfig(join(directory, 'kubeconfig'))
       const source = kubernetesSource({ kubeconfig, log, kinds: [{ kind: 'Service' }], timing: quick })
       try {
@@ -195,7 +193,6 @@ test(`whatever the server does, the store ends equal to it and nobody saw a fals
       } finally {
         await source.stop()
         await server.stop()
-        rmSync(directory, { recursive: true })
       }
     }),
     { numRuns: Number(process.env['PLEXUS_RUNS'] ?? 25), seed, endOnFailure: true },

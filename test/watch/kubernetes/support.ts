@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import {
@@ -10,6 +8,7 @@ import {
   type Store,
 } from '#watch'
 import { ApiServer, type ApiServerOptions } from '../../apiserver/api-server.ts'
+import { testDirectory } from '../../support/index.ts'
 import { log } from '../objects.ts'
 
 /** client-go's times, made short. */
@@ -39,8 +38,8 @@ export async function cluster(
   serverOptions: ApiServerOptions = {},
   options: Partial<KubernetesSourceOptions> = {},
 ): Promise<Cluster> {
+  const directory = testDirectory(t, 'kubernetes')
   const server = await ApiServer.start(serverOptions)
-  const directory = mkdtempSync(join(tmpdir(), 'plexus-kubernetes-'))
   const kubeconfig = server.writeKubeconfig(join(directory, 'kubeconfig'))
   const source = kubernetesSource({ kubeconfig, log, ...options, timing: { ...quick, ...options.timing } })
   const stores: Store[] = []
@@ -48,7 +47,6 @@ export async function cluster(
     await source.stop()
     for (const store of stores) await store.close()
     await server.stop()
-    rmSync(directory, { recursive: true, force: true })
   })
   const open = async (): Promise<Store> => {
     const store = await openStore({ source, log })
