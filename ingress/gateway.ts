@@ -1,6 +1,8 @@
 import type { Logger } from 'pino'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Store, Subscription } from '#watch'
+import { EmbeddedStorage } from './admin/embedded-storage.ts'
+import type { ObjectStorage } from './admin/object-storage.ts'
 import { type AdminServer, startAdmin } from './admin/server.ts'
 import { Journal } from './admin/storage.ts'
 import type { GatewayConfig, ListenAddress, TlsListenAddress } from './config/gateway-config.ts'
@@ -69,7 +71,7 @@ class Gateway implements GatewayComponent {
   readonly #registry: ReturnType<typeof selectPlugins>['registry']
   readonly #listeners: Listener[] = []
   readonly #reported = new Set<string>()
-  #journal: Journal | undefined
+  #storage: ObjectStorage | undefined
   #admin: AdminServer | undefined
   #subscription: Subscription | undefined
   #translator: Translator | undefined
@@ -110,7 +112,8 @@ class Gateway implements GatewayComponent {
 
   async start(): Promise<void> {
     const { config, store, log } = this.#options
-    if (config.dataDirectory !== undefined) this.#journal = new Journal(config.dataDirectory, this.#catalogue)
+    const storage = this.#openStorage()
+    this.#storage = storage
     this.#catalogue.subscribe((changes) => this.#plane.apply(changes))
     // No port opens before the routes are in: a gateway that answers 404 while it starts is worse than one not there yet.
     if (store !== undefined) await this.#follow(store)
@@ -122,7 +125,7 @@ class Gateway implements GatewayComponent {
         dataDirectory: config.dataDirectory,
         catalogue: this.#catalogue,
         registry: this.#registry,
-        journal: this.#journal,
+        storage,
         log,
       })
     }
@@ -252,7 +255,7 @@ class Gateway implements GatewayComponent {
     // The store is followed to the end, so that what is still running reaches servers that exist.
     this.#subscription?.close()
     this.#plane.close()
-    this.#journal?.close()
+    await this.#storage?.close()
     await this.#accessLog?.close()
   }
 }

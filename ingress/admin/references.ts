@@ -1,7 +1,7 @@
 import { type Catalogue, isObject, type Kind, type Plugins } from '../objects/index.ts'
 
 interface Referring {
-  readonly kind: 'routes' | 'services'
+  readonly kind: 'routes' | 'services' | 'stream_routes' | 'consumers'
   readonly words: string
 }
 
@@ -13,12 +13,21 @@ const REFERRING: Readonly<Partial<Record<Kind, { field: string; words: string; b
       by: [
         { kind: 'routes', words: 'route' },
         { kind: 'services', words: 'service' },
+        { kind: 'stream_routes', words: 'stream_route' },
       ],
     },
     services: {
       field: 'service_id',
       words: 'this service directly',
-      by: [{ kind: 'routes', words: 'route' }],
+      by: [
+        { kind: 'routes', words: 'route' },
+        { kind: 'stream_routes', words: 'stream_route' },
+      ],
+    },
+    consumer_groups: {
+      field: 'group_id',
+      words: 'this consumer group',
+      by: [{ kind: 'consumers', words: 'consumer' }],
     },
     plugin_configs: {
       field: 'plugin_config_id',
@@ -29,6 +38,7 @@ const REFERRING: Readonly<Partial<Record<Kind, { field: string; words: string; b
 
 /** Why an object cannot be deleted, in the Admin API's words; undefined if nothing refers to it. */
 export function inUse(catalogue: Catalogue, kind: Kind, id: string): string | undefined {
+  if (kind === 'protos') return transcodedBy(catalogue, id)
   const rule = REFERRING[kind]
   if (rule === undefined) return undefined
   for (const { kind: by, words } of rule.by) {
@@ -42,12 +52,28 @@ export function inUse(catalogue: Catalogue, kind: Kind, id: string): string | un
   return kind === 'upstreams' ? splitBy(catalogue, id) : undefined
 }
 
+/** As `inUse`, for a proto that a grpc-transcode configuration names. */
+function transcodedBy(catalogue: Catalogue, id: string): string | undefined {
+  for (const [kind, words] of [
+    ['routes', 'route'],
+    ['services', 'service'],
+  ] as const) {
+    for (const entry of catalogue.entries(kind)) {
+      const used = entry.value.plugins?.['grpc-transcode']?.proto_id
+      if (used !== undefined && String(used) === id)
+        return `can not delete this proto, ${words} [${entry.id}] is still using it now`
+    }
+  }
+  return undefined
+}
+
 function splitBy(catalogue: Catalogue, id: string): string | undefined {
   const carriers = [
     ['routes', 'route'],
     ['services', 'service'],
     ['plugin_configs', 'plugin_config'],
     ['consumers', 'consumer'],
+    ['consumer_groups', 'consumer_group'],
     ['global_rules', 'global_rules'],
   ] as const
   for (const [kind, words] of carriers) {

@@ -2,39 +2,57 @@ import { type CheckContext, checkObject } from '../objects/check.ts'
 import { type Entry, isObject, type JsonObject, type Kind, type ObjectChange } from '../objects/index.ts'
 import { type AdminAnswer, failure, notFound } from './answers.ts'
 import { merge, setAt } from './merge.ts'
+import { type CommitOptions, type Committed, ConflictError, type ObjectStorage } from './object-storage.ts'
+import { keyOf } from './paths.ts'
 import { inUse } from './references.ts'
-import type { Journal } from './storage.ts'
 
 const WORDS: Readonly<Record<Kind, string>> = {
   routes: 'route',
   services: 'service',
   upstreams: 'upstream',
   consumers: 'consumer',
+  credentials: 'credential',
+  consumer_groups: 'consumer group',
   plugin_configs: 'plugin config',
   global_rules: 'global rule',
   plugin_metadata: 'plugin_metadata',
   ssls: 'ssl',
+  stream_routes: 'stream route',
+  protos: 'proto',
+  secrets: 'secret',
 }
 
-const STAMPED: ReadonlySet<Kind> = new Set([
-  'routes',
-  'services',
-  'upstreams',
-  'consumers',
-  'plugin_configs',
-  'global_rules',
-  'ssls',
-])
-const READ_ONLY = 'this object is made from a Kubernetes object and read only: change that one'
+/** Methods that a resource does not have. */
+export const UNSUPPORTED: Readonly<Partial<Record<Kind, readonly string[]>>> = {
+  consumers: ['POST', 'PATCH'],
+  credentials: ['POST', 'PATCH'],
+  consumer_groups: ['POST'],
+  plugin_configs: ['POST'],
+  global_rules: ['POST'],
+  plugin_metadata: ['POST', 'PATCH'],
+  protos: ['PATCH'],
+  secrets: ['POST'],
+  stream_routes: ['PATCH'],
+}
+
+/** Whether objects of the kind carry create_time and update_time. */
+function isStamped(kind: Kind): boolean {
+  return kind !== 'plugin_metadata' && kind !== 'secrets'
+}
+
+const READ_ONLY: Readonly<Record<string, string>> = {
+  kubernetes: 'this object is made from a Kubernetes object and read only: change that one',
+  file: 'this object comes from a file and is read only: change that one',
+}
 
 /** Create, read, update and delete on the catalogue, with the Admin API's rules. */
 export class Resources {
   readonly #context: CheckContext
-  readonly #journal: Journal | undefined
+  readonly #storage: ObjectStorage
 
-  constructor(context: CheckContext, journal: Journal | undefined) {
+  constructor(context: CheckContext, storage: ObjectStorage) {
     this.#context = context
-    this.#journal = journal
+    this.#storage = storage
   }
 
   get(kind: Kind, id: string): AdminAnswer {
@@ -42,9 +60,11 @@ export class Resources {
     return entry === undefined ? notFound : { status: 200, body: item(kind, entry) }
   }
 
-  list(kind: Kind, query: Readonly<Record<string, string | undefined>>): AdminAnswer {
+  /** `prefix`: only objects whose id begins so. */
+  list(kind: Kind, prefix: string, query: Readonly<Record<string, string | undefined>>): AdminAnswer {
     let entries: Entry<Kind>[] = this.#context.catalogue.list(kind)
-    const { name, label, uri, page, page_size } = query
+    if (prefix !== '') entries = entries.filter(({ id }) => id.startsWith(prefix))
+    const { name, label, uri, page, page_size, filter } = query
     const value = (entry: Entry<Kind>) => entry.value as unknown as JsonObject
     if (name !== undefined) entries = entries.filter((entry) => matches(value(entry).name, name))
     if (label !== undefined) {
@@ -57,6 +77,10 @@ export class Resources {
         [value(entry).uri, value(entry).uris].flat().some((one) => matches(one, uri)),
       )
     }
+    for (const [field, wanted] of new URLSearchParams(filter ?? ''))
+      entries = entries.filter(
+        (entry) => value(entry)[field] !== undefined && String(value(entry)[field]) === wanted,
+      )
     const total = entries.length
     if (page !== undefined && page_size !== undefined) {
       const size = Number(page_size)
@@ -68,12 +92,18 @@ export class Resources {
   }
 
   /** PUT; for consumers `id` may be missing from the URL. */
-  async put(kind: Kind, urlId: string | undefined, body: unknown): Promise<AdminAnswer> {
+  async put(
+    kind: Kind,
+    urlId: string | undefined,
+    body: unknown,
+    query: Readonly<Record<string, string | undefined>> = {},
+  ): Promise<AdminAnswer> {
     if (!isObject(body)) return failure('invalid configuration: wrong type: expected object, got string')
     const id = urlId ?? (kind === 'consumers' ? body.username : body.id)
     if (id === undefined)
       return failure(kind === 'consumers' ? 'missing username' : `missing ${WORDS[kind]} id`)
     const stated = kind === 'consumers' ? body.username : body.id
+    if (kind === 'credentials' || kind === 'secrets') return this.#putNested(kind, id, body, query)
     if (urlId !== undefined && stated !== undefined && String(stated) !== urlId) {
       return failure(kind === 'consumers' ? 'wrong username' : `wrong ${WORDS[kind]} id`)
     }
@@ -82,15 +112,40 @@ export class Resources {
         `invalid configuration: property "id" validation failed: object matches none of the required`,
       )
     }
-    return this.#write(kind, String(id), body, { status: undefined, stamps: 'forbidden' })
+    return this.#write(kind, String(id), body, { status: undefined, stamps: 'forbidden', query })
   }
 
-  async post(kind: Kind, urlId: string | undefined, body: unknown): Promise<AdminAnswer> {
+  /** Objects whose id has a part before it: the consumer of a credential, the manager of a secret. */
+  #putNested(
+    kind: Kind,
+    id: unknown,
+    body: JsonObject,
+    query: Readonly<Record<string, string | undefined>>,
+  ): Promise<AdminAnswer> | AdminAnswer {
+    const [parent = '', ...parts] = String(id).split('/')
+    const own = parts.at(-1) ?? ''
+    if (!/^[a-zA-Z0-9-_.]{1,64}$/.test(own))
+      return failure(
+        'invalid configuration: property "id" validation failed: object matches none of the required',
+      )
+    if (body.id !== undefined && String(body.id) !== own) return failure(`wrong ${WORDS[kind]} id`)
+    if (kind === 'credentials' && this.#context.catalogue.get('consumers', parent) === undefined)
+      return failure(`consumer not found`, 404)
+    const value = { ...body, id: own }
+    return this.#write(kind, String(id), value, { status: undefined, stamps: 'forbidden', query })
+  }
+
+  async post(
+    kind: Kind,
+    urlId: string | undefined,
+    body: unknown,
+    query: Readonly<Record<string, string | undefined>> = {},
+  ): Promise<AdminAnswer> {
     if (!isObject(body)) return failure('invalid configuration: wrong type: expected object, got string')
     if (urlId !== undefined || body.id !== undefined)
       return failure(`wrong ${WORDS[kind]} id, do not need it`)
     const id = String(this.#context.catalogue.revision + 1).padStart(20, '0')
-    return this.#write(kind, id, body, { status: 201, stamps: 'forbidden' })
+    return this.#write(kind, id, body, { status: 201, stamps: 'forbidden', query })
   }
 
   async patch(kind: Kind, id: string, path: readonly string[], body: unknown): Promise<AdminAnswer> {
@@ -101,66 +156,94 @@ export class Resources {
     if (path.length === 0 && !isObject(body)) return failure('invalid configuration')
     const next = path.length === 0 ? merge(before, body as JsonObject) : setAt(before, path, body)
     if (next === undefined) return failure(`invalid sub-path: /${path.join('/')}`)
-    return this.#write(kind, id, next, { status: 200, stamps: 'allowed' })
+    const expected = entry.modifiedIndex
+    return this.#write(kind, id, next, { status: 200, stamps: 'allowed', query: {}, expected })
   }
 
   async delete(kind: Kind, id: string, options: { readonly force: boolean }): Promise<AdminAnswer> {
     const { catalogue } = this.#context
     const entry = catalogue.get(kind, id)
     if (entry === undefined) return notFound
-    if (entry.origin === 'kubernetes') return failure(READ_ONLY)
+    if (entry.origin !== 'admin') return failure(READ_ONLY[entry.origin] ?? '')
     const users = options.force ? undefined : inUse(catalogue, kind, id)
     if (users !== undefined) return failure(users)
-    const stored = await this.#store({ kind, id, value: undefined } as ObjectChange)
-    return stored ?? { status: 200, body: { key: keyOf(kind, id), deleted: '1' } }
+    if (kind === 'consumers') {
+      for (const { id: credential } of catalogue.list('credentials')) {
+        if (credential.startsWith(`${id}/`))
+          await this.#store({ kind: 'credentials', id: credential, value: undefined }, {})
+      }
+    }
+    const stored = await this.#store({ kind, id, value: undefined } as ObjectChange, {})
+    return 'status' in stored ? stored : { status: 200, body: { key: keyOf(kind, id), deleted: '1' } }
   }
 
   async #write(
     kind: Kind,
     id: string,
     given: JsonObject,
-    options: { readonly status: number | undefined; readonly stamps: 'forbidden' | 'allowed' },
+    options: {
+      readonly status: number | undefined
+      readonly stamps: 'forbidden' | 'allowed'
+      readonly query: Readonly<Record<string, string | undefined>>
+      readonly expected?: number | undefined
+    },
   ): Promise<AdminAnswer> {
+    const ttl = options.query.ttl === undefined ? undefined : Number(options.query.ttl)
+    if (ttl !== undefined && !(ttl > 0)) return failure('invalid argument ttl: should be a number')
     const { catalogue } = this.#context
     const before = catalogue.get(kind, id)
-    if (before?.origin === 'kubernetes') return failure(READ_ONLY)
+    if (before !== undefined && before.origin !== 'admin') return failure(READ_ONLY[before.origin] ?? '')
     const value = structuredClone(given)
     if (options.stamps === 'forbidden') {
-      const stamp = ['create_time', 'update_time'].find((name) => value[name] !== undefined)
+      const stamp = givenStamp(value)
       if (stamp !== undefined) return failure(`the property is forbidden:  ${stamp}`)
     }
     if (kind === 'consumers') value.username ??= id
     else if (kind !== 'plugin_metadata') value.id ??= id
     const fault = checkObject(kind, id, value, this.#context)
     if (fault !== undefined) return failure(fault)
-    if (STAMPED.has(kind)) {
+    if (isStamped(kind)) {
       const now = Math.floor(Date.now() / 1000)
       const created = (before?.value as { create_time?: unknown } | undefined)?.create_time
       value.create_time = given.create_time ?? created ?? now
       value.update_time = now
     }
-    const stored = await this.#store({ kind, id, value } as unknown as ObjectChange)
-    if (stored !== undefined) return stored
+    const { expected } = options
+    const stored = await this.#store({ kind, id, value } as unknown as ObjectChange, { ttl, expected })
+    if ('status' in stored) return stored
     return {
       status: options.status ?? (before === undefined ? 201 : 200),
-      body: { key: keyOf(kind, id), value: kind === 'ssls' ? withoutKeys(value) : value },
+      body: {
+        key: keyOf(kind, id),
+        value: kind === 'ssls' ? withoutKeys(value) : value,
+        ...(stored.lease === undefined ? {} : { lease_id: stored.lease }),
+      },
     }
   }
 
   /** Durable first, visible second. */
-  async #store(change: ObjectChange): Promise<AdminAnswer | undefined> {
+  async #store(change: ObjectChange, options: CommitOptions): Promise<AdminAnswer | Committed> {
     try {
-      await this.#journal?.append(change)
+      return await this.#storage.commit(change, options)
     } catch (error) {
+      if (error instanceof ConflictError) return failure('value changed before overwritten', 503)
       return failure(error instanceof Error ? error.message : String(error), 503)
     }
-    this.#context.catalogue.apply([change], 'admin')
-    return undefined
   }
 }
 
-function keyOf(kind: Kind, id: string): string {
-  return `/apisix/${kind}/${id}`
+/** The stamp somebody sent though they are the server's, also within `upstream` and `plugins`. */
+function givenStamp(value: JsonObject): string | undefined {
+  for (const [path, holder] of [
+    ['', value],
+    ['upstream.', value.upstream],
+    ['plugins.', value.plugins],
+  ] as const) {
+    if (!isObject(holder)) continue
+    const found = ['create_time', 'update_time'].find((name) => holder[name] !== undefined)
+    if (found !== undefined) return path + found
+  }
+  return undefined
 }
 
 function item(kind: Kind, entry: Entry<Kind>): JsonObject {

@@ -4,12 +4,13 @@ import type { AdminConfig } from '../config/gateway-config.ts'
 import { GatewayListenError } from '../errors.ts'
 import { errorPage } from '../http/index.ts'
 import type { CheckContext } from '../objects/check.ts'
-import { KINDS, type Kind, SCHEMAS } from '../objects/index.ts'
+import { KINDS, SCHEMAS } from '../objects/index.ts'
 import { AddressSet } from '../route/index.ts'
 import { adminKeys, refusal } from './access.ts'
 import { type AdminAnswer, failure } from './answers.ts'
-import { Resources } from './resources.ts'
-import type { Journal } from './storage.ts'
+import type { ObjectStorage } from './object-storage.ts'
+import { parsePath } from './paths.ts'
+import { Resources, UNSUPPORTED } from './resources.ts'
 
 const PREFIX = '/apisix/admin'
 const BODY_LIMIT = 1_572_864
@@ -17,7 +18,7 @@ const BODY_LIMIT = 1_572_864
 export interface AdminOptions extends CheckContext {
   readonly config: AdminConfig
   readonly dataDirectory: string | undefined
-  readonly journal: Journal | undefined
+  readonly storage: ObjectStorage
   readonly log: Logger
 }
 
@@ -109,7 +110,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
 }
 
 function registerRoutes(app: FastifyInstance, options: AdminOptions): void {
-  const resources = new Resources(options, options.journal)
+  const resources = new Resources(options, options.storage)
   const { registry } = options
   app.route({ method: 'HEAD', url: PREFIX, handler: (_request, reply) => reply.code(200).send() })
   app.route({ method: 'OPTIONS', url: `${PREFIX}/*`, handler: (_request, reply) => reply.code(200).send() })
@@ -155,36 +156,26 @@ function registerRoutes(app: FastifyInstance, options: AdminOptions): void {
 }
 
 async function dispatch(request: FastifyRequest, resources: Resources): Promise<AdminAnswer> {
-  const [resource = '', id, ...rest] = (request.params as { '*': string })['*']
-    .split('/')
-    .filter((part) => part !== '')
-  const kind = KINDS.find((one) => one === resource) as Kind | undefined
-  if (kind === undefined) return failure(`Unsupported resource type: ${resource}`, 404)
+  const path = (request.params as { '*': string })['*']
+  const found = parsePath(path)
+  const resource = path.split('/').find((part) => part !== '') ?? ''
+  if (found === undefined) return failure(`Unsupported resource type: ${resource}`, 404)
+  const { kind, id, rest, prefix } = found
   const query = request.query as Readonly<Record<string, string | undefined>>
-  switch (request.method) {
+  const { method, body } = request
+  if (UNSUPPORTED[kind]?.includes(method) === true)
+    return failure(`not supported \`${method}\` method for ${kind.replace(/s$/, '')}`, 405)
+  switch (method) {
     case 'GET':
-      return id === undefined ? resources.list(kind, query) : resources.get(kind, id)
+      return id === undefined ? resources.list(kind, prefix, query) : resources.get(kind, id)
     case 'PUT':
-      return resources.put(kind, id, request.body)
+      return resources.put(kind, id, body, query)
     case 'POST':
-      if (
-        kind === 'consumers' ||
-        kind === 'plugin_metadata' ||
-        kind === 'plugin_configs' ||
-        kind === 'global_rules'
-      )
-        break
-      return resources.post(kind, id, request.body)
-    case 'PATCH':
-      if (kind === 'consumers' || kind === 'plugin_metadata') break
-      return id === undefined
-        ? failure(`missing ${resource} id`)
-        : resources.patch(kind, id, rest, request.body)
-    case 'DELETE':
-      if (id === undefined) return failure(`missing ${resource} id`)
-      return resources.delete(kind, id, { force: query.force === 'true' })
+      return resources.post(kind, id, body, query)
   }
-  return failure(`not supported \`${request.method}\` method for ${resource.replace(/s$/, '')}`, 405)
+  if (id === undefined) return failure(`missing ${resource} id`)
+  if (method === 'PATCH') return resources.patch(kind, id, rest, body)
+  return resources.delete(kind, id, { force: query.force === 'true' })
 }
 
 function send(reply: FastifyReply, answer: AdminAnswer): FastifyReply {

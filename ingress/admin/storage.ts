@@ -11,7 +11,14 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { type Catalogue, type Entry, KINDS, type Kind, type ObjectChange } from '../objects/index.ts'
+import {
+  type Catalogue,
+  type Entry,
+  type JsonObject,
+  KINDS,
+  type Kind,
+  type ObjectChange,
+} from '../objects/index.ts'
 
 /** The data directory holds something that is not ours or broken; nothing is overwritten. */
 export class StorageError extends Error {
@@ -24,7 +31,17 @@ interface Line {
   readonly revision: number
   readonly created?: number
   readonly value?: unknown
+  /** When the object goes by itself, ms since 1970. */
+  readonly expires?: number | undefined
 }
+
+/** How values are written down: a codec encrypts secrets in them. */
+export interface ValueCodec {
+  encode(kind: Kind, value: JsonObject): JsonObject
+  decode(kind: Kind, value: JsonObject): JsonObject
+}
+
+const PLAIN: ValueCodec = { encode: (_kind, value) => value, decode: (_kind, value) => value }
 
 const synced = promisify(fsync)
 const COMPACT_AT = 1000
@@ -37,11 +54,14 @@ const COMPACT_AT = 1000
 export class Journal {
   readonly #file: string
   readonly #catalogue: Catalogue
+  readonly #codec: ValueCodec
+  readonly #expires = new Map<string, number>()
   #descriptor: number
   #lines = 0
 
   /** Opens (or makes) the journal and puts its objects into the catalogue. */
-  constructor(directory: string, catalogue: Catalogue) {
+  constructor(directory: string, catalogue: Catalogue, codec: ValueCodec = PLAIN) {
+    this.#codec = codec
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     this.#file = path.join(directory, 'objects.jsonl')
     this.#catalogue = catalogue
@@ -70,14 +90,27 @@ export class Journal {
       else changes.set(name, line)
       this.#catalogue.revision = Math.max(this.#catalogue.revision, line.revision)
     }
-    for (const { kind, id, revision, created, value } of changes.values()) {
+    for (const { kind, id, revision, created, value: written, expires } of changes.values()) {
+      const value = this.#codec.decode(kind, written as JsonObject)
+      if (expires !== undefined) this.#expires.set(`${kind}/${id}`, expires)
       const entry = { id, value, createdIndex: created ?? revision, modifiedIndex: revision, origin: 'admin' }
       this.#catalogue.restore(kind, entry as unknown as Entry<typeof kind>)
     }
   }
 
+  /** Objects that go by themselves, as read at the start. */
+  get expiring(): { readonly kind: Kind; readonly id: string; readonly expires: number }[] {
+    return [...this.#expires].map(([name, expires]) => {
+      const slash = name.indexOf('/')
+      return { kind: name.slice(0, slash) as Kind, id: name.slice(slash + 1), expires }
+    })
+  }
+
   /** Writes a change durably; one at a time, and before it is applied to the catalogue. Rejects with the system's error if that fails. */
-  async append(change: ObjectChange): Promise<void> {
+  async append(change: ObjectChange, expires?: number | undefined): Promise<void> {
+    const name = `${change.kind}/${change.id}`
+    if (expires === undefined) this.#expires.delete(name)
+    else this.#expires.set(name, expires)
     const revision = this.#catalogue.revision + 1
     const created = this.#catalogue.get(change.kind, change.id)?.createdIndex ?? revision
     this.#write(this.#descriptor, {
@@ -86,6 +119,7 @@ export class Journal {
       revision,
       created,
       value: change.value,
+      expires,
     })
     // Waiting for the disk here would hold up every request the gateway serves.
     await synced(this.#descriptor)
@@ -93,7 +127,9 @@ export class Journal {
   }
 
   #write(descriptor: number, line: Line): void {
-    writeSync(descriptor, `${JSON.stringify(line)}\n`)
+    const { value } = line
+    const written = value === undefined ? value : this.#codec.encode(line.kind, value as JsonObject)
+    writeSync(descriptor, `${JSON.stringify({ ...line, value: written })}\n`)
   }
 
   /** As #compact, for a running gateway. */
@@ -115,7 +151,8 @@ export class Journal {
       for (const entry of this.#catalogue.list(kind)) {
         if (entry.origin !== 'admin') continue
         const { id, value, createdIndex, modifiedIndex } = entry
-        this.#write(descriptor, { kind, id, revision: modifiedIndex, created: createdIndex, value })
+        const expires = this.#expires.get(`${kind}/${id}`)
+        this.#write(descriptor, { kind, id, revision: modifiedIndex, created: createdIndex, value, expires })
       }
     }
     return descriptor

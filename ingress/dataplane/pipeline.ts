@@ -126,7 +126,8 @@ export class Pipeline implements ExchangeObserver {
 
   #joinConsumer(): boolean {
     const { consumer, route } = this.#context
-    if (consumer?.plugins === undefined || route === undefined) return false
+    if (consumer === undefined || route === undefined) return false
+    if (consumer.plugins === undefined && consumer.group_id === undefined) return false
     this.#chain = this.#options.tables.chainFor(route, consumer)
     return true
   }

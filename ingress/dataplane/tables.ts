@@ -38,6 +38,7 @@ export class Tables {
   readonly #routes = new Map<string, ObjectOf['routes']>()
   readonly #services = new Map<string, ObjectOf['services']>()
   readonly #pluginConfigs = new Map<string, ObjectOf['plugin_configs']>()
+  readonly #consumerGroups = new Map<string, ObjectOf['consumer_groups']>()
   readonly #globalRules = new Map<string, ObjectOf['global_rules']>()
   readonly #metadata = new Map<string, JsonObject>()
   readonly #compiled = new Map<string, CompiledRoute>()
@@ -71,6 +72,14 @@ export class Tables {
         case 'consumers':
           if (change.value === undefined) this.auth.delete(change.id)
           else this.auth.set(change.value)
+          break
+        case 'credentials':
+          if (change.value === undefined) this.auth.deleteCredential(change.id)
+          else this.auth.setCredential(change.id, change.value)
+          break
+        case 'consumer_groups':
+          store(this.#consumerGroups, change.id, change.value)
+          for (const route of this.#compiled.values()) route.perConsumer.clear()
           break
         case 'global_rules':
           store(this.#globalRules, change.id, change.value)
@@ -202,15 +211,18 @@ export class Tables {
         ([name]) => this.#options.registry.get(name)?.consumerSchema === undefined,
       ),
     )
-    const environmentOf = (plugin: string) =>
-      this.environment(
-        plugin,
-        Object.hasOwn(own, plugin) ? `consumers/${consumer.username}` : `routes/${route.id}`,
-      )
-    const merged = compileChain({ ...route.plugins, ...own }, this.#options.registry, environmentOf)
+    const groupId = consumer.group_id === undefined ? undefined : String(consumer.group_id)
+    const group = groupId === undefined ? {} : (this.#consumerGroups.get(groupId)?.plugins ?? {})
+    const ownerOf = (plugin: string): string => {
+      if (Object.hasOwn(own, plugin)) return `consumers/${consumer.username}`
+      return Object.hasOwn(group, plugin) ? `consumer_groups/${groupId}` : `routes/${route.id}`
+    }
+    const environmentOf = (plugin: string) => this.environment(plugin, ownerOf(plugin))
+    const added = { ...group, ...own }
+    const merged = compileChain({ ...route.plugins, ...added }, this.#options.registry, environmentOf)
     // The rewrite phase of the route's own plugins has run already when the consumer becomes known.
-    const rewrite = merged.rewrite.filter((step) => Object.hasOwn(own, step.plugin))
-    const chain = Object.keys(own).length === 0 ? { ...route.chain, rewrite: [] } : { ...merged, rewrite }
+    const rewrite = merged.rewrite.filter((step) => Object.hasOwn(added, step.plugin))
+    const chain = Object.keys(added).length === 0 ? { ...route.chain, rewrite: [] } : { ...merged, rewrite }
     route.perConsumer.set(consumer.username, { consumer, chain })
     return chain
   }

@@ -28,6 +28,7 @@ const VARIABLES: Readonly<Record<string, Read>> = {
   service_id: (context) => context.service?.id,
   service_name: (context) => context.service?.name,
   consumer_name: (context) => context.consumer?.username,
+  consumer_group_id: (context) => context.consumer?.group_id,
   balancer_ip: (context) => context.upstreamAddr.slice(0, Math.max(0, context.upstreamAddr.lastIndexOf(':'))),
   balancer_port: (context) => context.upstreamAddr.slice(context.upstreamAddr.lastIndexOf(':') + 1),
   upstream_addr: (context) => context.upstreamAddr,

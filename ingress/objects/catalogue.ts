@@ -1,6 +1,7 @@
 import { KINDS, type Kind, type ObjectChange, type ObjectOf } from './types.ts'
+import type { JsonObject } from './validator.ts'
 
-export type Origin = 'admin' | 'kubernetes'
+export type Origin = 'admin' | 'kubernetes' | 'file'
 
 export interface Entry<K extends Kind> {
   readonly id: string
@@ -68,6 +69,32 @@ export class Catalogue {
       modifiedIndex: this.revision,
       origin,
     })
+  }
+
+  /** Takes over entries of a store that counts revisions itself (etcd); `entry` undefined for a deletion. */
+  adopt(
+    changes: readonly {
+      readonly kind: Kind
+      readonly id: string
+      readonly revision: number
+      readonly entry: { readonly value: JsonObject; readonly created: number } | undefined
+    }[],
+  ): void {
+    const told: ObjectChange[] = []
+    for (const { kind, id, revision, entry } of changes) {
+      const table = this.#tables[kind] as Map<string, Entry<Kind>>
+      this.revision = Math.max(this.revision, revision)
+      // An object made from Kubernetes wins over one of the same id that somebody put into the store.
+      if ((table.get(id)?.origin ?? 'admin') !== 'admin') continue
+      if (entry === undefined) table.delete(id)
+      else {
+        const { value, created } = entry
+        const stored = { id, value, createdIndex: created, modifiedIndex: revision, origin: 'admin' }
+        table.set(id, stored as unknown as Entry<Kind>)
+      }
+      told.push({ kind, id, value: entry?.value } as unknown as ObjectChange)
+    }
+    if (told.length > 0) for (const listener of this.#listeners) listener(told)
   }
 
   /** Calls the listener with everything there is now, then with each later batch. */

@@ -3,7 +3,7 @@ import type { Plugin } from '../plugins/plugin.ts'
 import { AddressSet, compileExpression } from '../route/index.ts'
 import { checkPairs, namesOf } from '../tls/index.ts'
 import type { Catalogue } from './catalogue.ts'
-import { SCHEMAS } from './schema.ts'
+import { SCHEMAS, SECRET_SCHEMAS } from './schema.ts'
 import type { Kind, Ssl } from './types.ts'
 import { isObject, type JsonObject, validate } from './validator.ts'
 
@@ -16,6 +16,7 @@ const REFERENCES = [
   ['upstream_id', 'upstreams', 'upstream'],
   ['service_id', 'services', 'service'],
   ['plugin_config_id', 'plugin_configs', 'plugin config'],
+  ['group_id', 'consumer_groups', 'consumer group'],
 ] as const
 
 /** The first fault of an object in the Admin API's words; undefined if it is good. Defaults are filled in place. */
@@ -26,6 +27,7 @@ export function checkObject(
   context: CheckContext,
 ): string | undefined {
   if (kind === 'plugin_metadata') return checkMetadata(id, value, context)
+  if (kind === 'secrets') return checkSecret(id, value)
   const fault = validate(SCHEMAS[kind], value)
   if (fault !== undefined) return `invalid configuration: ${fault}`
   return (
@@ -45,6 +47,14 @@ function checkSsl(value: JsonObject): string | undefined {
   return checkPairs(ssl)
 }
 
+function checkSecret(id: string, value: JsonObject): string | undefined {
+  const [manager = ''] = id.split('/')
+  const schema = SECRET_SCHEMAS[manager]
+  if (schema === undefined) return `invalid configuration: secret manager ${manager} is not available`
+  const fault = validate(schema, value)
+  return fault === undefined ? undefined : `invalid configuration: ${fault}`
+}
+
 function checkMetadata(id: string, value: JsonObject, { registry }: CheckContext): string | undefined {
   const plugin = registry.get(id)
   if (plugin === undefined) return 'invalid plugin name'
@@ -60,9 +70,17 @@ function checkPluginsOf(
   context: CheckContext,
 ): string | undefined {
   if (value.plugins === undefined) return undefined
-  const fault = checkPlugins(value.plugins, context.registry, { forConsumer: kind === 'consumers' })
-  if (fault !== undefined) return kind === 'consumers' ? `invalid plugins configuration: ${fault}` : fault
-  if (kind === 'consumers') return checkDuplicateKeys(id, value.plugins as JsonObject, context)
+  // Plugins of stream routes are those of the stream proxy, which checks them itself.
+  if (kind === 'stream_routes') return undefined
+  const identity = kind === 'consumers' || kind === 'credentials'
+  const fault = checkPlugins(value.plugins, context.registry, { forConsumer: identity })
+  if (fault !== undefined) return identity ? `invalid plugins configuration: ${fault}` : fault
+  if (kind === 'credentials') {
+    const [name = ''] = Object.keys(value.plugins as JsonObject)
+    if (context.registry.get(name)?.consumerSchema === undefined)
+      return `invalid plugins configuration: only supports auth type plugins in consumer credential`
+  }
+  if (identity) return checkDuplicateKeys(kind, id, value.plugins as JsonObject, context)
   if (kind !== 'global_rules') return undefined
   for (const rule of context.catalogue.entries('global_rules')) {
     if (rule.id === id) continue
@@ -75,17 +93,21 @@ function checkPluginsOf(
 }
 
 function checkDuplicateKeys(
-  username: string,
+  kind: 'consumers' | 'credentials',
+  id: string,
   plugins: JsonObject,
   context: CheckContext,
 ): string | undefined {
   for (const [name, conf] of Object.entries(plugins)) {
     const keyOf = context.registry.get(name)?.consumerKey
     if (keyOf === undefined || !isObject(conf)) continue
-    for (const other of context.catalogue.entries('consumers')) {
-      const theirs = other.value.plugins?.[name]
-      if (other.id !== username && theirs !== undefined && keyOf(theirs) === keyOf(conf)) {
-        return `duplicate key of plugin ${name} found with consumer: ${other.id}`
+    for (const carrier of ['consumers', 'credentials'] as const) {
+      for (const other of context.catalogue.entries(carrier)) {
+        const theirs = other.value.plugins?.[name]
+        const self = carrier === kind && other.id === id
+        if (!self && theirs !== undefined && keyOf(theirs) === keyOf(conf)) {
+          return `duplicate key of plugin ${name} found with ${carrier.slice(0, -1)}: ${other.id}`
+        }
       }
     }
   }

@@ -169,6 +169,7 @@ const CONSUMER: Schema = {
   type: 'object',
   properties: {
     username: { type: 'string', minLength: 1, maxLength: 256, pattern: '^[a-zA-Z0-9_\\-]+$' },
+    group_id: id,
     plugins,
     desc,
     labels,
@@ -184,6 +185,74 @@ const WITH_PLUGINS: Schema = {
   properties: { id, name, desc, labels, create_time: stamp, update_time: stamp, plugins },
   required: ['plugins'],
   additionalProperties: false,
+}
+
+const CREDENTIAL: Schema = {
+  type: 'object',
+  properties: {
+    id,
+    name,
+    desc,
+    labels,
+    create_time: stamp,
+    update_time: stamp,
+    plugins: { type: 'object', minProperties: 1, maxProperties: 1 },
+  },
+  required: ['plugins'],
+  additionalProperties: false,
+}
+
+const STREAM_ROUTE: Schema = {
+  type: 'object',
+  properties: {
+    id,
+    name,
+    desc,
+    labels,
+    create_time: stamp,
+    update_time: stamp,
+    remote_addr: address,
+    server_addr: address,
+    server_port: { type: 'integer', minimum: 1, maximum: 65535 },
+    sni: host,
+    upstream: UPSTREAM,
+    upstream_id: id,
+    service_id: id,
+    plugins,
+  },
+  additionalProperties: false,
+}
+
+const PROTO: Schema = {
+  type: 'object',
+  properties: {
+    id,
+    name,
+    desc,
+    labels,
+    create_time: stamp,
+    update_time: stamp,
+    content: { type: 'string', minLength: 1, maxLength: 1_048_576 },
+  },
+  required: ['content'],
+  additionalProperties: false,
+}
+
+const uri: Schema = { type: 'string', pattern: '^[^\\/]+:\\/\\/([\\da-zA-Z.-]+|\\[[\\da-fA-F:]+\\])(:\\d+)?' }
+
+/** By the manager named in the path; others are refused there. */
+export const SECRET_SCHEMAS: Readonly<Record<string, Schema>> = {
+  vault: {
+    type: 'object',
+    properties: {
+      uri,
+      prefix: { type: 'string' },
+      token: { type: 'string' },
+      namespace: { type: 'string' },
+      ssl_verify: { type: 'boolean', default: true },
+    },
+    required: ['uri', 'prefix', 'token'],
+  },
 }
 
 const pem: Schema = { type: 'string', minLength: 128, maxLength: 65_536 }
@@ -235,4 +304,9 @@ export const SCHEMAS: Readonly<Record<Kind, Schema>> = {
   global_rules: WITH_PLUGINS,
   plugin_metadata: { type: 'object' },
   ssls: SSL,
+  credentials: CREDENTIAL,
+  consumer_groups: WITH_PLUGINS,
+  stream_routes: STREAM_ROUTE,
+  protos: PROTO,
+  secrets: { type: 'object' },
 }

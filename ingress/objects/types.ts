@@ -6,10 +6,15 @@ export const KINDS = [
   'services',
   'upstreams',
   'consumers',
+  'credentials',
+  'consumer_groups',
   'plugin_configs',
   'global_rules',
   'plugin_metadata',
   'ssls',
+  'stream_routes',
+  'protos',
+  'secrets',
 ] as const
 export type Kind = (typeof KINDS)[number]
 
@@ -94,6 +99,28 @@ export interface Consumer {
   readonly desc?: string | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
   readonly plugins?: Plugins | undefined
+  readonly group_id?: string | number | undefined
+}
+
+/** A further credential of a consumer; its id in the catalogue is `<username>/credentials/<id>`. */
+export interface Credential extends Common {}
+/** Plugins that several consumers share. */
+export interface ConsumerGroup extends Common {}
+
+/** A route of the TCP and UDP proxy. */
+export interface StreamRoute extends Common {
+  readonly remote_addr?: string | undefined
+  readonly server_addr?: string | undefined
+  readonly server_port?: number | undefined
+  readonly sni?: string | undefined
+  readonly upstream?: Upstream | undefined
+  readonly upstream_id?: string | number | undefined
+  readonly service_id?: string | number | undefined
+}
+
+/** A protobuf definition for grpc-transcode. */
+export interface Proto extends Common {
+  readonly content: string
 }
 
 /** A certificate for server names, with what it demands of clients. */
@@ -121,10 +148,16 @@ export interface ObjectOf {
   services: Service
   upstreams: Upstream
   consumers: Consumer
+  credentials: Credential
+  consumer_groups: ConsumerGroup
   plugin_configs: PluginConfig
   global_rules: GlobalRule
   plugin_metadata: JsonObject
   ssls: Ssl
+  stream_routes: StreamRoute
+  protos: Proto
+  /** Where secrets are fetched from; the id is `<vault|aws|gcp>/<id>`. */
+  secrets: JsonObject
 }
 
 /** One object came, changed (value) or went (undefined). What the data plane is fed with. */

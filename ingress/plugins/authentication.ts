@@ -14,6 +14,8 @@ export function attachConsumer(context: RequestContext, entry: AuthEntry, plugin
   context.consumer = entry.consumer
   context.consumerPlugin = plugin
   context.exchange.headers.set('X-Consumer-Username', entry.consumer.username)
+  if (entry.credential !== undefined)
+    context.exchange.headers.set('X-Credential-Identifier', entry.credential)
   const custom = entry.consumer.labels?.custom_id
   if (custom !== undefined) context.exchange.headers.set('X-Consumer-Custom-ID', custom)
 }
