@@ -61,9 +61,10 @@ export class SnapshotWriter {
 
   async #write(): Promise<void> {
     const { store, file, scope, log, metrics, worthwhile, everyMs, bytesPerSecond } = this.#options
-    this.#dirty = false
-    if (!worthwhile()) return
     this.#notBefore = performance.now() + everyMs
+    // What came while part was still the snapshot's is written as soon as none is.
+    if (!worthwhile()) return
+    this.#dirty = false
     try {
       // References taken now: objects never change, so this is one moment of the store.
       const contents = kinds.map((kind) => [kind, [...store.list(kind)]] as const)
