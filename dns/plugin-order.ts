@@ -5,6 +5,7 @@
 import type { PluginDefinition } from './core/setup.ts'
 import { acl } from './plugins/acl/setup.ts'
 import { any } from './plugins/any/setup.ts'
+import { auto } from './plugins/auto/setup.ts'
 import { autopath } from './plugins/autopath/setup.ts'
 import { bind } from './plugins/bind/setup.ts'
 import { bufsize } from './plugins/bufsize/setup.ts'
@@ -14,6 +15,7 @@ import { chaos } from './plugins/chaos/setup.ts'
 import { debug } from './plugins/debug/setup.ts'
 import { dns64 } from './plugins/dns64/setup.ts'
 import { errors } from './plugins/errors/setup.ts'
+import { file } from './plugins/file/setup.ts'
 import { forward } from './plugins/forward/setup.ts'
 import { header } from './plugins/header/setup.ts'
 import { health } from './plugins/health/setup.ts'
@@ -34,6 +36,7 @@ import { root } from './plugins/root/setup.ts'
 import { template } from './plugins/template/setup.ts'
 import { timeouts } from './plugins/timeouts/setup.ts'
 import { tls } from './plugins/tls/setup.ts'
+import { transfer } from './plugins/transfer/setup.ts'
 import { view } from './plugins/view/setup.ts'
 import { whoami } from './plugins/whoami/setup.ts'
 
@@ -86,15 +89,15 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   tls,
   minimal,
   template,
-  planned('transfer'),
+  transfer,
   hosts,
   planned('route53', 'a data source outside the cluster, not planned'),
   planned('azure', 'a data source outside the cluster, not planned'),
   planned('clouddns', 'a data source outside the cluster, not planned'),
   planned('k8s_external'),
   kubernetes,
-  planned('file'),
-  planned('auto'),
+  file,
+  auto,
   planned('secondary'),
   planned('etcd', 'a data source outside the cluster, not planned'),
   loop,

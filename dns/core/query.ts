@@ -71,8 +71,10 @@ export class Query {
   labels: ((name: string) => string | undefined) | undefined
   /** told the size of the answer in octets once it is written */
   responseSize: { observe(size: number): void } | undefined
-  /** called when the answer is written; for logs */
-  onSent: ((size: number) => void) | undefined
+  /** called when the answer is written, with its octets (good during the call); for logs. See `whenSent` */
+  onSent: ((size: number, octets: Uint8Array) => void) | undefined
+  /** signs the octets of an answer in the buffer they stand in, and gives their new length */
+  seal: ((out: Buffer, length: number) => number) | undefined
 
   constructor(parts: QueryParts) {
     this.wire = parts.wire
@@ -123,6 +125,18 @@ export class Query {
   /** Size of the query as it came, in octets. */
   get size(): number {
     return this.wire.length
+  }
+
+  /** Calls `listener` when the answer is written, after those who asked before. */
+  whenSent(listener: (size: number, octets: Uint8Array) => void): void {
+    const before = this.onSent
+    this.onSent =
+      before === undefined
+        ? listener
+        : (size, octets) => {
+            before(size, octets)
+            listener(size, octets)
+          }
   }
 
   /** The same query for another name or type: for plugins that ask on. */

@@ -27,6 +27,8 @@ export interface ReplyParts {
   readonly error?: Error | undefined
   /** the plugin that made it, for metrics */
   readonly plugin?: string | undefined
+  /** more messages of the same answer (zone transfers, over TCP) */
+  readonly following?: readonly Reply[] | undefined
   /** send nothing at all */
   readonly silent?: boolean | undefined
 }
@@ -52,6 +54,7 @@ export class Reply {
   readonly live: boolean
   readonly error: Error | undefined
   readonly plugin: string
+  readonly following: readonly Reply[]
   readonly silent: boolean
   #sections: Sections | undefined
 
@@ -69,6 +72,7 @@ export class Reply {
     this.live = parts.live ?? false
     this.error = parts.error
     this.plugin = parts.plugin ?? ''
+    this.following = parts.following ?? none
     this.silent = parts.silent ?? false
     if (parts.answer !== undefined || parts.authority !== undefined || parts.additional !== undefined) {
       this.#sections = {
@@ -123,6 +127,7 @@ export class Reply {
       live: this.live,
       error: this.error,
       plugin: this.plugin,
+      following: this.following,
       silent: this.silent,
       ...sections,
       ...change,

@@ -125,10 +125,26 @@ export class Dispatcher implements QueryHome {
 
   #send(query: Query, reply: Reply, respond: Respond): void {
     if (reply.silent) {
-      query.onSent?.(0)
+      query.onSent?.(0, out.subarray(0, 0))
       respond(undefined)
       return
     }
+    const { following } = reply
+    const first = this.#write(query, reply)
+    query.responseSize?.observe(first.length)
+    query.onSent?.(first.length, first)
+    if (following.length === 0) {
+      respond(first)
+      return
+    }
+    respond(first, { more: true })
+    following.forEach((next, i) => {
+      respond(this.#write(query, next), { more: i < following.length - 1 })
+    })
+  }
+
+  /** The octets of an answer, good until the next one is written. */
+  #write(query: Query, reply: Reply): Buffer {
     let length: number
     try {
       length = render(query, reply, out)
@@ -137,13 +153,10 @@ export class Dispatcher implements QueryHome {
       try {
         length = render(query, failed, out)
       } catch {
-        respond(headerOnly(query.wire, Rcode.SERVFAIL))
-        return
+        return headerOnly(query.wire, Rcode.SERVFAIL)
       }
     }
-    query.responseSize?.observe(length)
-    query.onSent?.(length)
-    respond(out.subarray(0, length))
+    return out.subarray(0, query.seal?.(out, length) ?? length)
   }
 }
 

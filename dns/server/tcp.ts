@@ -34,6 +34,8 @@ export interface TcpOptions {
   /** undefined: every local address, both families */
   readonly address: string | undefined
   readonly port: number
+  /** several sockets share address and port (worker processes) */
+  readonly reusePort?: boolean | undefined
   readonly limits?: Partial<TcpLimits> | undefined
   /** DNS over TLS (RFC 7858) if given */
   readonly tls?: TlsSettings | undefined
@@ -81,7 +83,12 @@ export async function listenTcp(options: TcpOptions): Promise<Listener> {
 async function bind(options: TcpOptions): Promise<Server> {
   const attempt = async (host: string): Promise<Server> => {
     const server = open(options.tls)
-    server.listen({ host, port: options.port, ipv6Only: host.includes(':') && options.address !== undefined })
+    server.listen({
+      host,
+      port: options.port,
+      ipv6Only: host.includes(':') && options.address !== undefined,
+      reusePort: options.reusePort === true,
+    })
     await once(server, 'listening')
     return server
   }
@@ -188,11 +195,11 @@ class Connection {
     this.#inFlight += 1
     this.#socket.setTimeout(this.#limits.idleTimeoutMs)
     if (this.#limits.maxQueries > 0 && this.#queries >= this.#limits.maxQueries) this.#ending = true
-    this.#receive(wire, this.#peer, (octets) => this.#respond(octets))
+    this.#receive(wire, this.#peer, (octets, how) => this.#respond(octets, how))
   }
 
-  #respond(octets: Buffer | undefined): void {
-    this.#inFlight -= 1
+  #respond(octets: Buffer | undefined, how?: { readonly more: boolean }): void {
+    if (how?.more !== true) this.#inFlight -= 1
     if (octets === undefined) {
       process.nextTick(() => this.#endIfDone())
       return

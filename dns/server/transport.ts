@@ -2,11 +2,11 @@ import type { Peer, Transport } from '../core/query.ts'
 import type { TlsSettings } from './tls.ts'
 
 /**
- * Takes one query. `respond` is called exactly once, with the octets of the answer (valid only during the call), or with
- * undefined when nothing is to be sent.
+ * Takes one query. `respond` is called with the octets of the answer (valid only during the call), or with undefined when
+ * nothing is to be sent. It is called once; for zone transfers first with `more` for each message but the last.
  */
 export type Receiver = (wire: Uint8Array, peer: Peer, respond: Respond) => void
-export type Respond = (octets: Buffer | undefined) => void
+export type Respond = (octets: Buffer | undefined, how?: { readonly more: boolean }) => void
 
 /** An open socket that queries come in on. Its receiver may be exchanged at any time without losing a query. */
 export interface Listener {

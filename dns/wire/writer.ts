@@ -8,8 +8,12 @@ export class Writer {
   /** lower-case suffix -> offset; pointers reach 14 bits */
   readonly #suffixes = new Map<string, number>()
 
-  constructor(buffer: Buffer) {
+  readonly #compress: boolean
+
+  /** `compress: false` writes every name in full (DNSSEC signs records in that form). */
+  constructor(buffer: Buffer, options: { compress?: boolean } = {}) {
     this.buffer = buffer
+    this.#compress = options.compress ?? true
   }
 
   /** Forgets what was written at and after `length`, names included. */
@@ -64,7 +68,7 @@ export class Writer {
       const label = labels[i] as Uint8Array
       const suffix = written.slice(i).join('.')
       const known = this.#suffixes.get(suffix)
-      if (known !== undefined && options.compress) {
+      if (known !== undefined && options.compress && this.#compress) {
         this.u16(0xc000 | known)
         return
       }

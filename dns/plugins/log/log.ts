@@ -30,9 +30,9 @@ export class LogPlugin implements Plugin {
     const begin = performance.now()
     return onReply(next(query), (reply) => {
       if (rule.classes.has('all') || rule.classes.has(classOf(reply))) {
-        query.onSent = (size) => {
+        query.whenSent((size) => {
           this.#log.info(rule.format({ query, reply, size, seconds: (performance.now() - begin) / 1000 }))
-        }
+        })
       }
       return reply
     })
