@@ -72,6 +72,7 @@ export class SnapshotWriter {
       this.#notBefore = performance.now() + Math.max(everyMs, (bytes / bytesPerSecond) * 1000)
       metrics.written({ bytes })
     } catch (error) {
+      this.#dirty = true
       metrics.failed()
       log.error({ err: error, file }, 'snapshot of the watch cache could not be written')
     }
