@@ -9,13 +9,22 @@ export {
   kubernetesSource,
 } from './kubernetes/kubernetes-source.ts'
 export { type KindNeed, type NeedingComponent, needsOf } from './kubernetes/needs.ts'
-export { EventRecorder, type EventRecorderOptions } from './kubernetes/write/event-recorder.ts'
+export {
+  EventRecorder,
+  type EventRecorderOptions,
+  type EventText,
+} from './kubernetes/write/event-recorder.ts'
 export {
   electLeader,
   type LeaderElection,
   type LeaderElectionOptions,
 } from './kubernetes/write/leader-election.ts'
-export { ObjectWriter, type ObjectWriterOptions } from './kubernetes/write/object-writer.ts'
+export {
+  ObjectWriter,
+  type ObjectWriterOptions,
+  type PatchOptions,
+} from './kubernetes/write/object-writer.ts'
+export { StatusReconciler, type WantedStatus } from './kubernetes/write/status-reconciler.ts'
 export {
   ManifestDirectoryError,
   type ManifestSourceOptions,
@@ -38,7 +47,7 @@ export { keyFrom, keyOf } from './objects/meta.ts'
 export { type OpenStoreOptions, openStore, type SnapshotOptions } from './open-store.ts'
 export { feedReplica, type ReplicaFeed, type ReplicaFeedOptions } from './replica/replica-feed.ts'
 export { type ReplicaSourceOptions, replicaSource } from './replica/replica-source.ts'
-export type { Change, FileStatus, Problem, Sink, Source, SourceStatus } from './source.ts'
+export type { Change, FileStatus, Problem, Regarding, Sink, Source, SourceStatus } from './source.ts'
 export type { ChangeSet, Notify, ObjectChange, SubscribeOptions, Subscription } from './store/change-set.ts'
 export type { IndexName } from './store/indexes.ts'
 export { Store } from './store/store.ts'

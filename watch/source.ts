@@ -36,6 +36,15 @@ export interface Problem {
   /** e.g. 'spec.ports[0].port' */
   readonly field?: string | undefined
   readonly message: string
+  /** the object, for an Event about it; of an API server only */
+  readonly regarding?: Regarding | undefined
+}
+
+/** What an Event is about. */
+export interface Regarding {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly metadata: { readonly namespace: string; readonly name: string; readonly uid: string }
 }
 
 export interface FileStatus {

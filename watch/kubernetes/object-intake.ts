@@ -2,7 +2,7 @@ import { decodeObject } from '../objects/decode.ts'
 import { formatPath } from '../objects/field.ts'
 import type { AnyObject, Kind } from '../objects/kinds.ts'
 import { type Key, keyFrom } from '../objects/meta.ts'
-import type { Problem } from '../source.ts'
+import type { Problem, Regarding } from '../source.ts'
 
 /** What the metadata of a raw object says, valid or not. */
 export interface RawIdentity {
@@ -17,6 +17,20 @@ export function identityOf(raw: Readonly<Record<string, unknown>>): RawIdentity 
   return {
     key: keyFrom(typeof namespace === 'string' ? namespace : '', name),
     version: typeof resourceVersion === 'string' ? resourceVersion : '',
+  }
+}
+
+function regardingOf(raw: Readonly<Record<string, unknown>>): Regarding {
+  const metadata = (raw['metadata'] ?? {}) as Readonly<Record<string, unknown>>
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '')
+  return {
+    apiVersion: text(raw['apiVersion']),
+    kind: text(raw['kind']),
+    metadata: {
+      namespace: text(metadata['namespace']),
+      name: text(metadata['name']),
+      uid: text(metadata['uid']),
+    },
   }
 }
 
@@ -39,14 +53,16 @@ export class ObjectIntake {
       return decoded.object
     }
     const object = `${this.#kind} ${key}`
+    const regarding = regardingOf(raw)
     const problems: Problem[] =
       decoded.outcome === 'unknown'
-        ? [{ severity: 'error', object, message: decoded.message }]
+        ? [{ severity: 'error', object, message: decoded.message, regarding }]
         : decoded.problems.map(({ path, message }) => ({
             severity: 'error',
             object,
             field: formatPath(path),
             message,
+            regarding,
           }))
     this.#problems.set(key, problems)
     this.#onProblems()

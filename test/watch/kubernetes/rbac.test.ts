@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { EventRecorder, electLeader, type NeedingComponent, ObjectWriter } from '#watch'
 import { needingComponents } from '../../../watch/kubernetes/needs.ts'
-import { rulesOf } from '../../../watch/kubernetes/rbac/cluster-roles.ts'
+import { gatewayLease, leaseRules, rulesOf } from '../../../watch/kubernetes/rbac/cluster-roles.ts'
 import { rolesManifest } from '../../../watch/kubernetes/rbac/roles-manifest.ts'
 import type { RequestFacts } from '../../apiserver/faults.ts'
 import { waitUntil } from '../../support/index.ts'
@@ -17,12 +17,13 @@ test('deploy/rbac.yaml is what the code says (else run watch/kubernetes/rbac/wri
 const resourceIn = ({ plural, subresource }: RequestFacts): string =>
   subresource === '' ? plural : `${plural}/${subresource}`
 
-/** Which of the rights of a component were used, as 'group/resource verb'. */
+/** The rights of a component, as 'group/resource verb'. */
 function rights(component: NeedingComponent): string[] {
-  return rulesOf(component).flatMap(({ apiGroups, resources, verbs }) =>
-    apiGroups.flatMap((group) =>
-      resources.flatMap((resource) => verbs.map((verb) => `${group}/${resource} ${verb}`)),
-    ),
+  return [...rulesOf(component), ...(component === 'gateway' ? leaseRules : [])].flatMap(
+    ({ apiGroups, resources, verbs }) =>
+      apiGroups.flatMap((group) =>
+        resources.flatMap((resource) => verbs.map((verb) => `${group}/${resource} ${verb}`)),
+      ),
   )
 }
 
@@ -57,15 +58,27 @@ test('no right is there without being used: watches by all components, writes by
     }
     const metadata = { name: 'x', namespace: 'shop' }
     server.put(service('a'), node('n1'), { kind: 'ApisixRoute', metadata, spec } as never)
-    for (const kind of ['Ingress', 'ApisixTls', 'ApisixUpstream'])
-      server.put({ kind, metadata, spec: {} } as never)
+    const written = [
+      'Ingress',
+      'ApisixTls',
+      'ApisixConsumer',
+      'ApisixPluginConfig',
+      'ApisixGlobalRule',
+    ] as const
+    for (const kind of written) server.put({ kind, metadata, spec: {} } as never)
     const store = await open()
     const writer = new ObjectWriter({ client: source.client, log })
-    await writer.annotateNode('n1', { a: 'b' })
-    for (const kind of ['Ingress', 'ApisixRoute', 'ApisixTls', 'ApisixUpstream'] as const) {
+    await writer.patch('Node', 'n1', { metadata: {} }, { subresource: 'status', type: 'strategic' })
+    for (const kind of ['ApisixRoute', ...written] as const) {
       await writer.updateStatus(kind, 'shop/x', () => ({ done: true }))
     }
-    const election = electLeader({ client: source.client, namespace: 'shop', name: 'l', identity: 'i', log })
+    const election = electLeader({
+      client: source.client,
+      namespace: 'shop',
+      name: gatewayLease,
+      identity: 'i',
+      log,
+    })
     await waitUntil(() => election.leading)
     await election.stop()
     const about = store.get('Service', 'shop/a')

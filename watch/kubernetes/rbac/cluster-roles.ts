@@ -8,28 +8,37 @@ export interface PolicyRule {
   readonly verbs: readonly string[]
 }
 
+/** Custom resources that the gateway gives a status. */
+const apisixStatus = [
+  'apisixconsumers',
+  'apisixglobalrules',
+  'apisixpluginconfigs',
+  'apisixroutes',
+  'apisixtlses',
+]
+
 /** What a component writes, beside what it watches. */
 const writes: { readonly [C in NeedingComponent]: readonly PolicyRule[] } = {
-  proxy: [],
+  proxy: [{ apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create'] }],
   dns: [],
-  // The Lease says which gateway writes status, Events tell about objects that cannot be used.
+  // Events tell about objects that cannot be used. The Lease that says which gateway writes is in a Role.
   gateway: [
     { apiGroups: ['networking.k8s.io'], resources: ['ingresses'], verbs: ['get'] },
     { apiGroups: ['networking.k8s.io'], resources: ['ingresses/status'], verbs: ['patch'] },
     {
       apiGroups: ['apisix.apache.org'],
-      resources: ['apisixroutes', 'apisixtlses', 'apisixupstreams'],
+      resources: apisixStatus,
       verbs: ['get'],
     },
     {
       apiGroups: ['apisix.apache.org'],
-      resources: ['apisixroutes/status', 'apisixtlses/status', 'apisixupstreams/status'],
+      resources: apisixStatus.map((plural) => `${plural}/status`),
       verbs: ['patch'],
     },
-    { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create', 'get', 'update'] },
     { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create'] },
   ],
-  overlay: [{ apiGroups: [''], resources: ['nodes'], verbs: ['patch'] }],
+  // Annotations go through the status subresource as well, as flannel's do: no right to change a Node's spec.
+  overlay: [{ apiGroups: [''], resources: ['nodes/status'], verbs: ['patch'] }],
   cni: [],
   policy: [],
 }
@@ -60,15 +69,39 @@ export function rulesOf(component: NeedingComponent): PolicyRule[] {
     })
 }
 
-/** The ClusterRoles of all components, as objects to be written into a manifest. */
-export function clusterRoles(): object[] {
-  return needingComponents.map((component) => ({
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'ClusterRole',
-    metadata: {
-      name: `plexus-${component}`,
-      labels: { 'app.kubernetes.io/name': 'plexus', 'app.kubernetes.io/component': component },
+/** The Lease that says which gateway writes status and Events. */
+export const gatewayLease = 'plexus-gateway-status'
+
+/** A creation cannot be limited to a name; everything else is. */
+export const leaseRules: readonly (PolicyRule & { readonly resourceNames?: readonly string[] })[] = [
+  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
+  {
+    apiGroups: ['coordination.k8s.io'],
+    resources: ['leases'],
+    resourceNames: [gatewayLease],
+    verbs: ['get', 'update'],
+  },
+]
+
+/** The ClusterRoles of all components, and the gateway's Role, as objects to be written into a manifest. */
+export function roles(): object[] {
+  const apiVersion = 'rbac.authorization.k8s.io/v1'
+  const labels = (component: string) => ({
+    'app.kubernetes.io/name': 'plexus',
+    'app.kubernetes.io/component': component,
+  })
+  return [
+    ...needingComponents.map((component) => ({
+      apiVersion,
+      kind: 'ClusterRole',
+      metadata: { name: `plexus-${component}`, labels: labels(component) },
+      rules: rulesOf(component),
+    })),
+    {
+      apiVersion,
+      kind: 'Role',
+      metadata: { name: 'plexus-gateway', namespace: 'kube-system', labels: labels('gateway') },
+      rules: leaseRules,
     },
-    rules: rulesOf(component),
-  }))
+  ]
 }

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml'
-import { clusterRoles } from './cluster-roles.ts'
+import { roles } from './cluster-roles.ts'
 
 const head = `# What each component of Plexus may do, and nothing else. Generated from what the code asks for:
 # node watch/kubernetes/rbac/write-roles.ts
@@ -9,8 +9,8 @@ const head = `# What each component of Plexus may do, and nothing else. Generate
 export function rolesManifest(): string {
   return (
     head +
-    clusterRoles()
-      .map((role) => stringify(role, { lineWidth: 0 }))
+    roles()
+      .map((role) => stringify(role, { lineWidth: 0, aliasDuplicateObjects: false }))
       .join('---\n')
   )
 }

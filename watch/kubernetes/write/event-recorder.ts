@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { KubeObject } from '../../objects/meta.ts'
+import type { Regarding } from '../../source.ts'
 import type { ApiClient } from '../connection/api-client.ts'
 
 export interface EventRecorderOptions {
@@ -15,9 +15,12 @@ export interface EventRecorderOptions {
   readonly burst?: number | undefined
 }
 
-/** What an event is about. */
-export type Regarding = Pick<KubeObject, 'apiVersion' | 'kind'> & {
-  readonly metadata: { readonly namespace: string; readonly name: string; readonly uid: string }
+export interface EventText {
+  readonly type: 'Normal' | 'Warning'
+  readonly reason: string
+  readonly note: string
+  /** what was being done, in CamelCase ('Reading') */
+  readonly action?: string | undefined
 }
 
 const refillMs = 300_000
@@ -38,14 +41,14 @@ export class EventRecorder {
 
   /** `reason` in CamelCase for machines, `note` for people. */
   warn(object: Regarding, reason: string, note: string): void {
-    this.#record(object, { type: 'Warning', reason, note })
+    this.record(object, { type: 'Warning', reason, note })
   }
 
   note(object: Regarding, reason: string, note: string): void {
-    this.#record(object, { type: 'Normal', reason, note })
+    this.record(object, { type: 'Normal', reason, note })
   }
 
-  #record(object: Regarding, event: { type: string; reason: string; note: string }): void {
+  record(object: Regarding, event: EventText): void {
     const { client, log, controller, instance, quietMs = 600_000 } = this.#options
     const { namespace, name, uid } = object.metadata
     const about = `${object.kind} ${namespace}/${name} ${uid}`
@@ -68,7 +71,7 @@ export class EventRecorder {
           reason: event.reason,
           // The API allows 1 kB.
           note: event.note.slice(0, 1000),
-          action: 'Reading',
+          action: event.action ?? 'Reading',
           reportingController: controller,
           reportingInstance: instance.slice(0, 128),
           regarding: { apiVersion: object.apiVersion, kind: object.kind, namespace, name, uid },

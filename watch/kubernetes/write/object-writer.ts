@@ -16,11 +16,23 @@ export interface ObjectWriterOptions {
 
 type Raw = Readonly<Record<string, unknown>>
 
-const mergePatch = 'application/merge-patch+json'
+const patchTypes = {
+  /** RFC 7386: a list replaces a list */
+  merge: 'application/merge-patch+json',
+  /** lists of built-in kinds are merged by the key of their items */
+  strategic: 'application/strategic-merge-patch+json',
+} as const
+
+export interface PatchOptions {
+  readonly subresource?: 'status'
+  /** merge by default; custom resources know no other */
+  readonly type?: keyof typeof patchTypes
+}
+
 const attempts = 5
 
 /**
- * Writes back to the cluster: small merge patches (RFC 7386), which touch nothing of other writers.
+ * Writes back to the cluster: small patches, which touch nothing of other writers.
  * Requests count against the client's rate limit; 429 and server errors are tried again a few times.
  */
 export class ObjectWriter {
@@ -40,8 +52,12 @@ export class ObjectWriter {
   }
 
   /** Patches an object, whatever its version is. Throws ApiError, ApiConnectionError. */
-  async patch(kind: Kind, key: Key, patch: Raw, options: { subresource?: 'status' } = {}): Promise<Raw> {
-    return (await this.#send('PATCH', pathFor(kind, key, options.subresource), patch)) as Raw
+  async patch(kind: Kind, key: Key, patch: Raw, options: PatchOptions = {}): Promise<Raw> {
+    const { subresource, type = 'merge' } = options
+    return (await this.#send('PATCH', pathFor(kind, key, subresource), {
+      body: patch,
+      contentType: patchTypes[type],
+    })) as Raw
   }
 
   /**
@@ -68,17 +84,21 @@ export class ObjectWriter {
 
   async #read(kind: Kind, key: Key): Promise<Raw | undefined> {
     try {
-      return (await this.#send('GET', pathFor(kind, key), undefined)) as Raw
+      return (await this.#send('GET', pathFor(kind, key))) as Raw
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return undefined
       throw error
     }
   }
 
-  async #send(method: 'GET' | 'PATCH', path: string, body: unknown): Promise<unknown> {
+  async #send(
+    method: 'GET' | 'PATCH',
+    path: string,
+    content: { body?: unknown; contentType?: string } = {},
+  ): Promise<unknown> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#client.json({ method, path, body, contentType: mergePatch })
+        return await this.#client.json({ method, path, ...content })
       } catch (error) {
         const passing = !(error instanceof ApiError) || error.status === 429 || error.status >= 500
         if (!passing || attempt >= attempts) throw error
