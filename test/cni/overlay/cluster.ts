@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import {
@@ -40,8 +40,14 @@ export interface IpLink {
   }
 }
 
+/** Does one packet come back? For what must not pass: on a busy machine even a good way may be too slow for one. */
 export function pings(from: TestNamespace, to: string, ...flags: string[]): boolean {
   return from.try('ping', '-c1', '-W1', ...flags, to).status === 0
+}
+
+/** Waits until a packet comes back. */
+export async function passes(from: TestNamespace, to: string, ...flags: string[]): Promise<void> {
+  await waitUntil(() => pings(from, to, ...flags), { what: `ping ${flags.join(' ')} ${to}` })
 }
 
 /** One machine of a test: its namespace, its overlay process, its files. */
@@ -111,6 +117,22 @@ export class Machine {
     return pings(this.namespace, to, ...flags)
   }
 
+  /** Waits until `to` can be reached. */
+  async reached(to: string, ...flags: string[]): Promise<void> {
+    await passes(this.namespace, to, ...flags)
+  }
+
+  /** Waits for a line of the log: it comes through a pipe, later than what it tells of. */
+  async says(pattern: RegExp): Promise<void> {
+    await waitUntil(() => pattern.test(this.output), { what: `${pattern} in ${this.output}` })
+  }
+
+  /** Waits until the subnet file says something; it is written last. */
+  async subnetSays(pattern: RegExp): Promise<void> {
+    const text = (): string => readFileSync(this.subnetFile, 'utf8')
+    await waitUntil(() => pattern.test(text()), { what: `${pattern} in ${this.subnetFile}` })
+  }
+
   /** A namespace behind this machine's bridge `cni0`, like a pod with `address`. */
   addPod(t: ExecutionContext, address: string, gateway: string, mtu = 1450): TestNamespace {
     const pod = testNamespace(t, 'pod')
@@ -154,16 +176,22 @@ export class Cluster {
   }
 
   writeNetConf(netConf: unknown): void {
-    writeFileSync(join(this.directory, 'net-conf.json'), JSON.stringify(netConf))
+    writeWhole(join(this.directory, 'net-conf.json'), JSON.stringify(netConf))
   }
 
   writeNodes(...nodes: NodeSpec[]): void {
     const items = nodes.map(nodeObject)
-    writeFileSync(
+    writeWhole(
       join(this.directory, 'manifests/nodes.json'),
       JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
     )
   }
+}
+
+/** By rename: nobody reads half of it, however slow the machine is. */
+function writeWhole(path: string, text: string): void {
+  writeFileSync(`${path}.skip`, text)
+  renameSync(`${path}.skip`, path)
 }
 
 export const node1: NodeSpec = { name: 'node1', podCIDRs: ['10.244.1.0/24'], addresses: ['198.18.0.11'] }

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { waitUntil } from '../../support/index.ts'
-import { Cluster, type Machine, node1, node2, pings } from './cluster.ts'
+import { Cluster, type Machine, node1, node2, passes } from './cluster.ts'
 import { download, echoes, serve } from './traffic.ts'
 
 const mac = '02:f1:a2:b3:c4:d5'
@@ -46,8 +46,9 @@ test.serial("flannel's exact commands on the other side: everything passes, both
     [a.namespace, '10.244.2.5'],
     [b.namespace, '10.244.1.5'],
   ] as const) {
-    t.true(pings(from, to))
-    t.true(pings(from, to, '-M', 'do', '-s', '1422'), 'the largest packet')
+    await passes(from, to)
+    // The largest packet.
+    await passes(from, to, '-M', 'do', '-s', '1422')
     t.true(echoes(from, to, 20_000))
     t.is(download(from, to, 1_000_000), 1_000_000)
   }
@@ -69,7 +70,7 @@ test.serial('a node taken over from flannel keeps device, MAC and entries', asyn
   t.is(b.device('flannel.1')?.ifindex, before?.ifindex)
   t.is(b.device('flannel.1')?.address, mac)
   t.is(paths(), pathsBefore)
-  t.true(b.reaches('10.244.1.0'))
+  await b.reached('10.244.1.0')
 })
 
 test.serial('dual stack: a peer that moves in one family only is followed', async (t) => {
@@ -119,8 +120,8 @@ test.serial(
     const pod1 = a.addPod(t, 'fd00:244:0:1::5', 'fd00:244:0:1::1', 1430)
     const pod2 = b.addPod(t, 'fd00:244:0:2::5', 'fd00:244:0:2::1', 1430)
     await serve(pod2)
-    await waitUntil(() => pings(pod1, 'fd00:244:0:2::5'), { what: 'neighbour discovery' })
-    t.true(pings(pod1, 'fd00:244:0:2::5', '-M', 'do', '-s', `${1430 - 48}`))
+    await passes(pod1, 'fd00:244:0:2::5')
+    await passes(pod1, 'fd00:244:0:2::5', '-M', 'do', '-s', `${1430 - 48}`)
     t.is(download(pod1, 'fd00:244:0:2::5', 1_000_000), 1_000_000)
     t.true(echoes(pod1, 'fd00:244:0:2::5', 100))
   },

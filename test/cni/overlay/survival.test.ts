@@ -1,6 +1,6 @@
 import test from 'ava'
 import { sleep, waitUntil } from '../../support/index.ts'
-import { Cluster, node1, node2, pings } from './cluster.ts'
+import { Cluster, node1, node2, passes, pings } from './cluster.ts'
 import { download, echoes, echoStream, serve } from './traffic.ts'
 
 const netConf = { Network: '10.244.0.0/16', Backend: { Type: 'vxlan' } }
@@ -21,7 +21,7 @@ for (const [backend, mtu] of [
     t.is(download(pod1, '10.244.2.5', 5_000_000), 5_000_000)
     t.true(echoes(pod1, '10.244.2.5', 100))
     t.true(echoes(pod1, '10.244.2.5', 20_000), 'fragments')
-    t.true(pings(pod1, '10.244.2.5', '-M', 'do', '-s', `${mtu - 28}`))
+    await passes(pod1, '10.244.2.5', '-M', 'do', '-s', `${mtu - 28}`)
     t.false(pings(pod1, '10.244.2.5', '-M', 'do', '-s', `${mtu - 27}`))
   })
 }
@@ -40,7 +40,7 @@ test.serial('kill -9, restart, stop and peer churn lose no packet of a running U
   const pod1 = a.addPod(t, '10.244.1.5', '10.244.1.1')
   const pod2 = b.addPod(t, '10.244.2.5', '10.244.2.1')
   await serve(pod2)
-  t.true(pings(pod1, '10.244.2.5'))
+  await passes(pod1, '10.244.2.5')
   const end = await echoStream(pod1, '10.244.2.5')
   const device = a.device('flannel.1')
   await a.kill()
@@ -67,7 +67,7 @@ test.serial('the underlay flaps, and all is well again', async (t) => {
   const { a, b } = cluster
   cluster.writeNodes(node1, node2)
   await Promise.all([a.start(), b.start()])
-  t.true(a.reaches('10.244.2.0'))
+  await a.reached('10.244.2.0')
   a.namespace.run('ip', 'link', 'set', 'under0', 'down')
   t.false(a.reaches('10.244.2.0'))
   a.namespace.run('ip', 'link', 'set', 'under0', 'up')

@@ -10,6 +10,7 @@ def tcp():
     n = int(c.makefile().readline()); c.sendall(b'x' * n); c.close()
 threading.Thread(target=tcp, daemon=True).start()
 s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0); s.bind(('::', 9000))
+s.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)  # SO_RCVBUFFORCE: what waits for this process is not lost
 while True:
   d, peer = s.recvfrom(65536); s.sendto(d, peer)
 `
@@ -26,7 +27,7 @@ export async function serve(pod: TestNamespace): Promise<void> {
 export function download(from: TestNamespace, to: string, bytes: number): number {
   const script = `
 import socket
-s = socket.create_connection(('${to}', 9001), timeout=20); s.sendall(b'${bytes}\\n')
+s = socket.create_connection(('${to}', 9001), timeout=30); s.sendall(b'${bytes}\\n')
 n = 0
 while True:
   d = s.recv(65536)
@@ -41,7 +42,7 @@ export function echoes(from: TestNamespace, to: string, size: number): boolean {
   const family = to.includes(':') ? 'AF_INET6' : 'AF_INET'
   const script = `
 import socket
-s = socket.socket(socket.${family}, socket.SOCK_DGRAM); s.settimeout(5); s.sendto(b'x' * ${size}, ('${to}', 9000))
+s = socket.socket(socket.${family}, socket.SOCK_DGRAM); s.settimeout(20); s.sendto(b'x' * ${size}, ('${to}', 9000))
 print(len(s.recv(65536)))`
   return from.try('python3', '-c', script).stdout.trim() === String(size)
 }
@@ -50,6 +51,7 @@ print(len(s.recv(65536)))`
 const STREAM = `
 import signal, socket, sys, threading, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect((sys.argv[1], 9000)); s.settimeout(0.2)
+s.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)
 going = True; done = False; seen = set(); sent = 0
 def end(*_):
   global going
@@ -64,7 +66,7 @@ while going:
   try: s.send(str(sent).encode())
   except OSError: pass
   sent += 1; time.sleep(0.005)
-for _ in range(100):
+for _ in range(600):
   if len(seen) == sent: break
   time.sleep(0.05)
 done = True; reader.join(); print(sent, len(seen))
@@ -83,7 +85,7 @@ export async function echoStream(
   await waitUntil(() => from.run('ss', '-Hun', 'dst', to).trim() !== '', { what: 'echo stream' })
   return async () => {
     child.kill('SIGTERM')
-    await waitUntil(() => output.includes('\n'), { what: 'counts of the echo stream' })
+    await waitUntil(() => output.includes('\n'), { what: 'counts of the echo stream', timeoutMs: 60_000 })
     const [sent = 0, seen = 0] = output.trim().split(' ').map(Number)
     return { sent, lost: sent - seen }
   }
