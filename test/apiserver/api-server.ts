@@ -270,5 +270,6 @@ function factsOf(request: AnyRequest): RequestFacts {
     protocol: request.httpVersion,
     userAgent: String(request.headers['user-agent'] ?? ''),
     authorization: String(request.headers.authorization ?? ''),
+    contentType: String(request.headers['content-type'] ?? ''),
   }
 }

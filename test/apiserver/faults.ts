@@ -10,6 +10,7 @@ export interface RequestFacts {
   readonly protocol: string
   readonly userAgent: string
   readonly authorization: string
+  readonly contentType: string
 }
 
 /** A way to misbehave. */

@@ -43,22 +43,39 @@ export function handleWrite(
     )
     return
   }
-  const changed = facts.verb === 'patch' ? (merge(before, body) as RawObject) : (body as RawObject)
-  // A write to the status subresource changes status only, any other write everything else.
+  const strategic = facts.contentType === 'application/strategic-merge-patch+json'
+  if (strategic && !resource.protobuf) {
+    answer.status(415, 'UnsupportedMediaType', 'custom resources have no strategic merge patch')
+    return
+  }
+  const lists = strategic ? 'merged' : 'replaced'
+  const changed = facts.verb === 'patch' ? (merge(before, body, lists) as RawObject) : (body as RawObject)
+  // A write to the status subresource changes status only (of a Node metadata, too), any other write everything else.
   const object =
     facts.subresource === 'status'
-      ? { ...before, status: changed['status'] }
+      ? {
+          ...before,
+          ...(resource.kind === 'Node' ? { metadata: changed.metadata } : {}),
+          status: changed['status'],
+        }
       : { ...changed, ...('status' in before ? { status: before['status'] } : {}) }
   answer.object(200, state.put(resource, object))
 }
 
-/** RFC 7386. */
-function merge(target: unknown, patch: unknown): unknown {
-  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch
+/** RFC 7386, or a strategic merge patch of lists whose items are told apart by their `type` (conditions, addresses). */
+function merge(target: unknown, patch: unknown, lists: 'replaced' | 'merged'): unknown {
+  if (Array.isArray(patch)) return lists === 'merged' ? mergeList(target, patch as Raw[]) : patch
+  if (typeof patch !== 'object' || patch === null) return patch
   const result: Raw = typeof target === 'object' && target !== null ? { ...(target as Raw) } : {}
   for (const [name, value] of Object.entries(patch)) {
     if (value === null) delete result[name]
-    else result[name] = merge(result[name], value)
+    else result[name] = merge(result[name], value, lists)
   }
   return result
+}
+
+function mergeList(target: unknown, patch: readonly Raw[]): Raw[] {
+  const items = new Map((Array.isArray(target) ? (target as Raw[]) : []).map((item) => [item['type'], item]))
+  for (const item of patch) items.set(item['type'], merge(items.get(item['type']), item, 'merged') as Raw)
+  return [...items.values()]
 }
