@@ -5,7 +5,12 @@ import { EmbeddedStorage } from './admin/embedded-storage.ts'
 import type { ObjectStorage } from './admin/object-storage.ts'
 import { type AdminServer, startAdmin } from './admin/server.ts'
 import { Journal } from './admin/storage.ts'
-import type { GatewayConfig, ListenAddress, TlsListenAddress } from './config/gateway-config.ts'
+import type {
+  GatewayConfig,
+  ListenAddress,
+  PlainListenAddress,
+  TlsListenAddress,
+} from './config/gateway-config.ts'
 import { AccessLog, DataPlane } from './dataplane/index.ts'
 import { GatewayListenError } from './errors.ts'
 import { chooseNetwork, Deadlines, Listener, type Network, type TlsSettings } from './http/index.ts'
@@ -140,11 +145,18 @@ class Gateway implements GatewayComponent {
     )
   }
 
-  async #open({ host, port }: ListenAddress, tls: TlsSettings | undefined): Promise<void> {
+  #openStorage(): ObjectStorage {
+    const { dataDirectory } = this.#options.config
+    const catalogue = this.#catalogue
+    const journal = dataDirectory === undefined ? undefined : new Journal(dataDirectory, catalogue)
+    return new EmbeddedStorage(catalogue, journal, this.#options.log)
+  }
+
+  async #open({ host, port, http2 }: PlainListenAddress, tls: TlsSettings | undefined): Promise<void> {
     const { reusePort, server: settings } = this.#options.config
     const shared = { network: this.#network, deadlines: this.#deadlines, handler: this.#plane }
     try {
-      this.#listeners.push(await Listener.open({ host, port, ...shared, tls, reusePort, settings }))
+      this.#listeners.push(await Listener.open({ host, port, http2, ...shared, tls, reusePort, settings }))
     } catch (error) {
       throw new GatewayListenError('the gateway', `${host}:${port}`, error)
     }

@@ -7,6 +7,11 @@ export interface ListenAddress {
   readonly port: number
 }
 
+export interface PlainListenAddress extends ListenAddress {
+  /** Take HTTP/2 from clients that begin with it, beside HTTP/1.1. */
+  readonly http2?: boolean | undefined
+}
+
 export interface TlsListenAddress extends ListenAddress {
   /** Offer HTTP/2 beside HTTP/1.1. */
   readonly http2: boolean
@@ -29,7 +34,7 @@ export interface AdminConfig {
 
 /** What config.yaml says, checked, with defaults filled in. */
 export interface GatewayConfig {
-  readonly listen: readonly ListenAddress[]
+  readonly listen: readonly PlainListenAddress[]
   /** Ports that speak TLS; their certificates are `ssls` objects. */
   readonly tlsListen: readonly TlsListenAddress[]
   /** The name whose certificate clients get that ask for none. */

@@ -9,6 +9,7 @@ import type {
   AdminKey,
   GatewayConfig,
   ListenAddress,
+  PlainListenAddress,
   TlsListenAddress,
 } from './gateway-config.ts'
 import { Section } from './section.ts'
@@ -54,7 +55,7 @@ function build(root: Section): GatewayConfig {
   const nginxMain = root.section('nginx_config')
   const plexus = root.section('plexus')
   const router = apisix.section('router')
-  const listen = addresses(apisix, 'node_listen', { host: '0.0.0.0', port: 9080 })
+  const listen = plainListen(apisix)
   const trustedAddresses = apisix.strings('trusted_addresses') ?? []
   checkAddresses(apisix, 'trusted_addresses', trustedAddresses)
   const adminEnabled = apisix.boolean('enable_admin') ?? true
@@ -94,11 +95,19 @@ function accessLog(path: string | undefined): string | undefined {
   return path === undefined || path === 'off' ? undefined : path
 }
 
-function addresses(section: Section, field: string, fallback: ListenAddress): ListenAddress[] {
-  const value = section.raw(field)
-  if (value === undefined) return [fallback]
-  const list = Array.isArray(value) ? value : [value]
-  return list.map((entry, index) => address(section, `${field}[${index}]`, entry, fallback))
+function plainListen(apisix: Section): PlainListenAddress[] {
+  const fallback = { host: '0.0.0.0', port: 9080 }
+  const value = apisix.raw('node_listen')
+  const everywhere = apisix.boolean('enable_http2') ?? true
+  const list = value === undefined ? [fallback.port] : Array.isArray(value) ? value : [value]
+  return list.map((entry, index) => ({
+    ...address(apisix, `node_listen[${index}]`, entry, fallback),
+    http2: wantsHttp2(entry, everywhere),
+  }))
+}
+
+function wantsHttp2(entry: unknown, everywhere: boolean): boolean {
+  return isObject(entry) && typeof entry.enable_http2 === 'boolean' ? entry.enable_http2 : everywhere
 }
 
 /** `apisix.ssl`: off unless its `enable` is true or ports are listed. */
@@ -111,7 +120,7 @@ function tlsListen(apisix: Section): TlsListenAddress[] {
   const list = value === undefined ? [9443] : Array.isArray(value) ? value : [value]
   return list.map((entry, index) => ({
     ...address(ssl, `listen[${index}]`, entry, { host: '0.0.0.0', port: 9443 }),
-    http2: isObject(entry) && typeof entry.enable_http2 === 'boolean' ? entry.enable_http2 : everywhere,
+    http2: wantsHttp2(entry, everywhere),
   }))
 }
 

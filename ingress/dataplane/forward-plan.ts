@@ -6,16 +6,16 @@ import {
   type PoolSettings,
   writeRequestHead,
 } from '../http/index.ts'
-import type { Server, UpstreamGroup } from '../upstream/index.ts'
+import { isSecure, type Server, type UpstreamGroup } from '../upstream/index.ts'
 import type { RequestContext } from './context.ts'
 
-/** A server reached through TLS: which name the handshake asks for is part of what makes connections interchangeable. */
-interface TlsEndpoint extends Endpoint {
+/** A server reached by TLS or HTTP/2: that, and the name a handshake asks for, is part of what makes connections interchangeable. */
+interface SpecialEndpoint extends Endpoint {
   readonly server: Server
 }
 
 function serverOf(endpoint: Endpoint): Server {
-  return 'server' in endpoint ? (endpoint as TlsEndpoint).server : (endpoint as Server)
+  return 'server' in endpoint ? (endpoint as SpecialEndpoint).server : (endpoint as Server)
 }
 
 /** One request's way to an upstream: chooses servers, writes the head for each, remembers what became of them. */
@@ -62,16 +62,22 @@ export class UpstreamPlan implements ForwardPlan {
     context.upstreamAddr =
       context.upstreamAddr === '' ? server.name : `${context.upstreamAddr}, ${server.name}`
     context.upstreamStartedAt ||= performance.now()
-    if (group.config.scheme !== 'https') return server
+    return group.plain ? server : this.#specialEndpoint(server)
+  }
+
+  #specialEndpoint(server: Server): SpecialEndpoint {
+    const { tls, config, http2 } = this.#group
+    const { host, port, name } = server
+    if (!isSecure(config.scheme)) return { key: `${config.scheme}/${name}`, host, port, http2, server }
     const servername = hostName(this.#hostFor(server))
-    const endpoint: TlsEndpoint = {
-      key: `https/${servername}/${group.tls.id}/${server.name}`,
-      host: server.host,
-      port: server.port,
-      tls: { servername, verify: group.tls.verify, context: group.tls.context },
+    return {
+      key: `${config.scheme}/${servername}/${tls.id}/${name}`,
+      host,
+      port,
+      http2,
+      tls: { servername, verify: tls.verify, context: tls.context },
       server,
     }
-    return endpoint
   }
 
   #hostFor(server: Server): string {
@@ -80,7 +86,7 @@ export class UpstreamPlan implements ForwardPlan {
     const { config } = this.#group
     if (config.pass_host === 'rewrite' && config.upstream_host !== undefined) return config.upstream_host
     if (config.pass_host !== 'node') return context.rawHost
-    const standard = config.scheme === 'https' ? 443 : 80
+    const standard = isSecure(config.scheme) ? 443 : 80
     return server.port === standard ? server.name.slice(0, server.name.lastIndexOf(':')) : server.name
   }
 

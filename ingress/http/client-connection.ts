@@ -14,6 +14,7 @@ const NEVER = Number.POSITIVE_INFINITY
 const LINGER_MS = 5000
 const LINGER_BYTES = 16 * 1024 * 1024
 const HOLD_BYTES = 65_536
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 
 type Phase = 'open' | 'tunnel' | 'linger' | 'closed'
 
@@ -108,9 +109,23 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     else this.transport.resume()
   }
 
+  /** True if the connection begins with HTTP/2's preface (RFC 9113 §3.4), or may yet. */
+  #startsHttp2(buffer: Buffer): boolean {
+    const { pos, end } = this.#input
+    if (this.#requests > 0 || buffer[pos] !== PREFACE[0] || this.#context.toHttp2 === undefined) return false
+    const length = Math.min(PREFACE.length, end - pos)
+    if (buffer.compare(PREFACE, 0, length, pos, pos + length) !== 0) return false
+    if (length < PREFACE.length) return true
+    this.#phase = 'closed'
+    this.#context.deadlines.remove(this)
+    this.#context.toHttp2(this, this.#input.rest() ?? PREFACE)
+    return true
+  }
+
   #readHead(buffer: Buffer): boolean {
     const { settings } = this.#context
     const input = this.#input
+    if (this.#startsHttp2(buffer)) return false
     const size = input.held
     if (size <= settings.maxHeaderSize && !input.worthParsing(buffer)) return false
     const head = this.#head

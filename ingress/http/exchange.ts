@@ -178,7 +178,10 @@ export class Exchange {
   begin(response: Response): void {
     if (this.ended || this.responded) return
     this.observer?.onResponse(response)
-    if (this.bodyFilter !== undefined) response.length = -1
+    if (this.bodyFilter !== undefined) {
+      response.length = -1
+      response.empty = false
+    }
     this.status = response.status
     // A body the client has not begun to send (Expect) or that is long is not worth reading: the connection ends instead.
     if (!this.body.done && !this.#worthDiscarding() && !response.upstream) this.keepAlive = false

@@ -1,6 +1,8 @@
 import type { Endpoint, PoolSettings } from './pool.ts'
 
-export type FailureKind = 'connect' | 'timeout' | 'closed' | 'malformed'
+/** How a request on a connection ended badly; `unprocessed`: the server says that it did nothing (RFC 9113 §8.7). */
+export type BreakKind = 'timeout' | 'closed' | 'malformed' | 'unprocessed'
+export type FailureKind = 'connect' | BreakKind
 
 /** How to send one request on. The gateway makes it; the engine asks it for targets and tells it what became of them. */
 export interface ForwardPlan {

@@ -1,12 +1,11 @@
 import type { BodySink, Exchange, Forwarder } from './exchange.ts'
 import type { FieldTable } from './fields.ts'
-import type { FailureKind, ForwardPlan } from './forward-plan.ts'
+import type { BreakKind, FailureKind, ForwardPlan } from './forward-plan.ts'
 import type { Framing } from './framing.ts'
 import type { ResponseHead } from './head.ts'
 import type { ConnectionPool, Endpoint } from './pool.ts'
-import { trailerLines } from './response-writer.ts'
-import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts'
-import { interimText, switchText, upstreamResponse } from './upstream-response.ts'
+import type { UpstreamLink, UpstreamUser } from './upstream-link.ts'
+import { interimText, switchResponse, switchText, upstreamResponse } from './upstream-response.ts'
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
 const REPLAY_LIMIT = 65_536
@@ -18,7 +17,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
   readonly #exchange: Exchange
   readonly #plan: ForwardPlan
   readonly #pool: ConnectionPool
-  #connection: UpstreamConnection | undefined
+  #connection: UpstreamLink | undefined
   #endpoint: Endpoint | undefined
   #cancelConnect: (() => void) | undefined
   #connectTimer: NodeJS.Timeout | undefined
@@ -85,7 +84,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
     }
     this.#tries++
     this.#endpoint = endpoint
-    const idle = this.#pool.take(endpoint.key)
+    const idle = this.#pool.take(endpoint)
     this.#pooled = idle !== undefined
     if (idle !== undefined) {
       this.#send(idle, endpoint)
@@ -110,14 +109,14 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
     })
   }
 
-  #send(connection: UpstreamConnection, endpoint: Endpoint): void {
+  #send(connection: UpstreamLink, endpoint: Endpoint): void {
     this.#connection = connection
     connection.attach(this)
     const { transport } = connection
     const { body, collected } = this.#exchange
     if (body.kind === 'none' && collected === undefined) {
       this.#bodySent = true
-      transport.write(this.#plan.head(endpoint))
+      connection.begin(this.#plan.head(endpoint), { body: false })
       connection.arm(this.#plan.readTimeout)
       return
     }
@@ -125,7 +124,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
     // Head and what has already arrived of the body leave together.
     transport.cork()
     this.#corked = true
-    transport.write(this.#plan.head(endpoint))
+    connection.begin(this.#plan.head(endpoint), { body: true })
     if (!this.#reading) {
       this.#reading = true
       this.#exchange.readBody(this)
@@ -156,14 +155,9 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
   }
 
   #writeContent(chunk: Buffer): boolean {
-    const transport = this.#connection?.transport
-    if (transport === undefined) return true
-    if (!this.#exchange.chunksBody) return transport.write(chunk)
-    if (!this.#corked) transport.cork()
-    transport.write(`${chunk.length.toString(16)}\r\n`)
-    transport.write(chunk)
-    const more = transport.write('\r\n')
-    return this.#corked ? more : transport.uncork()
+    return (
+      this.#connection?.content(chunk, { chunked: this.#exchange.chunksBody, corked: this.#corked }) ?? true
+    )
   }
 
   onBodyEnd(trailers: FieldTable | undefined): void {
@@ -175,9 +169,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
   #finishBody(): void {
     const connection = this.#connection
     if (connection === undefined) return
-    if (this.#exchange.chunksBody) {
-      connection.transport.write(`0\r\n${trailerLines(this.#trailers)}\r\n`)
-    }
+    connection.endBody({ chunked: this.#exchange.chunksBody, trailers: this.#trailers })
     connection.arm(this.#plan.readTimeout)
   }
 
@@ -204,7 +196,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
     if (this.#endpoint !== undefined) this.#plan.onResponse(this.#endpoint, 101)
     this.#leave()
     const exchange = this.#exchange
-    const response = upstreamResponse(head, -1, ['keep-alive', 'transfer-encoding', 'content-length'])
+    const response = switchResponse(head)
     exchange.observer?.onResponse(response)
     exchange.status = 101
     exchange.writer.raw(switchText(response))
@@ -216,7 +208,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
     this.#responding = true
     this.#sent = undefined
     if (this.#endpoint !== undefined) this.#plan.onResponse(this.#endpoint, head.status)
-    this.#exchange.begin(upstreamResponse(head, framing.length, framing.options))
+    this.#exchange.begin(upstreamResponse(head, framing))
   }
 
   onContent(buffer: Buffer, start: number, end: number): void {
@@ -245,7 +237,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
     else connection.transport.pause()
   }
 
-  #release(connection: UpstreamConnection): void {
+  #release(connection: UpstreamLink): void {
     this.#connection = undefined
     if (this.#bodySent) {
       connection.transport.resume()
@@ -253,7 +245,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
     } else connection.destroy()
   }
 
-  onBroken(reason: 'closed' | 'malformed' | 'timeout', error: Error | undefined): void {
+  onBroken(reason: BreakKind, error: Error | undefined): void {
     this.#connection = undefined
     if (this.#responding) {
       this.#over = true
@@ -270,7 +262,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
     const endpoint = this.#endpoint
     this.#exchange.pauseBody()
     // A kept-alive connection that the server closed while idle says nothing about the server.
-    const stale = this.#pooled && kind === 'closed'
+    const stale = this.#pooled && (kind === 'closed' || kind === 'unprocessed')
     if (endpoint !== undefined && !stale) this.#plan.onFailure(endpoint, kind, error)
     this.#leave()
     const inTime = performance.now() < this.#plan.retryUntil
@@ -286,6 +278,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
 
   /** Nothing was sent yet, or sending it twice does no harm and we still have it. */
   #mayRepeat(kind: FailureKind): boolean {
+    if (kind === 'unprocessed') return this.#sent !== undefined
     if (
       kind === 'connect' ||
       (kind === 'timeout' && !this.#reading && this.#connection === undefined && !this.#bodySent)

@@ -1,7 +1,7 @@
-import type { TLSSocket } from 'node:tls'
+import type { Duplex } from 'node:stream'
 import { ClientConnection } from './client-connection.ts'
 import type { Deadlines } from './deadlines.ts'
-import { H2Connection } from './h2/h2-connection.ts'
+import { describeSocket, H2Connection } from './h2/h2-connection.ts'
 import type { Network, Port } from './network.ts'
 import type { ConnectionContext, ServerHandler } from './server-handler.ts'
 import type { ServerSettings } from './settings.ts'
@@ -16,6 +16,8 @@ export interface ListenOptions {
   readonly network: Network
   /** Given: the port speaks TLS. */
   readonly tls?: TlsSettings | undefined
+  /** Without TLS: take HTTP/2 from clients that begin with its preface. */
+  readonly http2?: boolean | undefined
   readonly settings: ServerSettings
   readonly deadlines: Deadlines
   readonly handler: ServerHandler
@@ -26,6 +28,7 @@ export class Listener implements ConnectionContext {
   readonly settings: ServerSettings
   readonly deadlines: Deadlines
   readonly handler: ServerHandler
+  readonly toHttp2: ((connection: ClientConnection, received: Buffer) => void) | undefined
   draining = false
   #port: Port | undefined
   readonly #connections = new Set<ClientConnection | H2Connection>()
@@ -35,6 +38,10 @@ export class Listener implements ConnectionContext {
     this.settings = options.settings
     this.deadlines = options.deadlines
     this.handler = options.handler
+    this.toHttp2 =
+      options.http2 === true && options.tls === undefined
+        ? (connection, received) => this.#switch(connection, received)
+        : undefined
   }
 
   /** Resolves once the port is open; rejects with the system's error (EADDRINUSE ...). */
@@ -50,7 +57,7 @@ export class Listener implements ConnectionContext {
             ...shared,
             tls,
             copy: network.name === 'raw',
-            onHttp2: (socket) => listener.takeHttp2(socket),
+            onHttp2: (socket) => listener.takeHttp2(socket, describeSocket(socket)),
           })
     return listener
   }
@@ -62,9 +69,17 @@ export class Listener implements ConnectionContext {
   }
 
   /** Serves HTTP/2 on a connection whose handshake chose it. */
-  takeHttp2(socket: TLSSocket): void {
-    if (this.draining) socket.destroy()
-    else this.#connections.add(new H2Connection(socket, this, (one) => this.onConnectionClose(one)))
+  takeHttp2(stream: Duplex, about: Transport): void {
+    if (this.draining) stream.destroy()
+    else this.#connections.add(new H2Connection(stream, about, this, (one) => this.onConnectionClose(one)))
+  }
+
+  #switch(connection: ClientConnection, received: Buffer): void {
+    const { transport } = connection
+    const stream = transport.toStream?.(received)
+    if (stream === undefined) transport.destroy()
+    else this.takeHttp2(stream, transport)
+    this.onConnectionClose(connection)
   }
 
   get address(): { readonly host: string; readonly port: number } {

@@ -1,4 +1,5 @@
 import type net from 'node:net'
+import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { NOBODY, plainAddress, type Receiver, type Transport } from './transport.ts'
 
@@ -68,5 +69,12 @@ export class NetTransport implements Transport {
   }
   destroy(): void {
     this.#socket.destroy()
+  }
+  toStream(rest: Buffer): Duplex {
+    const socket = this.#socket
+    for (const event of ['data', 'drain', 'end', 'close']) socket.removeAllListeners(event)
+    socket.pause()
+    if (rest.length > 0) socket.unshift(Buffer.from(rest))
+    return socket
   }
 }

@@ -1,6 +1,8 @@
 import type { Deadlines } from './deadlines.ts'
+import { H2Sessions } from './h2/h2-sessions.ts'
 import type { Network, UpstreamTls } from './network.ts'
-import { type IdlePlace, UpstreamConnection } from './upstream-connection.ts'
+import { UpstreamConnection } from './upstream-connection.ts'
+import type { IdlePlace, UpstreamLink } from './upstream-link.ts'
 
 export interface PoolSettings {
   /** Idle connections kept per key. A soft limit: surplus ones go at the next trim, not at once. */
@@ -18,16 +20,18 @@ export interface Endpoint {
   readonly host: string
   readonly port: number
   readonly tls?: UpstreamTls | undefined
+  /** Spoken to in HTTP/2, without asking. */
+  readonly http2?: boolean | undefined
 }
 
 const TRIM_MS = 1000
 
 /** The idle connections of one key, newest last. */
 class IdleSet implements IdlePlace {
-  readonly connections: UpstreamConnection[] = []
+  readonly connections: UpstreamLink[] = []
   size = 0
 
-  remove(connection: UpstreamConnection): void {
+  remove(connection: UpstreamLink): void {
     const index = this.connections.indexOf(connection)
     if (index !== -1) this.connections.splice(index, 1)
   }
@@ -42,15 +46,18 @@ export class ConnectionPool {
   readonly #network: Network
   readonly #idle = new Map<string, IdleSet>()
   readonly #timer: NodeJS.Timeout
+  readonly #sessions: H2Sessions
 
   constructor(deadlines: Deadlines, network: Network) {
     this.#network = network
     this.#deadlines = deadlines
+    this.#sessions = new H2Sessions(deadlines)
     this.#timer = setInterval(() => this.#trim(), TRIM_MS).unref()
   }
 
-  take(key: string): UpstreamConnection | undefined {
-    const connections = this.#idle.get(key)?.connections
+  take(endpoint: Endpoint): UpstreamLink | undefined {
+    if (endpoint.http2 === true) return this.#sessions.take(endpoint)
+    const connections = this.#idle.get(endpoint.key)?.connections
     for (;;) {
       const connection = connections?.pop()
       if (connection === undefined) return undefined
@@ -59,7 +66,7 @@ export class ConnectionPool {
     }
   }
 
-  put(connection: UpstreamConnection, settings: PoolSettings): void {
+  put(connection: UpstreamLink, settings: PoolSettings): void {
     connection.detach()
     if (!connection.reusable || connection.requests >= settings.requests || settings.size === 0) {
       connection.destroy()
@@ -79,8 +86,9 @@ export class ConnectionPool {
   /** Opens a new connection; returns a function that cancels the attempt. */
   open(
     endpoint: Endpoint,
-    settle: { onConnect(connection: UpstreamConnection): void; onError(error: Error): void },
+    settle: { onConnect(connection: UpstreamLink): void; onError(error: Error): void },
   ): () => void {
+    if (endpoint.http2 === true) return this.#sessions.open(endpoint, settle)
     return this.#network.connect({
       host: endpoint.host,
       port: endpoint.port,
@@ -94,7 +102,7 @@ export class ConnectionPool {
   /** Number of idle connections, of one key or of all. */
   idle(key?: string): number {
     if (key !== undefined) return this.#idle.get(key)?.connections.length ?? 0
-    let total = 0
+    let total = this.#sessions.size
     for (const entry of this.#idle.values()) total += entry.connections.length
     return total
   }
@@ -119,5 +127,6 @@ export class ConnectionPool {
       }
     }
     this.#idle.clear()
+    this.#sessions.close()
   }
 }

@@ -49,6 +49,8 @@ export interface Response {
   headers: MessageHeaders
   /** Length of the content, -1 if not known beforehand. */
   length: number
+  /** Nothing follows the head, not even trailers. */
+  empty: boolean
   /** True if an upstream made it, false for the gateway's own answers. */
   readonly upstream: boolean
   /** Names the upstream's Connection field asked to drop. */
@@ -175,5 +177,13 @@ export function trailerLines(trailers: FieldTable | undefined): string {
 
 /** A response of the gateway's own making. */
 export function ownResponse(status: number, length: number): Response {
-  return { status, reason: '', headers: new MessageHeaders(), length, upstream: false, drop: undefined }
+  return {
+    status,
+    reason: '',
+    headers: new MessageHeaders(),
+    length,
+    empty: length === 0,
+    upstream: false,
+    drop: undefined,
+  }
 }

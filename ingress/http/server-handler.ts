@@ -19,4 +19,6 @@ export interface ConnectionContext {
   readonly handler: ServerHandler
   readonly draining: boolean
   onConnectionClose(connection: ClientConnection): void
+  /** Hands a connection that began with HTTP/2's preface over; undefined: HTTP/2 is off here. */
+  readonly toHttp2: ((connection: ClientConnection, received: Buffer) => void) | undefined
 }

@@ -1,3 +1,5 @@
+import type { Duplex } from 'node:stream'
+
 /** What a connection is to the engine; see net-transport.ts and raw/raw-transport.ts. */
 export interface Transport {
   readonly remoteAddress: string
@@ -21,6 +23,8 @@ export interface Transport {
   end(): void
   /** Closes at once, dropping what is queued. */
   destroy(): void
+  /** The connection as a Node stream, from here on the caller's; `rest` was read already and comes first. */
+  toStream?(rest: Buffer): Duplex
 }
 
 export interface Receiver {

@@ -1,36 +1,17 @@
 import { BodyReader } from './body.ts'
 import type { Deadlines, Timed } from './deadlines.ts'
 import type { FieldTable } from './fields.ts'
-import { emptyFraming, type Framing, frameResponse } from './framing.ts'
+import type { BreakKind } from './forward-plan.ts'
+import { emptyFraming, frameResponse } from './framing.ts'
 import { INCOMPLETE, ResponseHead } from './head.ts'
+import { trailerLines } from './response-writer.ts'
 import type { Receiver, Transport } from './transport.ts'
-
-/** The exchange that currently uses an upstream connection. */
-export interface UpstreamUser {
-  readonly method: string
-  /** 1xx other than 101. */
-  onInterim(head: ResponseHead): void
-  /** 101: the connection now belongs to the user; `rest` is what followed the head. */
-  onSwitch(head: ResponseHead, rest: Buffer): void
-  onHead(head: ResponseHead, framing: Framing): void
-  onContent(buffer: Buffer, start: number, end: number): void
-  onResponseEnd(trailers: FieldTable | undefined): void
-  /** Everything that had arrived is handled: send on what was gathered. */
-  onBatchEnd(): void
-  onWritable(): void
-  /** The connection ended or broke before the response was complete. */
-  onBroken(reason: 'closed' | 'malformed' | 'timeout', error: Error | undefined): void
-}
+import type { IdlePlace, UpstreamLink, UpstreamUser } from './upstream-link.ts'
 
 const MAX_RESPONSE_HEAD = 65_536
 
-/** Where a connection idles. */
-export interface IdlePlace {
-  remove(connection: UpstreamConnection): void
-}
-
 /** One connection to an upstream server: cuts its byte stream into responses. */
-export class UpstreamConnection implements Receiver, Timed {
+export class UpstreamConnection implements Receiver, Timed, UpstreamLink {
   readonly key: string
   readonly transport: Transport
   deadline = Number.POSITIVE_INFINITY
@@ -64,6 +45,33 @@ export class UpstreamConnection implements Receiver, Timed {
     this.#inBody = false
     this.#buffer = undefined
     this.requests++
+  }
+
+  begin(head: string): void {
+    this.transport.write(head)
+  }
+
+  content(
+    chunk: Buffer,
+    { chunked, corked }: { readonly chunked: boolean; readonly corked: boolean },
+  ): boolean {
+    const { transport } = this
+    if (!chunked) return transport.write(chunk)
+    if (!corked) transport.cork()
+    transport.write(`${chunk.length.toString(16)}\r\n`)
+    transport.write(chunk)
+    const more = transport.write('\r\n')
+    return corked ? more : transport.uncork()
+  }
+
+  endBody({
+    chunked,
+    trailers,
+  }: {
+    readonly chunked: boolean
+    readonly trailers: FieldTable | undefined
+  }): void {
+    if (chunked) this.transport.write(`0\r\n${trailerLines(trailers)}\r\n`)
   }
 
   detach(): void {
@@ -151,7 +159,7 @@ export class UpstreamConnection implements Receiver, Timed {
     return this.#framing.keepAlive && !this.closed
   }
 
-  #break(user: UpstreamUser, reason: 'closed' | 'malformed' | 'timeout', error?: Error | undefined): void {
+  #break(user: UpstreamUser, reason: BreakKind, error?: Error | undefined): void {
     this.destroy()
     user.onBroken(reason, error)
   }

@@ -1,4 +1,5 @@
 import { fieldMask } from './fields.ts'
+import type { Framing } from './framing.ts'
 import type { ResponseHead } from './head.ts'
 import { MessageHeaders } from './message-headers.ts'
 import type { Response } from './response-writer.ts'
@@ -17,18 +18,28 @@ export function switchText({ reason, headers, drop }: Response): string {
   return `HTTP/1.1 101 ${reason}\r\n${headers.serialize(NO_FIELDS, drop, NO_NAMES)}\r\n`
 }
 
-/** An upstream's head as the response to be sent; `length` -1 if not known, `drop` names its Connection field lists. */
-export function upstreamResponse(
-  head: ResponseHead,
-  length: number,
-  drop: readonly string[] | undefined,
-): Response {
+/** An upstream's head as the response to be sent. */
+export function upstreamResponse(head: ResponseHead, framing: Framing): Response {
   return {
     status: head.status,
     reason: head.reason,
     headers: new MessageHeaders(head),
-    length,
+    length: framing.length,
+    empty: framing.body === 'none',
     upstream: true,
-    drop,
+    drop: framing.options,
+  }
+}
+
+/** The 101 of an upstream, without what would frame a body. */
+export function switchResponse(head: ResponseHead): Response {
+  return {
+    status: head.status,
+    reason: head.reason,
+    headers: new MessageHeaders(head),
+    length: -1,
+    empty: true,
+    upstream: true,
+    drop: ['keep-alive', 'transfer-encoding', 'content-length'],
   }
 }

@@ -114,11 +114,13 @@ function checkDuplicateKeys(
   return undefined
 }
 
+const SCHEMES: ReadonlySet<string> = new Set(['http', 'https', 'grpc', 'grpcs', 'tcp', 'tls', 'udp'])
+
 function checkUpstream(upstream: JsonObject): string | undefined {
   if (upstream.type === 'chash') {
     if (upstream.hash_on !== 'consumer' && upstream.key === undefined) return 'missing key'
   }
-  if (upstream.scheme !== 'http' && upstream.scheme !== 'https') {
+  if (!SCHEMES.has(String(upstream.scheme ?? 'http'))) {
     return `scheme ${String(upstream.scheme)} is not available yet`
   }
   const fault = checkClientCertificate(upstream.tls)

@@ -1,2 +1,2 @@
-export { type Server, splitAddress } from './nodes.ts'
+export { isSecure, type Server, splitAddress } from './nodes.ts'
 export { UpstreamGroup } from './upstream-group.ts'

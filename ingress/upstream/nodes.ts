@@ -19,8 +19,13 @@ export interface Server {
   ewmaAt: number
 }
 
+/** Servers of this scheme are spoken to in TLS. */
+export function isSecure(scheme: string | undefined): boolean {
+  return scheme === 'https' || scheme === 'grpcs' || scheme === 'tls'
+}
+
 function defaultPort(scheme: string | undefined): number {
-  return scheme === 'https' || scheme === 'grpcs' || scheme === 'tls' ? 443 : 80
+  return isSecure(scheme) ? 443 : 80
 }
 
 interface NodeSpec {

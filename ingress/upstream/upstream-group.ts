@@ -5,7 +5,7 @@ import type { Upstream } from '../objects/index.ts'
 import { HashRing } from './hash-ring.ts'
 import { HealthChecker } from './health/health-checker.ts'
 import type { Checks } from './health/settings.ts'
-import { type Server, serversOf } from './nodes.ts'
+import { isSecure, type Server, serversOf } from './nodes.ts'
 import { observe, pickEwma, pickLeastConnections } from './pickers.ts'
 import { pickRoundRobin } from './round-robin.ts'
 
@@ -29,6 +29,10 @@ export class UpstreamGroup {
   connectTimeout = 0
   sendTimeout = 0
   readTimeout = 0
+  /** Spoken to in HTTP/2 (grpc, grpcs). */
+  http2 = false
+  /** Spoken to in HTTP/1.1 without TLS. */
+  plain = true
   /** How servers of an https upstream are met; `id` sets connections with different certificates apart. */
   tls: { readonly id: string; readonly verify: boolean; readonly context: SecureContext | undefined } =
     NO_CERTIFICATE
@@ -54,7 +58,9 @@ export class UpstreamGroup {
     this.sendTimeout = (config.timeout?.send ?? NGINX_TIMEOUT_S) * 1000
     this.readTimeout = (config.timeout?.read ?? NGINX_TIMEOUT_S) * 1000
     this.#check(config)
-    this.tls = config.scheme === 'https' ? clientTls(config) : NO_CERTIFICATE
+    this.http2 = config.scheme === 'grpc' || config.scheme === 'grpcs'
+    this.plain = !this.http2 && config.scheme !== 'https'
+    this.tls = isSecure(config.scheme) ? clientTls(config) : NO_CERTIFICATE
     const pool = config.keepalive_pool
     this.pool =
       pool === undefined

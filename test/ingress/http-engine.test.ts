@@ -225,7 +225,7 @@ test('WebSocket upgrades tunnel both ways when the route allows them', async (t)
 
 test('a head that never ends is given up with 408', async (t) => {
   const gateway = await testGateway(t, {
-    text: 'apisix: { node_listen: [{ ip: 127.0.0.1, port: 0 }], enable_admin: false }\nnginx_config: { http: { client_header_timeout: 200ms } }',
+    text: 'apisix: { node_listen: [{ ip: 127.0.0.1, port: 0 }], enable_admin: false }\nnginx_config: { http: { client_header_timeout: 1500ms } }',
   })
   t.is(statusOf(await exchange(gateway.port, 'GET / HTTP/1.1\r\nHost: a\r\n')), 408)
 })

@@ -1,13 +1,25 @@
-import { performServerHandshake, type ServerHttp2Session } from 'node:http2'
+import { performServerHandshake, type ServerHttp2Session, type ServerSessionOptions } from 'node:http2'
+import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { ConnectionContext } from '../server-handler.ts'
 import { NOBODY, plainAddress, type Transport } from '../transport.ts'
 import { H2Stream } from './h2-stream.ts'
 
 const CONCURRENT_STREAMS = 128
+// What a client may send ahead on one stream, and on the connection: with the defaults (64 KiB) uploads crawl.
+const STREAM_WINDOW = 256 * 1024
+const SESSION_WINDOW = 2 * 1024 * 1024
+// A client that opens and resets streams costs us more than itself (CVE-2023-44487): beyond these the connection ends.
+const RESET_BURST = 500
+const RESETS_PER_SECOND = 33
+
+interface ResetLimits {
+  readonly streamResetBurst: number
+  readonly streamResetRate: number
+}
 
 /** What requests are told about the connection their stream is on; bytes never pass here. */
-function describe(socket: TLSSocket): Transport {
+export function describeSocket(socket: TLSSocket): Transport {
   return {
     remoteAddress: plainAddress(socket.remoteAddress),
     remotePort: socket.remotePort ?? 0,
@@ -31,12 +43,24 @@ function describe(socket: TLSSocket): Transport {
 export class H2Connection {
   readonly #session: ServerHttp2Session
 
-  constructor(socket: TLSSocket, context: ConnectionContext, onClose: (connection: H2Connection) => void) {
+  constructor(
+    stream: Duplex,
+    transport: Transport,
+    context: ConnectionContext,
+    onClose: (connection: H2Connection) => void,
+  ) {
     const { settings } = context
-    this.#session = performServerHandshake(socket, {
-      settings: { maxConcurrentStreams: CONCURRENT_STREAMS, maxHeaderListSize: settings.maxHeaderSize },
-    })
-    const transport = describe(socket)
+    const options: ServerSessionOptions & ResetLimits = {
+      settings: {
+        maxConcurrentStreams: CONCURRENT_STREAMS,
+        maxHeaderListSize: settings.maxHeaderSize,
+        initialWindowSize: STREAM_WINDOW,
+      },
+      streamResetBurst: RESET_BURST,
+      streamResetRate: RESETS_PER_SECOND,
+    }
+    this.#session = performServerHandshake(stream, options)
+    this.#session.setLocalWindowSize(SESSION_WINDOW)
     this.#session.setTimeout(settings.keepaliveTimeout, () => this.drain())
     this.#session.on('stream', (stream, headers) => {
       new H2Stream(stream, transport, context).begin(headers, { endStream: stream.endAfterHeaders })

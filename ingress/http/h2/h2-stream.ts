@@ -6,34 +6,18 @@ import { emptyFraming, frameRequest } from '../framing.ts'
 import { type HeadFault, INCOMPLETE, RequestHead } from '../head.ts'
 import type { ConnectionContext } from '../server-handler.ts'
 import type { Transport } from '../transport.ts'
+import { fieldLines } from './h2-fields.ts'
 import { H2Writer } from './h2-writer.ts'
 
 const DISCARD_LIMIT = 1024 * 1024
 const NEVER = Number.POSITIVE_INFINITY
-// RFC 9113 §8.2.2: connection-specific fields make a request malformed; Node refuses most, none is passed on.
-const FORBIDDEN: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-  'host',
-])
-
 /**
  * The head in HTTP/1.1 form. It goes through the same strict parser as everybody's, so a value that would read
  * differently once it is HTTP/1.1 (smuggling by downgrade) is refused like there.
  */
 function headText(headers: IncomingHttpHeaders): string {
   const host = headers[':authority'] ?? headers.host ?? ''
-  let text = `${headers[':method'] ?? ''} ${headers[':path'] ?? ''} HTTP/1.1\r\nhost: ${host}\r\n`
-  for (const [name, value] of Object.entries(headers)) {
-    if (name.startsWith(':') || FORBIDDEN.has(name) || value === undefined) continue
-    // RFC 9113 §8.2.3: cookie crumbs are one field again in HTTP/1.1.
-    if (name === 'cookie') text += `cookie: ${[value].flat().join('; ')}\r\n`
-    else for (const one of [value].flat()) text += `${name}: ${one}\r\n`
-  }
-  return `${text}\r\n`
+  return `${headers[':method'] ?? ''} ${headers[':path'] ?? ''} HTTP/1.1\r\nhost: ${host}\r\n${fieldLines(headers)}\r\n`
 }
 
 /** One request on an HTTP/2 connection, as the engine sees it. */

@@ -1,19 +1,13 @@
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { FieldTable } from '../fields.ts'
-import { currentDate, type Response, type ResponseSink, responseFields } from '../response-writer.ts'
-
-function headerMap(lines: string): OutgoingHttpHeaders {
-  const fields: OutgoingHttpHeaders = {}
-  for (const line of lines.split('\r\n')) {
-    const colon = line.indexOf(':')
-    if (colon === -1) continue
-    const name = line.slice(0, colon).toLowerCase()
-    const value = line.slice(colon + 1).trim()
-    const before = fields[name]
-    fields[name] = before === undefined ? value : [before, value].flat().map(String)
-  }
-  return fields
-}
+import {
+  currentDate,
+  type Response,
+  type ResponseSink,
+  responseFields,
+  trailerLines,
+} from '../response-writer.ts'
+import { headerMap } from './h2-fields.ts'
 
 /** Sends one response on an HTTP/2 stream. */
 export class H2Writer implements ResponseSink {
@@ -22,6 +16,7 @@ export class H2Writer implements ResponseSink {
   blocked = false
   readonly #stream: ServerHttp2Stream
   #trailers: OutgoingHttpHeaders = {}
+  #ended = false
 
   constructor(stream: ServerHttp2Stream) {
     this.#stream = stream
@@ -34,14 +29,21 @@ export class H2Writer implements ResponseSink {
     fields.server = headers.editedValue('server') ?? options.server
     fields.date ??= currentDate()
     if (length >= 0 && status !== 204 && status >= 200) fields['content-length'] = String(length)
-    this.#stream.respond({ ':status': status, ...fields }, { waitForTrailers: true })
+    if (response.empty) {
+      // gRPC tells a failure by a head that ends the stream ("trailers only").
+      this.#ended = true
+      this.#stream.respond({ ':status': status, ...fields }, { endStream: true })
+      return
+    }
+    // With a length given, HTTP/1.1 has no trailers.
+    this.#stream.respond({ ':status': status, ...fields }, { waitForTrailers: length < 0 })
     this.#stream.on('wantTrailers', () => {
       if (!this.#gone) this.#stream.sendTrailers(this.#trailers)
     })
   }
 
   get #gone(): boolean {
-    return this.#stream.destroyed || this.#stream.closed
+    return this.#ended || this.#stream.destroyed || this.#stream.closed
   }
 
   /** An interim response, given in HTTP/1.1 form. */
@@ -65,10 +67,7 @@ export class H2Writer implements ResponseSink {
 
   end(trailers: FieldTable | undefined): void {
     if (this.#gone) return
-    for (let index = 0; index < (trailers?.count ?? 0); index++) {
-      const name = trailers?.name(index).toLowerCase() ?? ''
-      this.#trailers[name] = trailers?.value(index) ?? ''
-    }
+    this.#trailers = headerMap(trailerLines(trailers))
     this.blocked = false
     this.#stream.end()
   }

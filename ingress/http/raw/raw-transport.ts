@@ -1,5 +1,7 @@
+import type { Duplex } from 'node:stream'
 import { getSystemErrorName } from 'node:util'
 import { NOBODY, plainAddress, type Receiver, type Transport } from '../transport.ts'
+import { TransportStream } from '../transport-stream.ts'
 import type { Binding, Request, TcpHandle } from './binding.ts'
 
 const UV_EOF = -4095
@@ -197,6 +199,10 @@ export class RawTransport implements Transport {
     this.#closed = true
     this.#corked = undefined
     this.#handle.close(() => this.receiver.onClose(this.#error))
+  }
+
+  toStream(rest: Buffer): Duplex {
+    return new TransportStream(this, rest)
   }
 
   #fail(error: Error): void {
