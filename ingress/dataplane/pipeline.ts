@@ -147,8 +147,9 @@ export class Pipeline implements ExchangeObserver {
       this.#exchange.fail(answer.status)
       return
     }
-    const text = typeof body === 'string' ? body : body === undefined ? '' : `${JSON.stringify(body)}\n`
-    const type = typeof body === 'object' ? 'application/json' : 'text/plain; charset=utf-8'
+    const plain = typeof body === 'string' || Buffer.isBuffer(body)
+    const text = plain ? body : body === undefined ? '' : `${JSON.stringify(body)}\n`
+    const type = plain || body === undefined ? 'text/plain; charset=utf-8' : 'application/json'
     this.#exchange.reply(answer.status, { headers: { 'Content-Type': type, ...answer.headers }, body: text })
   }
 

@@ -9,7 +9,7 @@ import type { AuthIndex } from './consumers.ts'
 /** An answer that ends the request. An object body becomes JSON, no body the stock page of the status. */
 export interface PluginAnswer {
   readonly status: number
-  readonly body?: string | JsonObject | undefined
+  readonly body?: string | Buffer | JsonObject | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
@@ -69,6 +69,9 @@ export interface Plugin {
   readonly consumerCheck?: (conf: JsonObject) => string | undefined
   /** The key under which a consumer of this configuration is found. */
   readonly consumerKey?: (conf: JsonObject) => string
+  /** Properties that hold secrets, as dotted paths: encrypted where objects are kept, hidden where they are shown. */
+  readonly encryptFields?: readonly string[]
+  readonly consumerEncryptFields?: readonly string[]
   readonly compile: (conf: JsonObject, environment: PluginEnvironment) => PluginInstance
 }
 

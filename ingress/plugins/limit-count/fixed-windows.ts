@@ -1,3 +1,5 @@
+import type { Counter, Usage } from './counter.ts'
+
 interface Window {
   count: number
   endsAt: number
@@ -6,7 +8,7 @@ interface Window {
 const SWEEP_AT = 10_000
 
 /** Counters per key that start anew when their window ends. */
-export class FixedWindows {
+export class FixedWindows implements Counter {
   readonly #windows = new Map<string, Window>()
   readonly #now: () => number
   #sweepAt = SWEEP_AT
@@ -19,8 +21,8 @@ export class FixedWindows {
     return this.#windows.size
   }
 
-  /** Counts one more; the count in this window and the milliseconds until it ends. */
-  count(key: string, windowMs: number): { count: number; resetMs: number } {
+  /** Counts one more. */
+  count(key: string, windowMs: number): Usage {
     const now = this.#now()
     let window = this.#windows.get(key)
     if (window === undefined || window.endsAt <= now) {

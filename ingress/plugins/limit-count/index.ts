@@ -1,42 +1,87 @@
 import type { RequestContext } from '../../dataplane/context.ts'
-import type { JsonObject } from '../../objects/index.ts'
-import { countingKey } from '../counting-key.ts'
-import type { Plugin, PluginAnswer } from '../plugin.ts'
+import type { JsonObject, Schema } from '../../objects/index.ts'
+import type { Plugin, PluginAnswer, PluginEnvironment } from '../plugin.ts'
+import { checkRedis, POLICIES, REDIS_PROPERTIES, redisOf } from '../redis/settings.ts'
+import type { Counter, Usage } from './counter.ts'
 import { FixedWindows } from './fixed-windows.ts'
-
-const NAMES = { limit: 'X-RateLimit-Limit', remaining: 'X-RateLimit-Remaining', reset: 'X-RateLimit-Reset' }
+import { checkQuotas, type Quota, quotasOf } from './quotas.ts'
+import { RedisWindows } from './redis-windows.ts'
+import { SlidingWindows } from './sliding-windows.ts'
 
 interface Conf {
-  readonly count: number
-  readonly time_window: number
-  readonly key: string
-  readonly key_type: 'var' | 'var_combination' | 'constant'
+  readonly window_type: 'fixed' | 'sliding'
   readonly rejected_code: number
   readonly rejected_msg?: string
   readonly show_limit_quota_header: boolean
+  readonly allow_degradation: boolean
   readonly group?: string
 }
 
-/** Counts requests per key in fixed windows and refuses those beyond the quota. */
+const AMOUNT: Schema = {
+  anyOf: [
+    { type: 'integer', exclusiveMinimum: 0 },
+    { type: 'string', minLength: 1 },
+  ],
+}
+
+function counterOf(conf: JsonObject, environment: PluginEnvironment): Counter {
+  const kind = conf.window_type === 'sliding' ? 'sliding' : 'fixed'
+  const redis = redisOf(conf)
+  if (redis !== undefined) return new RedisWindows(redis, kind)
+  let windows = environment.state.get(kind) as Counter | undefined
+  if (windows === undefined) {
+    windows = kind === 'sliding' ? new SlidingWindows() : new FixedWindows()
+    environment.state.set(kind, windows)
+  }
+  return windows
+}
+
+/** Names of the three header fields, with the prefix of a rule. */
+function headerNames(metadata: JsonObject, prefix: string) {
+  const name = (configured: unknown, last: string) =>
+    prefix === '' ? String(configured ?? `X-RateLimit-${last}`) : `X-${prefix}-RateLimit-${last}`
+  return {
+    limit: name(metadata.limit_header, 'Limit'),
+    remaining: name(metadata.remaining_header, 'Remaining'),
+    reset: name(metadata.reset_header, 'Reset'),
+  }
+}
+
+/** Counts requests per key in windows and refuses those beyond the quota. */
 export const limitCount: Plugin = {
   name: 'limit-count',
   priority: 1002,
+  encryptFields: ['redis_password'],
   schema: {
     type: 'object',
     properties: {
-      count: { type: 'integer', exclusiveMinimum: 0 },
-      time_window: { type: 'integer', exclusiveMinimum: 0 },
-      window_type: { type: 'string', enum: ['fixed'], default: 'fixed' },
+      count: AMOUNT,
+      time_window: AMOUNT,
+      rules: {
+        type: 'array',
+        minItems: 1,
+        items: {
+          type: 'object',
+          properties: {
+            count: AMOUNT,
+            time_window: AMOUNT,
+            key: { type: 'string', minLength: 1 },
+            header_prefix: { type: 'string', pattern: '^[0-9A-Za-z-]+$' },
+          },
+          required: ['count', 'time_window', 'key'],
+        },
+      },
+      window_type: { type: 'string', enum: ['fixed', 'sliding'], default: 'fixed' },
       group: { type: 'string', minLength: 1 },
       key: { type: 'string', minLength: 1, default: 'remote_addr' },
       key_type: { type: 'string', enum: ['var', 'var_combination', 'constant'], default: 'var' },
       rejected_code: { type: 'integer', minimum: 200, maximum: 599, default: 503 },
       rejected_msg: { type: 'string', minLength: 1 },
-      policy: { type: 'string', enum: ['local'], default: 'local' },
+      policy: { type: 'string', enum: POLICIES, default: 'local' },
       allow_degradation: { type: 'boolean', default: false },
       show_limit_quota_header: { type: 'boolean', default: true },
+      ...REDIS_PROPERTIES,
     },
-    required: ['count', 'time_window'],
   },
   metadataSchema: {
     type: 'object',
@@ -46,51 +91,66 @@ export const limitCount: Plugin = {
       reset_header: { type: 'string' },
     },
   },
-  compile(conf: JsonObject, environment) {
+  check: (conf) => checkQuotas(conf) ?? checkRedis(conf),
+  compile(conf, environment) {
     const own = conf as unknown as Conf
-    let windows = environment.state.get('windows') as FixedWindows | undefined
-    if (windows === undefined) {
-      windows = new FixedWindows()
-      environment.state.set('windows', windows)
-    }
-    const counted = windows
+    const counter = counterOf(conf, environment)
+    const quotas = quotasOf(conf)
     // Editing the configuration starts new counters, as the owner's and the configuration's names are part of the key.
     const scope = own.group ?? `${environment.owner} ${JSON.stringify(conf)}`
-    const quotas = new WeakMap<RequestContext, { remaining: number; reset: number }>()
-    const names = () => {
-      const metadata = environment.metadata()
-      return {
-        limit: String(metadata.limit_header ?? NAMES.limit),
-        remaining: String(metadata.remaining_header ?? NAMES.remaining),
-        reset: String(metadata.reset_header ?? NAMES.reset),
-      }
+    const told = new WeakMap<RequestContext, Record<string, string>>()
+
+    const judge = (context: RequestContext, quota: Quota, usage: Usage): PluginAnswer | undefined => {
+      const headers = own.show_limit_quota_header ? (told.get(context) ?? {}) : {}
+      const names = headerNames(environment.metadata(), quota.prefix)
+      headers[names.limit] = String(quota.count)
+      headers[names.remaining] = String(Math.max(0, Math.floor(quota.count - usage.count)))
+      headers[names.reset] = String(Math.max(0, Math.ceil(usage.resetMs / 1000)))
+      if (own.show_limit_quota_header) told.set(context, headers)
+      if (usage.count <= quota.count) return undefined
+      const body = own.rejected_msg === undefined ? undefined : { error_msg: own.rejected_msg }
+      return { status: own.rejected_code, body }
     }
-    const headers = (quota: { remaining: number; reset: number }): Record<string, string> => {
-      const { limit, remaining, reset } = names()
-      return {
-        [limit]: String(own.count),
-        [remaining]: String(quota.remaining),
-        [reset]: String(Math.ceil(quota.reset / 1000)),
+    const failed = (error: unknown): PluginAnswer | undefined => {
+      const object = environment.owner
+      environment.log.error({ plugin: 'limit-count', object, err: error }, 'the counters cannot be reached')
+      return own.allow_degradation ? undefined : { status: 500, body: { error_msg: 'failed to limit count' } }
+    }
+    const wait = async (
+      context: RequestContext,
+      list: readonly Quota[],
+      from: number,
+      first: Promise<Usage>,
+    ): Promise<PluginAnswer | undefined> => {
+      try {
+        let usage = await first
+        for (let index = from; ; index++) {
+          const answer = judge(context, list[index] as Quota, usage)
+          const next = list[index + 1]
+          if (answer !== undefined || next === undefined) return answer
+          usage = await counter.count(`${scope} ${next.key}`, next.windowMs, next.count)
+        }
+      } catch (error) {
+        return failed(error)
       }
     }
     return {
-      access(context): PluginAnswer | undefined {
-        const used = counted.count(`${scope} ${countingKey(own, context)}`, own.time_window * 1000)
-        const quota = { remaining: Math.max(0, own.count - used.count), reset: used.resetMs }
-        if (used.count <= own.count) {
-          if (own.show_limit_quota_header) quotas.set(context, quota)
-          return undefined
+      access(context) {
+        const list = quotas(context)
+        if (list === undefined)
+          return failed(new Error('count or time_window is not a number in this request'))
+        for (const [index, quota] of list.entries()) {
+          const usage = counter.count(`${scope} ${quota.key}`, quota.windowMs, quota.count)
+          if (usage instanceof Promise) return wait(context, list, index, usage)
+          const answer = judge(context, quota, usage)
+          if (answer !== undefined) return answer
         }
-        return {
-          status: own.rejected_code,
-          body: own.rejected_msg === undefined ? undefined : { error_msg: own.rejected_msg },
-          headers: own.show_limit_quota_header ? headers(quota) : {},
-        }
+        return undefined
       },
       headerFilter(context, response) {
-        const quota = quotas.get(context)
-        if (quota === undefined) return
-        for (const [name, value] of Object.entries(headers(quota))) response.headers.set(name, value)
+        const headers = told.get(context)
+        if (headers === undefined) return
+        for (const [name, value] of Object.entries(headers)) response.headers.set(name, value)
       },
     }
   },

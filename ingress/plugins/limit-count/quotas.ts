@@ -1,0 +1,65 @@
+import type { RequestContext } from '../../dataplane/context.ts'
+import type { JsonObject } from '../../objects/index.ts'
+import { countingKey, type KeyConf } from '../counting-key.ts'
+
+/** A quota for one request: how many per window under which key. */
+export interface Quota {
+  readonly key: string
+  readonly count: number
+  readonly windowMs: number
+  /** Put before RateLimit in the names of the header fields; '' without rules. */
+  readonly prefix: string
+}
+
+type Amount = number | string
+
+interface Rule {
+  readonly count: Amount
+  readonly time_window: Amount
+  readonly key: string
+  readonly header_prefix?: string
+}
+
+/** A whole positive number, or a template that gives one; undefined if it does not. */
+function amount(value: Amount, context: RequestContext): number | undefined {
+  const number = typeof value === 'number' ? value : Number(context.expand(value))
+  return Number.isInteger(number) && number > 0 ? number : undefined
+}
+
+/** The quotas of a configuration: one, or one per rule whose key has a value in this request. */
+export function quotasOf(conf: JsonObject): (context: RequestContext) => Quota[] | undefined {
+  const { rules } = conf as { rules?: readonly Rule[] }
+  if (rules === undefined) {
+    const { count, time_window } = conf as { count: Amount; time_window: Amount }
+    const keyed = conf as unknown as KeyConf
+    return (context) => {
+      const [limit, seconds] = [amount(count, context), amount(time_window, context)]
+      if (limit === undefined || seconds === undefined) return undefined
+      return [{ key: countingKey(keyed, context), count: limit, windowMs: seconds * 1000, prefix: '' }]
+    }
+  }
+  return (context) =>
+    rules.flatMap((rule, index) => {
+      const key = context.expand(rule.key)
+      const [limit, seconds] = [amount(rule.count, context), amount(rule.time_window, context)]
+      if (key.trim() === '' || limit === undefined || seconds === undefined) return []
+      const prefix = rule.header_prefix ?? String(index + 1)
+      return [{ key: `${index} ${key}`, count: limit, windowMs: seconds * 1000, prefix }]
+    })
+}
+
+/** Faults of a configuration that its schema does not see. */
+export function checkQuotas(conf: JsonObject): string | undefined {
+  const single = conf.count !== undefined || conf.time_window !== undefined
+  if (conf.rules === undefined)
+    return conf.count !== undefined && conf.time_window !== undefined
+      ? undefined
+      : 'value should match only one schema, but matches none'
+  if (single) return 'count/time_window and rules cannot be specified at the same time'
+  const seen = new Set<string>()
+  for (const { key } of conf.rules as Rule[]) {
+    if (seen.has(key)) return `duplicate key '${key}' in rules`
+    seen.add(key)
+  }
+  return undefined
+}
