@@ -33,6 +33,7 @@ import { ready } from './plugins/ready/setup.ts'
 import { reload } from './plugins/reload/setup.ts'
 import { rewrite } from './plugins/rewrite/setup.ts'
 import { root } from './plugins/root/setup.ts'
+import { secondary } from './plugins/secondary/setup.ts'
 import { template } from './plugins/template/setup.ts'
 import { timeouts } from './plugins/timeouts/setup.ts'
 import { tls } from './plugins/tls/setup.ts'
@@ -98,7 +99,7 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   kubernetes,
   file,
   auto,
-  planned('secondary'),
+  secondary,
   planned('etcd', 'a data source outside the cluster, not planned'),
   loop,
   forward,
