@@ -15,9 +15,13 @@ export class OverlayFlagError extends Error {
 export interface OverlayFlags {
   /** From NODE_NAME. */
   readonly nodeName: string | undefined
+  /** From POD_NAME and POD_NAMESPACE, where there is no NODE_NAME: the Pod we run in tells the node. */
+  readonly pod: { readonly namespace: string; readonly name: string } | undefined
   readonly netConf: string
   readonly subnetFile: string
   readonly kubeconfig: string | undefined
+  /** The API server to use instead of the configured one. */
+  readonly apiServer: string | undefined
   readonly settings: OverlaySettings
   /** What is accepted and means nothing here, as one sentence each. */
   readonly warnings: readonly string[]
@@ -68,18 +72,17 @@ export function parseOverlayFlags(
   const warnings = Object.entries(FLAGS)
     .filter(([name, kind]) => kind.startsWith('unused') && given.has(name))
     .map(([name]) => `--${name} has no effect here`)
-  if (given.text('kube-api-url') !== undefined) {
-    throw new OverlayFlagError('--kube-api-url', 'is not supported: give --kubeconfig FILE')
-  }
   if (given.switch('kube-subnet-mgr') === false) {
     throw new OverlayFlagError('--kube-subnet-mgr', "cannot be off: the subnets are the Nodes' podCIDRs")
   }
   const random = given.switch('ip-masq-fully-random-disable') !== true
   return {
     nodeName: env['NODE_NAME'] === '' ? undefined : env['NODE_NAME'],
+    pod: podOf(env),
     netConf: given.text('net-config-path') ?? '/etc/kube-flannel/net-conf.json',
     subnetFile: given.text('subnet-file') ?? '/run/flannel/subnet.env',
     kubeconfig: given.text('kubeconfig-file'),
+    apiServer: given.url('kube-api-url'),
     settings: {
       iface: given.list('iface'),
       ifaceRegex: given.list('iface-regex').map((pattern) => expression(pattern)),
@@ -96,6 +99,13 @@ export function parseOverlayFlags(
     },
     warnings,
   }
+}
+
+function podOf(env: Readonly<Record<string, string | undefined>>): OverlayFlags['pod'] {
+  const { POD_NAMESPACE: namespace, POD_NAME: name } = env
+  return namespace !== undefined && namespace !== '' && name !== undefined && name !== ''
+    ? { namespace, name }
+    : undefined
 }
 
 function healthz(given: Given): OverlaySettings['healthz'] {
@@ -181,6 +191,12 @@ class Given {
     const value = Number(text)
     if (Number.isInteger(value) && value >= 0 && value <= 65535 && /^\d+$/.test(text)) return value
     throw new OverlayFlagError(`--${name}`, `must be a port number, is '${text}'`)
+  }
+
+  url(name: string): string | undefined {
+    const text = this.text(name)
+    if (text === undefined || (/^https?:/.test(text) && URL.canParse(text))) return text
+    throw new OverlayFlagError(`--${name}`, `must be a URL such as https://10.0.0.1:6443, is '${text}'`)
   }
 
   address(name: string, family?: 4 | 6): string | undefined {

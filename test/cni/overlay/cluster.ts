@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import {
@@ -57,6 +57,9 @@ export class Machine {
   readonly #directory: string
   readonly #name: string
   #child: ReturnType<typeof startProcess> | undefined
+  /** Flags that say where the Nodes are described. */
+  source: readonly string[]
+  env: NodeJS.ProcessEnv = {}
   output = ''
 
   constructor(namespace: TestNamespace, directory: string, name: string) {
@@ -64,27 +67,25 @@ export class Machine {
     this.#directory = directory
     this.#name = name
     this.subnetFile = join(directory, `${name}.env`)
+    this.source = ['--manifests', join(directory, 'manifests'), '--node-name', name]
   }
 
   /** Starts `plexus overlay` and waits until it serves. */
   async start(...flags: string[]): Promise<void> {
     const ready = join(this.#directory, `${this.#name}.${Math.random()}.ready`)
     // biome-ignore format: one command line
-    const argv = [join(ROOT, 'bin/plexus'), 'overlay', '--manifests', join(this.#directory, 'manifests'),
-      '--node-name', this.#name, '--net-conf', join(this.#directory, 'net-conf.json'),
-      '--subnet-file', this.subnetFile, '--ready-file', ready, '--log-format', 'json', ...flags]
-    const child = this.namespace.start(argv)
+    const argv = [join(ROOT, 'bin/plexus'), 'overlay', ...this.source,
+      '--net-conf', join(this.#directory, 'net-conf.json'), '--subnet-file', this.subnetFile, '--ready-file', ready, '--log-format', 'json', ...flags]
+    const child = this.namespace.start(argv, { env: { ...process.env, ...this.env } })
     this.#child = child
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.output += text
     })
-    await waitUntil(
-      () => {
-        if (child.exitCode !== null) throw new Error(`overlay ended: ${this.output}`)
-        return this.namespace.try('test', '-e', ready).status === 0
-      },
-      { what: `overlay of ${this.#name}`, timeoutMs: 60_000 },
-    )
+    await waitUntil(() => child.exitCode !== null || existsSync(ready), {
+      what: `overlay of ${this.#name}`,
+      timeoutMs: 60_000,
+    })
+    if (!existsSync(ready)) throw new Error(`overlay of ${this.#name} ended: ${this.output}`)
   }
 
   async stop(): Promise<void> {

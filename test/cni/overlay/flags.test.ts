@@ -4,9 +4,11 @@ import { OverlayFlagError, parseOverlayFlags } from '../../../cni/overlay/flags.
 test("nothing given: flannel's paths, and masquerading is on", (t) => {
   t.deepEqual(parseOverlayFlags([], {}), {
     nodeName: undefined,
+    pod: undefined,
     netConf: '/etc/kube-flannel/net-conf.json',
     subnetFile: '/run/flannel/subnet.env',
     kubeconfig: undefined,
+    apiServer: undefined,
     settings: {
       iface: [],
       ifaceRegex: [],
@@ -30,13 +32,16 @@ test("flannel's own command line, in Go's syntax", (t) => {
   const flags = parseOverlayFlags(['--ip-masq', '--kube-subnet-mgr', '-iface=eth0', '--iface', '10.0.0.7', '-iface-regex', '^10\\.',
     '--iface-can-reach=192.0.2.1', '--public-ip=198.51.100.1', '--public-ipv6', '2001:db8::1', '--ip-masq-fully-random-disable',
     '--iptables-forward-rules=false', '--ip-blackhole-route', '--healthz-ip=127.0.0.1', '--healthz-port=8081',
-    '--kube-annotation-prefix=example.org/net2', '--net-config-path=/n.json', '--subnet-file', '/s.env', '--kubeconfig-file=/k',
-    '--set-node-network-unavailable=false', '--iptables-resync=5', '-v', '2'], { NODE_NAME: 'node7' })
+    '--kube-annotation-prefix=example.org/net2', '--net-config-path=/n.json', '--subnet-file', '/s.env', '--kubeconfig-file=/k', '--kube-api-url=https://192.0.2.9:6443',
+    '--set-node-network-unavailable=false', '--iptables-resync=5', '-v', '2'],
+    { NODE_NAME: 'node7', POD_NAMESPACE: 'kube-flannel', POD_NAME: 'kube-flannel-ds-x' })
   t.deepEqual(flags, {
     nodeName: 'node7',
+    pod: { namespace: 'kube-flannel', name: 'kube-flannel-ds-x' },
     netConf: '/n.json',
     subnetFile: '/s.env',
     kubeconfig: '/k',
+    apiServer: 'https://192.0.2.9:6443',
     settings: {
       iface: ['eth0', '10.0.0.7'],
       ifaceRegex: ['^10\\.'],
@@ -74,7 +79,7 @@ for (const [args, words] of [
   [['eth0'], /^'eth0': is no flag$/],
   [['--etcd-endpoints=http://x'], /etcd is not supported: the subnets are the Nodes' podCIDRs/],
   [['--kube-subnet-mgr=false'], /cannot be off/],
-  [['--kube-api-url=http://x'], /give --kubeconfig FILE/],
+  [['--kube-api-url=x:6443'], /must be a URL such as https:\/\/10\.0\.0\.1:6443, is 'x:6443'/],
   [['--kube-annotation-prefix=a/b/c'], /'a\/b\/c' is none/],
 ] as const) {
   test(`refused, naming the flag: ${args.join(' ')}`, (t) => {
