@@ -1,5 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
+import { overwrite } from './overwrite.ts'
 import {
   currentBootID,
   type LeaseEvidence,
@@ -23,12 +24,15 @@ export interface OwnerRecord extends LeaseOwner {
  * The lease files alone are the truth. Whether the index still tells it is seen by one stat: after each of our
  * changes the lease directory gets a modification time of our choosing (now, with random microseconds), which is
  * noted in `stamp`. Any change by another program, or by one of ours that died half-way, leaves another time
- * there, and the index is built anew from the lease files. All calls are made under the store's lock.
+ * there, and the index is built anew from the lease files. All calls are made under the store's lock; what is set and
+ * deleted goes to disk with `seal`, or when all is asked for.
  */
 export class OwnerIndex {
   readonly #leases: string
   readonly #directory: string
   readonly #stamp: string
+  readonly #known = new Map<string, OwnerRecord | undefined>()
+  readonly #changed = new Set<string>()
 
   constructor(leases: string, directory: string) {
     this.#leases = leases
@@ -38,8 +42,8 @@ export class OwnerIndex {
 
   /** Makes the index agree with the lease directory; reads lease files only if somebody else has changed it. */
   refresh(leases: { list(): Iterable<{ address: string; owner: LeaseOwner }> }): 'current' | 'rebuilt' {
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
     if (this.#isCurrent()) return 'current'
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
     const found = new Map<string, { owner: LeaseOwner; addresses: string[] }>()
     for (const { address, owner } of leases.list()) {
       const key = ownerKey(owner)
@@ -60,31 +64,46 @@ export class OwnerIndex {
 
   /** Notes that the index and the lease directory agree now. Every change of leases ends with this. */
   seal(): void {
+    this.#flush()
     const now = Date.now() / 1000
     utimesSync(this.#leases, now, now - Math.random())
-    writeFileSync(this.#stamp, this.#expected(), { mode: 0o600 })
+    overwrite(this.#stamp, this.#expected())
   }
 
   get(owner: LeaseOwner): OwnerRecord | undefined {
-    return this.#read(ownerKey(owner))
+    const key = ownerKey(owner)
+    if (!this.#known.has(key)) this.#known.set(key, this.#read(key))
+    return this.#known.get(key)
   }
 
   set(record: OwnerRecord): void {
-    const addresses = [...record.addresses].sort()
-    const marks = addresses.map((address) => this.#mark(address))
-    this.#write(ownerKey(record), { ...record, addresses, marks })
+    const key = ownerKey(record)
+    this.#known.set(key, { ...record, addresses: [...record.addresses].sort() })
+    this.#changed.add(key)
   }
 
   delete(owner: LeaseOwner): void {
-    this.#remove(ownerKey(owner))
+    const key = ownerKey(owner)
+    this.#known.set(key, undefined)
+    this.#changed.add(key)
   }
 
   /** All owners; reads the whole index. */
   *all(): Generator<OwnerRecord> {
+    this.#flush()
     for (const key of this.#keys()) {
       const record = this.#read(key)
       if (record !== undefined) yield record
     }
+  }
+
+  #flush(): void {
+    for (const key of this.#changed) {
+      const record = this.#known.get(key)
+      if (record === undefined) this.#remove(key)
+      else this.#write(key, { ...record, marks: record.addresses.map((address) => this.#mark(address)) })
+    }
+    this.#changed.clear()
   }
 
   #isCurrent(): boolean {
@@ -124,11 +143,15 @@ export class OwnerIndex {
 
   #write(key: string, { addresses, marks, evidence, ...owner }: OwnerRecord): void {
     const text = `${leaseText(owner)}\n\n${JSON.stringify({ addresses, marks, evidence })}\n`
-    writeFileSync(join(this.#directory, key), text, { mode: 0o600 })
+    overwrite(join(this.#directory, key), text)
   }
 
   #remove(key: string): void {
-    rmSync(join(this.#directory, key), { force: true })
+    try {
+      unlinkSync(join(this.#directory, key))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
   }
 }
 

@@ -1,8 +1,18 @@
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { type IpAddress, parseAddress } from './address.ts'
 import { IpamError } from './errors.ts'
 import { withFileLock } from './lock.ts'
+import { overwrite } from './overwrite.ts'
 import { currentBootID, type LeaseOwner, leaseText, parseLeaseText } from './owner.ts'
 import { OwnerIndex, type OwnerRecord } from './owner-index.ts'
 
@@ -28,7 +38,7 @@ export class LeaseStore {
   /** Runs `body` with the store locked against every other process, ours or the reference plugin's. */
   async locked<T>(body: (leases: LockedLeases) => T): Promise<T> {
     try {
-      mkdirSync(this.directory, { recursive: true, mode: 0o755 })
+      if (!existsSync(this.directory)) mkdirSync(this.directory, { recursive: true, mode: 0o755 })
       return await withFileLock(join(this.directory, 'lock'), () => {
         const leases = new LockedLeases(this.directory, this.#side)
         try {
@@ -68,24 +78,19 @@ export class LockedLeases {
   }
 
   /**
-   * Takes `address` for `owner`; false if somebody holds it. The file appears with its whole content (link(2) of a
-   * finished one), so a crash at any point leaves no empty file behind; one left by another program is taken over:
-   * its writer held the lock we hold now, hence died before its ADD could end.
+   * Takes `address` for `owner`; false if somebody holds it. The file appears with its whole content (rename(2) of a
+   * finished one; everybody who makes leases holds the lock), so a crash at any point leaves no empty file behind; one
+   * left by another program is taken over: its writer held the lock we hold now, hence died before its ADD could end.
    */
   reserve(address: string, record: OwnerRecord): boolean {
     if (this.#taken?.has(address)) return false
     const path = join(this.#directory, address)
-    this.#changed = true
-    writeFileSync(this.#pending, leaseText(record), { mode: 0o600 })
-    try {
-      if (!this.#link(path, record)) {
-        if (this.#ownerOf(address) !== undefined) return false
-        rmSync(path, { force: true })
-        if (!this.#link(path, record)) return false
-      }
-    } finally {
-      rmSync(this.#pending, { force: true })
+    if (existsSync(path)) {
+      if (this.#ownerOf(address) !== undefined) return false
+      rmSync(path, { force: true })
     }
+    this.#changed = true
+    this.#create(path, leaseText(record))
     const known = this.#index.get(record)?.addresses ?? []
     this.#index.set({ ...record, addresses: [...known.filter((other) => other !== address), address] })
     return true
@@ -106,7 +111,7 @@ export class LockedLeases {
   }
 
   setLastReserved(set: number, address: string): void {
-    writeFileSync(join(this.#directory, `last_reserved_ip.${set}`), address, { mode: 0o600 })
+    overwrite(join(this.#directory, `last_reserved_ip.${set}`), address)
   }
 
   /** What an owner holds, leases of ancient versions (container ID only) included. */
@@ -183,28 +188,16 @@ export class LockedLeases {
     }
   }
 
-  /** False if the name exists. */
-  #link(path: string, owner: LeaseOwner): boolean {
+  #create(path: string, text: string): void {
     try {
-      linkSync(this.#pending, path)
-      return true
+      writeFileSync(this.#pending, text, { mode: 0o600 })
+      renameSync(this.#pending, path)
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'EEXIST') return false
-      if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EOPNOTSUPP') throw error
-      return writeExclusively(path, leaseText(owner))
+      if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
+      // The directory is a mount of its own.
+      rmSync(this.#pending, { force: true })
+      writeFileSync(path, text, { flag: 'wx', mode: 0o600 })
     }
-  }
-}
-
-/** For directories that are mounts of their own, or file systems without hard links. */
-function writeExclusively(path: string, text: string): boolean {
-  try {
-    writeFileSync(path, text, { flag: 'wx', mode: 0o600 })
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
   }
 }
 

@@ -1,9 +1,9 @@
-import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { installCni } from '#cni'
 import { endServer, startServer } from '../support/process.ts'
+import type { Runner } from './runner.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const reference = '/usr/lib/cni'
@@ -21,8 +21,14 @@ export interface Contender {
   readonly baseline: string
   /** Of its pods, a /16; absent where there are none. */
   readonly subnet?: string | undefined
-  add(call: Call): void
-  del(call: Call): void
+  add(call: Call): Promise<Cost>
+  del(call: Call): Promise<Cost>
+}
+
+/** Milliseconds. */
+export interface Cost {
+  readonly wall: number
+  readonly cpu: number
 }
 
 export interface BenchAgent {
@@ -62,7 +68,7 @@ export async function startAgent(): Promise<BenchAgent> {
   }
 }
 
-export function contenders(agent: BenchAgent): Contender[] {
+export function contenders(agent: BenchAgent, runner: Runner): Contender[] {
   // What a node really gets: `plexus cni install`.
   const ours = join(agent.folder, 'bin')
   installCni({ binDir: ours })
@@ -82,8 +88,9 @@ export function contenders(agent: BenchAgent): Contender[] {
   })
   const absent = join(agent.folder, 'no-agent.sock')
   return [
-    floor(),
+    floor(runner),
     chain(
+      runner,
       'reference: bridge',
       'rp',
       'reference: bridge',
@@ -91,6 +98,7 @@ export function contenders(agent: BenchAgent): Contender[] {
       reference,
     ),
     chain(
+      runner,
       'plexus, agent',
       'pa',
       'reference: bridge',
@@ -98,6 +106,7 @@ export function contenders(agent: BenchAgent): Contender[] {
       ours,
     ),
     chain(
+      runner,
       'plexus, no agent',
       'pn',
       'reference: bridge',
@@ -105,6 +114,7 @@ export function contenders(agent: BenchAgent): Contender[] {
       ours,
     ),
     chain(
+      runner,
       'reference: bridge+ipMasq+portmap',
       'rf',
       'reference: bridge+ipMasq+portmap',
@@ -112,6 +122,7 @@ export function contenders(agent: BenchAgent): Contender[] {
       reference,
     ),
     chain(
+      runner,
       'plexus+ipMasq+ports, agent',
       'fa',
       'reference: bridge+ipMasq+portmap',
@@ -119,6 +130,7 @@ export function contenders(agent: BenchAgent): Contender[] {
       ours,
     ),
     chain(
+      runner,
       'plexus+ipMasq+ports, no agent',
       'fn',
       'reference: bridge+ipMasq+portmap',
@@ -129,15 +141,14 @@ export function contenders(agent: BenchAgent): Contender[] {
 }
 
 /** What starting any program from here costs: in every other row as well, twice where two plugins are chained. */
-function floor(): Contender {
-  const run = (): void => {
-    spawnSync('/bin/true', [], { input: '{}', env: {} })
-  }
+function floor(runner: Runner): Contender {
+  const run = (): Promise<Cost> => runner.run({ argv: ['/bin/true'], env: {}, input: '{}' })
   return { name: 'floor: /bin/true', id: 'fl', baseline: 'reference: bridge', add: run, del: run }
 }
 
 /** A plugin list run as libcni does: ADD in order with prevResult, DEL in reverse with the final result. */
 function chain(
+  runner: Runner,
   name: string,
   id: string,
   baseline: string,
@@ -146,7 +157,7 @@ function chain(
 ): Contender {
   const results = new Map<string, unknown>()
   const mapped = plugins.length > 1 || plugins.some((plugin) => 'ipMasq' in plugin)
-  const run = (command: string, plugin: object, call: Call, prevResult: unknown): string => {
+  const run = async (command: string, plugin: object, call: Call, prevResult: unknown) => {
     const { type } = plugin as { type: string }
     const runtimeConfig = mapped
       ? { portMappings: [{ hostPort: call.hostPort, containerPort: 80, protocol: 'tcp' }] }
@@ -159,7 +170,8 @@ function chain(
       runtimeConfig,
       prevResult,
     }
-    const done = spawnSync(join(binDir, type), [], {
+    const done = await runner.run({
+      argv: [join(binDir, type)],
       input: JSON.stringify(config),
       // As containerd does: a bare environment. iptables must be found by the reference plugins.
       env: {
@@ -171,8 +183,8 @@ function chain(
         CNI_PATH: binDir,
       },
     })
-    if (done.status !== 0) throw new Error(`${name} ${command}: ${done.stdout}${done.stderr}`)
-    return done.stdout.toString()
+    if (done.status !== 0) throw new Error(`${name} ${command}: ${done.stdout}`)
+    return done
   }
   const [first] = plugins as { ipam?: { ranges: { subnet: string }[][] } }[]
   return {
@@ -180,14 +192,31 @@ function chain(
     id,
     baseline,
     subnet: first?.ipam?.ranges[0]?.[0]?.subnet,
-    add(call) {
+    async add(call) {
       let result: unknown
-      for (const plugin of plugins) result = JSON.parse(run('ADD', plugin, call, result))
+      const costs: Cost[] = []
+      for (const plugin of plugins) {
+        const done = await run('ADD', plugin, call, result)
+        result = JSON.parse(done.stdout)
+        costs.push(done)
+      }
       results.set(call.containerId, result)
+      return total(costs)
     },
-    del(call) {
-      for (const plugin of plugins.toReversed()) run('DEL', plugin, call, results.get(call.containerId))
+    async del(call) {
+      const costs: Cost[] = []
+      for (const plugin of plugins.toReversed()) {
+        costs.push(await run('DEL', plugin, call, results.get(call.containerId)))
+      }
       results.delete(call.containerId)
+      return total(costs)
     },
+  }
+}
+
+function total(costs: readonly Cost[]): Cost {
+  return {
+    wall: costs.reduce((sum, { wall }) => sum + wall, 0),
+    cpu: costs.reduce((sum, { cpu }) => sum + cpu, 0),
   }
 }

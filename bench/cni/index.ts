@@ -3,10 +3,11 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createNetns, deleteNetns } from '#netlink'
-import { reapedCpuSeconds, treeCpuSeconds } from '../support/cpu.ts'
 import { median, printTable, rounded } from '../support/table.ts'
-import { type Contender, contenders, startAgent } from './contenders.ts'
+import { type Contender, type Cost, contenders, startAgent } from './contenders.ts'
+import { Runner, threadCpuMs } from './runner.ts'
 
 const runs = Number(process.env['BENCH_RUNS'] ?? 20)
 const leases = 10_000
@@ -26,8 +27,9 @@ export async function benchCni(): Promise<void> {
   }
   spawnSync('ip', ['link', 'set', 'lo', 'up'])
   const agent = await startAgent()
+  const runner = new Runner()
   try {
-    const all = contenders(agent)
+    const all = contenders(agent, runner)
     await compare('idle', all, agent.pid)
     burden(agent.folder, all)
     const names = ['plexus, no agent', 'plexus+ipMasq+ports, no agent']
@@ -38,22 +40,23 @@ export async function benchCni(): Promise<void> {
       agent.pid,
     )
   } finally {
+    runner.stop()
     await agent.stop()
   }
 }
 
 async function compare(title: string, all: readonly Contender[], agentPid: number): Promise<void> {
-  const samples = new Map(all.map(({ name }) => [name, { add: [] as Sample[], del: [] as Sample[] }]))
+  const samples = new Map(all.map(({ name }) => [name, { add: [] as Cost[], del: [] as Cost[] }]))
   for (let run = -2; run < runs; run += 1) {
     for (const contender of all) {
-      const pair = once(contender, run + 2, agentPid)
+      const pair = await once(contender, run + 2, agentPid)
       if (run < 0) continue
       samples.get(contender.name)?.add.push(pair.add)
       samples.get(contender.name)?.del.push(pair.del)
     }
   }
   const rows = all.map(({ name, baseline }) => {
-    const of = (who: string, op: 'add' | 'del', key: keyof Sample): number =>
+    const of = (who: string, op: 'add' | 'del', key: keyof Cost): number =>
       median((samples.get(who)?.[op] ?? []).map((sample) => sample[key]))
     const mean = (who: string, op: 'add' | 'del'): number => {
       const list = samples.get(who)?.[op] ?? []
@@ -96,28 +99,25 @@ function burden(folder: string, all: readonly Contender[]): void {
   if (restored.status !== 0) throw new Error(`iptables-restore: ${restored.stderr ?? restored.error}`)
 }
 
-interface Sample {
-  readonly wall: number
-  readonly cpu: number
-}
+/** What the agent does after its answer (the kernel's part of deleting links, above all) is charged as well. */
+const aftermathMs = 60
 
-function once(contender: Contender, run: number, agentPid: number): { add: Sample; del: Sample } {
+async function once(contender: Contender, run: number, agentPid: number): Promise<{ add: Cost; del: Cost }> {
   const netns = `/run/netns/plxt-${process.pid}-pod`
   createNetns(netns)
   try {
     const call = { containerId: `bench-${contender.id}-${run}`, netns, hostPort: 20_000 + run }
-    const add = measure(agentPid, () => contender.add(call))
-    const del = measure(agentPid, () => contender.del(call))
+    const add = await measure(agentPid, () => contender.add(call))
+    const del = await measure(agentPid, () => contender.del(call))
     return { add, del }
   } finally {
     deleteNetns(netns)
   }
 }
 
-function measure(agentPid: number, body: () => void): Sample {
-  const cpuBefore = reapedCpuSeconds() + treeCpuSeconds(agentPid)
-  const began = performance.now()
-  body()
-  const wall = performance.now() - began
-  return { wall, cpu: (reapedCpuSeconds() + treeCpuSeconds(agentPid) - cpuBefore) * 1000 }
+async function measure(agentPid: number, body: () => Promise<Cost>): Promise<Cost> {
+  const before = threadCpuMs(agentPid)
+  const { wall, cpu } = await body()
+  await sleep(aftermathMs)
+  return { wall, cpu: cpu + threadCpuMs(agentPid) - before }
 }

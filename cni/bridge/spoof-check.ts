@@ -1,5 +1,6 @@
-import { concat, isNotFound, NftSocket, NftTransaction, nft, packIfname, packMac } from '#netlink'
+import { concat, isNotFound, type NftSocket, NftTransaction, nft, packIfname, packMac } from '#netlink'
 import { type AttachmentKey, parseAlias } from '../attachment.ts'
+import { nftables } from '../nat/kernel.ts'
 import { commentOf, tableName } from '../nat/names.ts'
 
 /** Sets of table `bridge plexus-cni`: ports that are checked, and the MAC address each may use. */
@@ -10,7 +11,7 @@ const priority = -300
 
 /** macspoofchk: drops frames of a pod that carry another source address than its own. */
 export function checkSpoofing(key: AttachmentKey, port: string, mac: string): void {
-  using socket = new NftSocket()
+  const socket = nftables()
   const commit = ({ scaffold }: { scaffold: boolean }): void => {
     const tx = new NftTransaction()
     if (scaffold) addChain(tx)
@@ -44,14 +45,14 @@ export function endStaleSpoofChecks(isStale: (key: AttachmentKey) => boolean): v
 
 /** True while both elements of an attachment are there. */
 export function isSpoofChecked(key: AttachmentKey): boolean {
-  using socket = new NftSocket()
+  const socket = nftables()
   return [names.ports, names.addresses].every((set) =>
     elements(socket, set).some(({ comment }) => comment === commentOf(key)),
   )
 }
 
 function end(isLeaving: (comment: string) => boolean): void {
-  using socket = new NftSocket()
+  const socket = nftables()
   const tx = new NftTransaction()
   for (const set of [names.ports, names.addresses]) {
     const leaving = elements(socket, set).filter(({ comment = '' }) => isLeaving(comment))

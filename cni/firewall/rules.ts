@@ -1,6 +1,15 @@
-import { concat, isNotFound, type NftElement, NftSocket, NftTransaction, nft, packIfname } from '#netlink'
+import {
+  concat,
+  isNotFound,
+  type NftElement,
+  type NftSocket,
+  NftTransaction,
+  nft,
+  packIfname,
+} from '#netlink'
 import type { AttachmentKey } from '../attachment.ts'
 import { packAddressOf } from '../nat/elements.ts'
+import { nftables } from '../nat/kernel.ts'
 import { commentOf, type Family, parseComment, tableFamily, tableName } from '../nat/names.ts'
 import { type CniIp, familyOf } from '../protocol/result.ts'
 
@@ -26,7 +35,7 @@ const names = {
 
 /** Puts a pod into the sets of the forward chain; the chain is written when it is not there yet. */
 export function admitPod(key: AttachmentKey, entry: FirewallEntry): void {
-  using socket = new NftSocket()
+  const socket = nftables()
   const commit = ({ scaffold }: { scaffold: boolean }): void => {
     const tx = new NftTransaction()
     for (const family of families) {
@@ -60,7 +69,7 @@ export function dismissStalePods(network: string, isValid: (key: AttachmentKey) 
 
 /** The first thing of a pod that is missing, in words. */
 export function missingAdmission(key: AttachmentKey, entry: FirewallEntry): string | undefined {
-  using socket = new NftSocket()
+  const socket = nftables()
   for (const family of families) {
     for (const { set, elements } of contentsOf(key, entry, family)) {
       if (elements.length === 0) continue
@@ -73,7 +82,7 @@ export function missingAdmission(key: AttachmentKey, entry: FirewallEntry): stri
 }
 
 function dismiss(isLeaving: (comment: string) => boolean): void {
-  using socket = new NftSocket()
+  const socket = nftables()
   const tx = new NftTransaction()
   for (const family of families) {
     const leaving = listed(socket, family, names.admitted).filter(({ comment = '' }) => isLeaving(comment))

@@ -2,7 +2,7 @@ import {
   isAlreadyExists,
   isNotFound,
   type NftElement,
-  NftSocket,
+  type NftSocket,
   NftTransaction,
   RouteSocket,
   setSysctl,
@@ -11,6 +11,7 @@ import { type AttachmentKey, findHostLink } from '../attachment.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import { type CniIp, familyOf } from '../protocol/result.ts'
 import { elementsOf, exemptNetworks, packAddressOf, type SetElements } from './elements.ts'
+import { nftables } from './kernel.ts'
 import {
   chains,
   commentOf,
@@ -53,7 +54,7 @@ export function publishPod(
 ): void {
   const wanted = families.map((family) => ({ family, contents: elementsOf(key, publication, family) }))
   if (wanted.every(({ contents }) => isEmpty(contents))) return
-  using socket = new NftSocket()
+  const socket = nftables()
   const commit = ({ scaffold }: { scaffold: boolean }): void => {
     const tx = new NftTransaction()
     for (const { family, contents } of wanted) {
@@ -84,17 +85,18 @@ export function publishPod(
  * searched for elements with the attachment's name. Nothing being there is fine.
  */
 export function withdrawPod(key: AttachmentKey, addresses: readonly string[]): void {
-  using socket = new NftSocket()
+  const socket = nftables()
   const tx = new NftTransaction()
   const comment = commentOf(key)
+  const tables = socket.tables().filter(({ name }) => name === tableName)
   for (const family of families) {
+    if (!tables.some((table) => table.family === tableFamily(family))) continue
     const own = addresses.filter((address) => familyOf(address) === family)
     const masqueraded =
       addresses.length > 0
         ? own.map((address): NftElement => ({ key: packAddressOf(family, address) }))
         : ownedBy(comment, elements(socket, family, sets.masquerade))
-    if (masqueraded.length > 0 && exists(socket, family))
-      tx.destroyElements(at(family, sets.masquerade), masqueraded, comment)
+    if (masqueraded.length > 0) tx.destroyElements(at(family, sets.masquerade), masqueraded, comment)
     for (const { map, keys } of portSets) {
       const published = ownedBy(comment, elements(socket, family, map))
       tx.destroyElements(at(family, map), published, comment)
@@ -106,7 +108,7 @@ export function withdrawPod(key: AttachmentKey, addresses: readonly string[]): v
 
 /** What of a pod's publication is not in the kernel, in words; undefined if all is there. */
 export function missingRules(key: AttachmentKey, publication: Publication): string | undefined {
-  using socket = new NftSocket()
+  const socket = nftables()
   for (const family of families) {
     const contents = elementsOf(key, publication, family)
     if (isEmpty(contents)) continue
@@ -131,7 +133,7 @@ export function missingRules(key: AttachmentKey, publication: Publication): stri
 
 /** Every attachment that has elements in our tables. */
 export function publishedPods(): AttachmentKey[] {
-  using socket = new NftSocket()
+  const socket = nftables()
   const found = new Map<string, AttachmentKey>()
   for (const family of families) {
     for (const set of [sets.masquerade, sets.hostports, sets.hostipHostports]) {
@@ -189,10 +191,6 @@ function clearTheWay(
 
 function at(family: Family, set: string): { family: 'ip' | 'ip6'; table: string; set: string } {
   return { family: tableFamily(family), table: tableName, set }
-}
-
-function exists(socket: NftSocket, family: Family): boolean {
-  return socket.tables().some((table) => table.family === tableFamily(family) && table.name === tableName)
 }
 
 function elements(socket: NftSocket, family: Family, set: string): NftElement[] {

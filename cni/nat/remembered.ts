@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type AttachmentKey, aliasOf } from '../attachment.ts'
 import type { CniCall } from '../protocol/plugin.ts'
 import type { Publication } from './publish.ts'
+
+/** Types that publish. A directory listing instead would cost more with every pod. */
+const publishers = ['plexus', 'bridge', 'portmap', 'ptp']
 
 /**
  * What was published for each attachment, beside the agent's socket (on a tmpfs: a reboot takes pods and rules
@@ -38,9 +41,13 @@ export class RememberedPods {
 
   /** Forgets what any plugin has published for the attachment. */
   forget(key: AttachmentKey): void {
-    const prefix = digestOf(key)
-    for (const name of this.#names()) {
-      if (name.startsWith(prefix)) rmSync(join(this.#directory, name), { force: true })
+    const digest = digestOf(key)
+    for (const type of new Set([...publishers, this.#type])) {
+      try {
+        unlinkSync(join(this.#directory, `${digest}-${type}.json`))
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      }
     }
   }
 

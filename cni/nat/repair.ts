@@ -1,7 +1,8 @@
 import type { Logger } from 'pino'
-import { isNotFound, NftSocket, RouteSocket } from '#netlink'
+import { isNotFound, type NftSocket, RouteSocket } from '#netlink'
 import { aliasOf, findHostLink } from '../attachment.ts'
 import { elementsOf } from './elements.ts'
+import { nftables } from './kernel.ts'
 import { chains, type Family, tableFamily, tableName } from './names.ts'
 import { publishPod } from './publish.ts'
 import type { RememberedPods } from './remembered.ts'
@@ -24,7 +25,7 @@ export class RuleRepair {
 
   /** Returns how many pods were published anew. */
   run(): number {
-    using socket = new NftSocket()
+    const socket = nftables()
     const generation = socket.generation()
     if (generation === this.#generation) return 0
     const remembered = this.#pods.all()
