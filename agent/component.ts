@@ -8,6 +8,8 @@ export interface Component {
   health(): ComponentHealth
   /** Stops gracefully. What the kernel holds stays, so that the node keeps forwarding. */
   stop(): Promise<void>
+  /** Takes over a changed configuration while it goes on serving; without it a component is restarted. */
+  reload?(): Promise<unknown>
 }
 
 export interface ComponentHealth {

@@ -5,11 +5,15 @@ import type { Registry } from 'prom-client'
 import type { Store } from '#watch'
 import type { Component } from './component.ts'
 import type { AgentConfiguration, ComponentName } from './configuration.ts'
+import { gatewayWithStatus } from './gateway-with-status.ts'
+import type { WriteBack } from './write-back.ts'
 
 export interface ComponentContext {
   readonly store: Store
   readonly log: Logger
   readonly metrics: Registry
+  /** missing where the cluster is a directory of manifests */
+  readonly writeBack?: WriteBack | undefined
 }
 
 interface ComponentDefinition {
@@ -33,7 +37,13 @@ export const componentDefinitions: Readonly<Record<ComponentName, ComponentDefin
     start: async ({ overlay, nodeName }, context) => {
       if (overlay === undefined) throw new Error('no overlay section')
       const { loadNetConf, startOverlay } = await import('#cni')
-      return startOverlay({ ...context, ...overlay, nodeName, netConf: loadNetConf(overlay.netConf) })
+      return startOverlay({
+        ...context,
+        ...overlay,
+        nodeName,
+        netConf: loadNetConf(overlay.netConf),
+        publish: context.writeBack?.patchNode,
+      })
     },
   },
   cni: {
@@ -49,7 +59,12 @@ export const componentDefinitions: Readonly<Record<ComponentName, ComponentDefin
     check: async ({ proxy }) => (await import('#proxy')).loadProxyConfiguration(proxy?.config),
     start: async ({ proxy, nodeName }, context) => {
       const { loadProxyConfiguration, startProxy } = await import('#proxy')
-      return startProxy({ ...context, nodeName, config: loadProxyConfiguration(proxy?.config, context) })
+      return startProxy({
+        ...context,
+        nodeName,
+        config: loadProxyConfiguration(proxy?.config, context),
+        recordEvent: context.writeBack?.recordEvent,
+      })
     },
   },
   dns: {
@@ -68,7 +83,9 @@ export const componentDefinitions: Readonly<Record<ComponentName, ComponentDefin
     check: async ({ gateway }) => (await import('#ingress')).loadGatewayConfig(gateway?.config),
     start: async ({ gateway }, context) => {
       const { loadGatewayConfig, startGateway } = await import('#ingress')
-      return startGateway({ ...context, config: loadGatewayConfig(gateway?.config) })
+      const loaded = loadGatewayConfig(gateway?.config)
+      const running = await startGateway({ ...context, config: loaded })
+      return gatewayWithStatus(running, context.writeBack, { ...gateway, ingressClass: loaded.ingressClass })
     },
   },
 }

@@ -27,7 +27,14 @@ export interface AgentConfiguration {
   readonly overlay?: OverlaySection | undefined
   readonly proxy?: { readonly config?: string | undefined } | undefined
   readonly dns?: { readonly corefile: string } | undefined
-  readonly gateway?: { readonly config?: string | undefined } | undefined
+  readonly gateway?: GatewaySection | undefined
+}
+
+export interface GatewaySection {
+  readonly config?: string | undefined
+  /** What Ingress objects say about where they can be reached: addresses, or the Service in front (namespace/name). */
+  readonly statusAddresses?: readonly string[] | undefined
+  readonly publishService?: string | undefined
 }
 
 export interface OverlaySection {
@@ -48,6 +55,16 @@ export interface OverlaySection {
 }
 
 const text = { type: 'string', minLength: 1 } as const
+const patterns = {
+  url: '^https?://',
+  listen: '^(\\[[0-9a-fA-F:]+\\]|[^:]*):[0-9]{1,5}$',
+  key: '^[a-z0-9-]+/[a-z0-9.-]+$',
+} as const
+const patternTexts: Readonly<Record<string, string>> = {
+  [patterns.url]: 'must be a URL, for example https://10.0.0.1:6443',
+  [patterns.listen]: 'must be host:port, for example 127.0.0.1:9253',
+  [patterns.key]: 'must be namespace/name',
+}
 const component = (properties: object, required: readonly string[] = []) => ({
   type: 'object',
   additionalProperties: false,
@@ -64,7 +81,7 @@ const schema = {
     manifests: { type: 'array', items: text, minItems: 1 },
     kubeconfig: text,
     inCluster: { type: 'boolean' },
-    apiServer: { type: 'array', items: { type: 'string', pattern: '^https?://' }, minItems: 1 },
+    apiServer: { type: 'array', items: { type: 'string', pattern: patterns.url }, minItems: 1 },
     snapshot: text,
     log: {
       type: 'object',
@@ -79,7 +96,7 @@ const schema = {
       type: 'object',
       additionalProperties: false,
       required: ['listen'],
-      properties: { listen: { type: 'string', pattern: '^(\\[[0-9a-fA-F:]+\\]|[^:]*):[0-9]{1,5}$' } },
+      properties: { listen: { type: 'string', pattern: patterns.listen } },
     },
     control: {
       type: 'object',
@@ -108,7 +125,11 @@ const schema = {
     ),
     proxy: component({ config: text }),
     dns: component({ corefile: text }, ['corefile']),
-    gateway: component({ config: text }),
+    gateway: component({
+      config: text,
+      statusAddresses: { type: 'array', items: text, minItems: 1 },
+      publishService: { type: 'string', pattern: patterns.key },
+    }),
   },
 }
 
@@ -191,7 +212,7 @@ function explain(error: ErrorObject | undefined): string {
   if (error.keyword === 'additionalProperties') return 'is not a known key (docs/configuration.md lists them)'
   if (error.keyword === 'enum')
     return `must be one of ${(error.params['allowedValues'] as string[]).join(', ')}`
-  if (error.keyword === 'pattern') return 'must be host:port, for example 127.0.0.1:9253'
+  if (error.keyword === 'pattern') return patternTexts[error.params['pattern'] as string] ?? 'is malformed'
   return error.message ?? 'invalid'
 }
 
@@ -208,6 +229,9 @@ function withAbsolutePaths(config: AgentConfiguration, base: string): AgentConfi
     overlay: overlay && { ...overlay, netConf: at(overlay.netConf), subnetFile: at(overlay.subnetFile) },
     proxy: proxy && { config: proxy.config === undefined ? undefined : at(proxy.config) },
     dns: dns && { corefile: at(dns.corefile) },
-    gateway: gateway && { config: gateway.config === undefined ? undefined : at(gateway.config) },
+    gateway: gateway && {
+      ...gateway,
+      config: gateway.config === undefined ? undefined : at(gateway.config),
+    },
   }
 }

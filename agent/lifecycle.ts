@@ -1,4 +1,4 @@
-// What every long-running command shares: a ready file, SIGTERM/SIGINT to stop with exit code 0, SIGHUP to reload.
+// What every long-running command shares: a ready file, SIGTERM/SIGINT to stop with exit code 0, SIGHUP or SIGUSR1 to reload.
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 
@@ -15,7 +15,8 @@ export interface Lifecycle {
 /** Marks the process ready, then waits for SIGTERM or SIGINT, stops gracefully and resolves. A second signal exits at once. */
 export async function serveUntilSignal({ readyFile, log, onReload, stop }: Lifecycle): Promise<void> {
   if (readyFile !== undefined) writeReadyFile(readyFile)
-  process.on('SIGHUP', () => onReload?.())
+  // SIGUSR1 is CoreDNS's signal for it.
+  for (const name of ['SIGHUP', 'SIGUSR1'] as const) process.on(name, () => onReload?.())
   const signal = await new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, resolve)
   })

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { openStore, type Source, type Store } from '#watch'
+import { type KubernetesSource, openStore, type Source, type Store } from '#watch'
 import { watchFiles } from './changed-files.ts'
 import { ClusterCache } from './cluster-cache.ts'
 import type { Component } from './component.ts'
@@ -14,6 +14,7 @@ import { ConfigurationError, messageOf } from './errors.ts'
 import { startHealthServer } from './health-server.ts'
 import { clusterSource } from './source.ts'
 import { SupervisedComponent } from './supervised-component.ts'
+import { writeBackTo } from './write-back.ts'
 
 /** Fields that a running agent does not take over. */
 const needRestart = [
@@ -71,6 +72,7 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
     throw new ConfigurationError(`${file}: ${messageOf(cause)}`, { file, cause })
   })
   cache.opened(store)
+  const writeBack = writeBackTo(source, { store: () => store, nodeName, log })
   const start = async (name: ComponentName): Promise<void> => {
     const component = new SupervisedComponent(name, {
       log,
@@ -78,7 +80,7 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
         // A registry for each start: a component that is started again registers its metrics again.
         const own = new Registry()
         registries.set(name, own)
-        const context = { store, log: log.child({ component: name }), metrics: own }
+        const context = { store, log: log.child({ component: name }), metrics: own, writeBack }
         return componentDefinitions[name].start(config, context)
       },
     })
@@ -150,7 +152,7 @@ function openSource(
   file: string,
   config: AgentConfiguration,
   context: { log: Logger; metrics: Registry },
-): Source {
+): Source | KubernetesSource {
   try {
     return clusterSource(config, {
       ...context,

@@ -1,6 +1,12 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
-import { kubernetesSource, manifestSource, type NeedingComponent, type Source } from '#watch'
+import {
+  type KubernetesSource,
+  kubernetesSource,
+  manifestSource,
+  type NeedingComponent,
+  type Source,
+} from '#watch'
 
 /** Where the cluster is described: manifests, or an API server by kubeconfig or by the pod's service account. */
 export interface SourceSettings {
@@ -23,7 +29,7 @@ export function clusterSource(
     log: Logger
     metrics?: Registry | undefined
   },
-): Source {
+): Source | KubernetesSource {
   const { manifests, kubeconfig, inCluster, apiServer } = settings
   if (kubeconfig === undefined && inCluster !== true)
     return manifestSource({ directories: manifests ?? [], log: context.log, metrics: context.metrics })

@@ -16,6 +16,7 @@ export {
 } from './kubernetes/write/event-recorder.ts'
 export {
   electLeader,
+  gatewayLease,
   type LeaderElection,
   type LeaderElectionOptions,
 } from './kubernetes/write/leader-election.ts'

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { gatewayWithStatus } from '../gateway-with-status.ts'
 import { logFormats, logLevels } from '../logging.ts'
 import { type OverlayCommandOptions, runOverlayCommand } from './overlay.ts'
 import { type ProxyCommandOptions, runProxyCommand } from './proxy.ts'
@@ -38,9 +39,11 @@ export function addComponentCommands(program: Command): void {
       const { loadGatewayConfig, startGateway } = await import('#ingress')
       const load = () => asConfiguration(() => loadGatewayConfig(options.config))
       await load()
-      await runSingleComponent({ ...options, component: 'gateway' }, async (context) =>
-        startGateway({ ...context, config: await load() }),
-      )
+      await runSingleComponent({ ...options, component: 'gateway' }, async (context) => {
+        const config = await load()
+        const gateway = await startGateway({ ...context, config })
+        return gatewayWithStatus(gateway, context.writeBack, { ingressClass: config.ingressClass })
+      })
     })
 
   withSourceOptions(program.command('overlay'))

@@ -1,11 +1,16 @@
+import { availableParallelism } from 'node:os'
+import type { DnsFlags } from '#dns'
 import { asConfiguration, UsageError } from './usage-error.ts'
+
+/** One answers 100,000 queries a second and more; more than these only cost memory on a large node. */
+const mostWorkers = 4
 
 /**
  * `plexus dns`: cluster DNS with CoreDNS's flags (`-conf`, `-dns.port`, ... with one dash or two), and the source flags
  * that every Plexus component has.
  */
 export async function runDnsCommand(argv: readonly string[]): Promise<void> {
-  const { describeDnsFlags, loadCorefile, parseDnsFlags, startDns } = await import('#dns')
+  const { describeDnsFlags, loadCorefile, parseDnsFlags, serviceHost, startDns } = await import('#dns')
   const { own, rest } = takeSourceFlags(argv)
   const flags = await asConfiguration(() => parseDnsFlags(rest))
   const immediate = describeDnsFlags(flags)
@@ -13,13 +18,32 @@ export async function runDnsCommand(argv: readonly string[]): Promise<void> {
     process.stdout.write(`${immediate}\n`)
     return
   }
-  await asConfiguration(() => loadCorefile(flags.conf))
+  const { nodeLocal } = flags
+  const corefile = await fileOrTemplate(flags)
+  await asConfiguration(() => loadCorefile(corefile))
   if (flags.pidfile !== undefined) await writePidFile(flags.pidfile)
   const { runSingleComponent } = await import('./single-component.ts')
   const quiet = flags.quiet ? { logLevel: 'warn' as const } : {}
   await runSingleComponent({ ...own, ...quiet, component: 'dns' }, (context) =>
-    startDns({ ...context, corefile: flags.conf, port: flags.port }),
+    startDns({
+      ...context,
+      corefile,
+      port: flags.port,
+      workers: flags.workers ?? Math.min(mostWorkers, availableParallelism()),
+      nodeLocal: nodeLocal && {
+        ...nodeLocal,
+        port: flags.port,
+        clusterDns: serviceHost(nodeLocal.upstreamService, process.env),
+      },
+    }),
   )
+}
+
+/** node-cache writes its Corefile from a template; here the template itself is read. */
+async function fileOrTemplate({ conf, nodeLocal }: DnsFlags): Promise<string | undefined> {
+  if (nodeLocal === undefined || conf === 'stdin') return conf
+  const { existsSync } = await import('node:fs')
+  return existsSync(conf ?? 'Corefile') ? conf : nodeLocal.baseCorefile
 }
 
 /** Writes the process id, and takes the file away when the process ends. */
@@ -33,7 +57,10 @@ interface SourceFlags {
   manifests?: string[]
   kubeconfig?: string
   readyFile?: string
+  snapshot?: string
 }
+
+const sourceFlags = new Set(['manifests', 'kubeconfig', 'ready-file', 'snapshot'])
 
 function takeSourceFlags(argv: readonly string[]): { own: SourceFlags; rest: string[] } {
   const own: SourceFlags = {}
@@ -41,7 +68,7 @@ function takeSourceFlags(argv: readonly string[]): { own: SourceFlags; rest: str
   for (let index = 0; index < argv.length; index += 1) {
     const [flag = '', inline] = (argv[index] ?? '').split(/=(.*)/s)
     const name = flag.replace(/^--?/, '')
-    if (name !== 'manifests' && name !== 'kubeconfig' && name !== 'ready-file') {
+    if (!sourceFlags.has(name)) {
       rest.push(argv[index] ?? '')
       continue
     }
@@ -49,6 +76,7 @@ function takeSourceFlags(argv: readonly string[]): { own: SourceFlags; rest: str
     if (value === undefined) throw new UsageError(`${flag} needs a value`)
     if (name === 'manifests') own.manifests = [...(own.manifests ?? []), value]
     else if (name === 'kubeconfig') own.kubeconfig = value
+    else if (name === 'snapshot') own.snapshot = value
     else own.readyFile = value
   }
   return { own, rest }

@@ -1,5 +1,4 @@
 // `plexus overlay`: flannel's command line, and --manifests.
-import { watchFiles } from '../changed-files.ts'
 import { createLogger } from '../logging.ts'
 import { runSingleComponent, type SingleComponentOptions } from './single-component.ts'
 import { requireSource } from './source-options.ts'
@@ -18,15 +17,15 @@ export async function runOverlayCommand(
   const { loadNetConf, parseOverlayFlags, startOverlay } = await import('#cni')
   const flags = await asConfiguration(() => parseOverlayFlags(rest, process.env))
   const { subnetFile, settings } = flags
-  const nodeName = options.nodeName ?? flags.nodeName
   const netConfFile = options.netConf ?? flags.netConf
-  if (nodeName === undefined) throw new UsageError('--node-name is missing, and so is NODE_NAME')
-  const kubeconfig = options.kubeconfig ?? flags.kubeconfig
-  const source = { ...options, kubeconfig, nodeName, component: 'overlay' } as const
-  requireSource(source)
+  const where = sourceOf(options, flags)
+  requireSource(where)
   const log = createLogger({ level: options.logLevel, format: options.logFormat })
   for (const warning of flags.warnings) log.warn(warning)
   let netConf = await asConfiguration(() => loadNetConf(netConfFile))
+  const nodeName = options.nodeName ?? flags.nodeName ?? (await nodeOfPod(where, { pod: flags.pod, log }))
+  // A changed net-conf.json starts the overlay anew; what it finds in place stays.
+  const source = { ...options, ...where, nodeName, component: 'overlay', files: [netConfFile] } as const
   const reload = (): void => {
     try {
       netConf = loadNetConf(netConfFile)
@@ -37,7 +36,8 @@ export async function runOverlayCommand(
   let started = false
   await runSingleComponent(source, async (context) => {
     reload()
-    const overlay = await startOverlay({ ...context, ...settings, nodeName, netConf, subnetFile })
+    const publish = context.writeBack?.patchNode
+    const overlay = await startOverlay({ ...context, ...settings, nodeName, netConf, subnetFile, publish })
     // What SIGHUP does: the overlay is started anew, and what it finds in place stays.
     if (!started) watchFiles([netConfFile], () => process.kill(process.pid, 'SIGHUP'))
     started = true

@@ -38,6 +38,11 @@ export async function runProxyCommand(options: ProxyCommandOptions, rest: readon
   requireSource(options)
   const nodeName = options.nodeName ?? hostname().toLowerCase()
   await runSingleComponent({ ...options, component: 'proxy' }, async (context) =>
-    proxy.startProxy({ ...context, nodeName, config: await asConfiguration(load) }),
+    proxy.startProxy({
+      ...context,
+      nodeName,
+      config: await asConfiguration(load),
+      recordEvent: context.writeBack?.recordEvent,
+    }),
   )
 }

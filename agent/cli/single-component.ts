@@ -1,4 +1,5 @@
 // `plexus proxy|dns|gateway|overlay`: one component on its own, fed by its own watch cache.
+import { hostname } from 'node:os'
 import { Registry } from 'prom-client'
 import { type NeedingComponent, openStore } from '#watch'
 import type { Component } from '../component.ts'
@@ -6,12 +7,15 @@ import type { ComponentContext } from '../components.ts'
 import { serveUntilSignal } from '../lifecycle.ts'
 import { createLogger, type LogFormat, type LogLevel } from '../logging.ts'
 import { clusterSource } from '../source.ts'
+import { writeBackTo } from '../write-back.ts'
 import { asConfiguration } from './usage-error.ts'
 
 export interface SingleComponentOptions {
   readonly manifests?: readonly string[] | undefined
   readonly kubeconfig?: string | undefined
   readonly readyFile?: string | undefined
+  /** file that keeps the last known state of a cluster, to begin with while its API server is away */
+  readonly snapshot?: string | undefined
   readonly nodeName?: string | undefined
   /** Which component it is: only what it needs is watched. */
   readonly component?: NeedingComponent | undefined
@@ -19,7 +23,7 @@ export interface SingleComponentOptions {
   readonly logFormat?: LogFormat | undefined
 }
 
-/** Opens the cache, starts the component, serves until SIGTERM. SIGHUP restarts the component. */
+/** Opens the cache, starts the component, serves until SIGTERM. SIGHUP and SIGUSR1 reload the component, or restart it. */
 export async function runSingleComponent(
   options: SingleComponentOptions,
   start: (context: ComponentContext) => Promise<Component>,
@@ -28,14 +32,24 @@ export async function runSingleComponent(
   const { component: name, nodeName } = options
   const components = name === undefined ? undefined : [name]
   const source = await asConfiguration(() => clusterSource(options, { components, nodeName, log }))
-  const store = await asConfiguration(() => openStore({ source, log, nodeName }))
+  const snapshot = options.snapshot === undefined ? undefined : { file: options.snapshot }
+  const store = await asConfiguration(() => openStore({ source, log, nodeName, snapshot }))
   // A registry for each start: a component that is started again registers its metrics again.
-  let component = await start({ store, log, metrics: new Registry() })
+  const writeBack = writeBackTo(source, {
+    store: () => store,
+    nodeName: nodeName ?? hostname().toLowerCase(),
+    log,
+  })
+  let component = await start({ store, log, metrics: new Registry(), writeBack })
   log.info({ component: component.name, pid: process.pid }, 'component serves')
   let reloading: Promise<void> = Promise.resolve()
   const restart = async (): Promise<void> => {
+    if (component.reload !== undefined) {
+      await component.reload()
+      return
+    }
     await component.stop()
-    component = await start({ store, log, metrics: new Registry() })
+    component = await start({ store, log, metrics: new Registry(), writeBack })
     log.info({ component: component.name }, 'configuration reloaded')
   }
   await serveUntilSignal({

@@ -1,5 +1,6 @@
 import { type NeedingComponent, needingComponents, needsOf } from '../needs.ts'
 import { resourceOf } from '../resources.ts'
+import { gatewayLease } from '../write/leader-election.ts'
 
 /** A rule of a ClusterRole (rbac.authorization.k8s.io/v1). */
 export interface PolicyRule {
@@ -68,9 +69,6 @@ export function rulesOf(component: NeedingComponent): PolicyRule[] {
       return { apiGroups: [group], resources, verbs: list.split(',') }
     })
 }
-
-/** The Lease that says which gateway writes status and Events. */
-export const gatewayLease = 'plexus-gateway-status'
 
 /** A creation cannot be limited to a name; everything else is. */
 export const leaseRules: readonly (PolicyRule & { readonly resourceNames?: readonly string[] })[] = [

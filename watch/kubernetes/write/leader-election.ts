@@ -3,6 +3,9 @@ import type { Logger } from 'pino'
 import type { ApiClient } from '../connection/api-client.ts'
 import { ApiError } from '../errors.ts'
 
+/** The Lease that says which gateway writes status and Events. */
+export const gatewayLease = 'plexus-gateway-status'
+
 export interface LeaderElectionOptions {
   readonly client: ApiClient
   readonly namespace: string
