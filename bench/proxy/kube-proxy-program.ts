@@ -4,6 +4,9 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { endpointAddress, endpointAddresses } from './cluster.ts'
 import { changedService, fullRuleset } from './kube-proxy-layout.ts'
+import { requireOwnNamespace } from './namespaces.ts'
+
+requireOwnNamespace()
 
 const services = Number(process.argv[2])
 const endpoints = Number(process.argv[3])

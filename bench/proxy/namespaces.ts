@@ -1,9 +1,17 @@
 // Programs of this benchmark in network namespaces.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
 export function namespacePath(name: string): string {
   return `/run/netns/plxt-${process.pid}-${name}`
+}
+
+/** Ends a program that fills its network namespace with rules if that is the machine's own: somebody ran it by hand. */
+export function requireOwnNamespace(): void {
+  if (readlinkSync('/proc/self/ns/net') !== readlinkSync('/proc/1/ns/net')) return
+  console.error("this program writes nf_tables: run it in a network namespace of its own, not in the machine's")
+  process.exit(2)
 }
 
 /** Runs a program of this folder to its end inside and returns its standard output. */

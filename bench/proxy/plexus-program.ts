@@ -5,6 +5,9 @@ import { Registry } from 'prom-client'
 import { DEFAULT_CONFIGURATION, startProxy } from '#proxy'
 import { type AnyObject, memorySource, Store } from '#watch'
 import { endpointAddresses, serviceObject, sliceObject } from './cluster.ts'
+import { requireOwnNamespace } from './namespaces.ts'
+
+requireOwnNamespace()
 
 const services = Number(process.argv[2])
 const endpoints = Number(process.argv[3])
