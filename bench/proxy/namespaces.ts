@@ -12,7 +12,9 @@ export function requireOwnNamespace(): void {
   const own = statSync('/proc/self/ns/net').ino
   const made = existsSync('/run/netns') ? readdirSync('/run/netns') : []
   if (made.some((name) => statSync(`/run/netns/${name}`, { throwIfNoEntry: false })?.ino === own)) return
-  console.error('this program fills nf_tables: run it inside a namespace of `ip netns`, or by `npm run bench`')
+  console.error(
+    'this program fills nf_tables: run it inside a namespace of `ip netns`, or by `npm run bench`',
+  )
   process.exit(2)
 }
 
