@@ -80,7 +80,10 @@ function build(root: Section): GatewayConfig {
     admin: adminEnabled ? admin(apisix, deployment.section('admin')) : undefined,
     dataDirectory: plexus.string('data_dir'),
     plugins: root.strings('plugins'),
-    pluginAttributes: root.section('plugin_attr').all(),
+    pluginAttributes: {
+      'proxy-cache': apisix.section('proxy_cache').all(),
+      ...root.section('plugin_attr').all(),
+    },
     accessLog:
       (nginx.boolean('enable_access_log') ?? true) ? accessLog(nginx.string('access_log')) : undefined,
     ingressClass: plexus.string('ingress_class') ?? 'apisix',

@@ -1,5 +1,6 @@
 import { apiBreaker } from './api-breaker/index.ts'
 import { basicAuth } from './basic-auth/index.ts'
+import { brotli } from './brotli/index.ts'
 import { clientControl } from './client-control/index.ts'
 import { consumerRestriction } from './consumer-restriction/index.ts'
 import { cors } from './cors/index.ts'
@@ -19,6 +20,7 @@ import { limitReq } from './limit-req/index.ts'
 import { mocking } from './mocking/index.ts'
 import type { Plugin } from './plugin.ts'
 import { prometheus } from './prometheus/index.ts'
+import { proxyCache } from './proxy-cache/index.ts'
 import { proxyMirror } from './proxy-mirror/index.ts'
 import { proxyRewrite } from './proxy-rewrite/index.ts'
 import { realIp } from './real-ip/index.ts'
@@ -51,12 +53,14 @@ export const PLUGINS: readonly Plugin[] = [
   keyAuth,
   consumerRestriction,
   forwardAuth,
+  proxyCache,
   proxyMirror,
   proxyRewrite,
   apiBreaker,
   limitConn,
   limitCount,
   limitReq,
+  brotli,
   gzip,
   trafficSplit,
   redirect,

@@ -1,23 +1,17 @@
-import { gzipSync } from 'node:zlib'
 import type { RequestContext } from '../../dataplane/context.ts'
+import { beginCompression, type CompressionConf } from '../compression.ts'
 import type { Plugin } from '../plugin.ts'
+import { GzipMember } from './member.ts'
 
-interface Conf {
-  readonly types: readonly string[] | '*'
-  readonly min_length: number
-  readonly comp_level: number
-  readonly http_version: number
-  readonly vary: boolean
+interface State {
+  readonly member: GzipMember
+  /** What waits to be worth compressing; only if the length is known, so that nobody waits for more of it. */
+  held: Buffer[]
+  size: number
+  readonly gather: boolean
 }
 
-// Compressed in one go when the body is there, which blocks for its length: longer bodies, and those of unknown length, pass.
-const MAX_LENGTH = 1024 * 1024
-
-function accepted(header: string | undefined): boolean {
-  return (header ?? '')
-    .split(',')
-    .some((part) => /^\s*(?:gzip|\*)\s*(?:;\s*q=(?!0(?:\.0*)?\s*$).*)?$/i.test(part))
-}
+const PIECE = 32 * 1024
 
 /** Compresses answers for clients that take gzip. */
 export const gzip: Plugin = {
@@ -41,33 +35,28 @@ export const gzip: Plugin = {
     },
   },
   compile(conf) {
-    const own = conf as unknown as Conf
-    const pieces = new WeakMap<RequestContext, Buffer[]>()
+    const own = conf as unknown as CompressionConf & { readonly comp_level: number }
+    const states = new WeakMap<RequestContext, State>()
     return {
       headerFilter(context, response) {
-        const { headers, length, status } = response
-        const type = (headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
-        if (own.types !== '*' && !own.types.includes(type)) return
-        if (own.vary) headers.add('Vary', 'Accept-Encoding')
-        const { request } = context.exchange
-        const fits = length >= own.min_length && length <= MAX_LENGTH
-        if (!fits || status < 200 || status === 204 || status === 206 || status === 304) return
-        if (request.method === 'HEAD' || request.minor < (own.http_version === 1 ? 0 : 1)) return
-        if (headers.has('content-encoding') || !accepted(context.exchange.headers.get('accept-encoding')))
-          return
-        headers.set('Content-Encoding', 'gzip')
-        headers.remove('Accept-Ranges')
-        const etag = headers.get('etag')
-        // RFC 9110 §8.8.1: other bytes, so no strong validator any more.
-        if (etag !== undefined && !etag.startsWith('W/')) headers.set('ETag', `W/${etag}`)
-        pieces.set(context, [])
+        const gather = response.length !== -1
+        if (beginCompression(own, 'gzip', context, response))
+          states.set(context, { member: new GzipMember(own.comp_level), held: [], size: 0, gather })
       },
-      filtersBody: (context) => pieces.has(context),
+      filtersBody: (context) => states.has(context),
       bodyFilter(context, chunk, { last }) {
-        const held = pieces.get(context)
-        if (held === undefined) return chunk
-        if (chunk !== undefined) held.push(chunk)
-        return last ? gzipSync(Buffer.concat(held), { level: own.comp_level }) : undefined
+        const state = states.get(context)
+        if (state === undefined) return chunk
+        if (chunk !== undefined) {
+          state.held.push(chunk)
+          state.size += chunk.length
+        }
+        if (!last && state.gather && state.size < PIECE) return undefined
+        const pieces = state.size === 0 ? [] : [state.member.push(Buffer.concat(state.held))]
+        state.held = []
+        state.size = 0
+        if (last) pieces.push(state.member.end())
+        return pieces.length === 0 ? undefined : Buffer.concat(pieces)
       },
     }
   },

@@ -1,0 +1,30 @@
+import path from 'node:path'
+import { isObject, type JsonObject } from '../../objects/index.ts'
+import { DiskStore } from './disk-store.ts'
+import { MemoryStore } from './memory-store.ts'
+import type { CacheStore } from './store.ts'
+
+const DEFAULT_ZONES: readonly JsonObject[] = [
+  { name: 'disk_cache_one', memory_size: '50m', disk_size: '1G', disk_path: '/tmp/disk_cache_one' },
+  { name: 'memory_cache', memory_size: '50m' },
+]
+
+function bytes(size: unknown, fallback: number): number {
+  const match = /^(\d+)([kmg]?)$/i.exec(String(size ?? ''))
+  if (match === null) return fallback
+  const unit = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[(match[2] ?? '').toLowerCase()] ?? 1
+  return Number(match[1]) * unit
+}
+
+/** The zone of a name as a store; undefined if config.yaml (`apisix.proxy_cache.zones`) has none of that name and kind. */
+export function openZone(
+  attributes: JsonObject,
+  name: string,
+  strategy: 'disk' | 'memory',
+): CacheStore | undefined {
+  const zones = Array.isArray(attributes.zones) ? attributes.zones : DEFAULT_ZONES
+  const zone: unknown = zones.find((one: unknown) => isObject(one) && one.name === name)
+  if (!isObject(zone) || (zone.disk_path !== undefined) !== (strategy === 'disk')) return undefined
+  if (strategy === 'memory') return new MemoryStore(bytes(zone.memory_size, 50 * 1024 ** 2))
+  return new DiskStore(path.join(String(zone.disk_path), 'plexus'), bytes(zone.disk_size, 1024 ** 3))
+}
