@@ -8,6 +8,8 @@ export type DnsErrorCode =
   | 'DNS_PLUGIN_UNKNOWN'
   | 'DNS_PLUGIN_PLANNED'
   | 'DNS_LISTEN'
+  | 'DNS_WORKER'
+  | 'DNS_NODE_LOCAL'
   | 'DNS_FLAG'
 
 export class DnsError extends Error {

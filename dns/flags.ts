@@ -12,13 +12,57 @@ export interface DnsFlags {
   /** list the plugins and end */
   readonly plugins: boolean
   readonly version: boolean
+  /** processes that answer; undefined: one per CPU, at most `mostWorkers` */
+  readonly workers: number | undefined
+  /** node-cache's flags; undefined without -localip */
+  readonly nodeLocal: NodeLocalFlags | undefined
 }
 
-const valued = new Set(['conf', 'dns.port', 'p', 'pidfile'])
-const switches = new Set(['quiet', 'plugins', 'version'])
+/** What NodeLocal DNSCache's command line says about its addresses. */
+export interface NodeLocalFlags {
+  readonly addresses: readonly string[]
+  readonly interfaceName: string
+  readonly withoutInterface: boolean
+  readonly withoutNotrack: boolean
+  readonly keepInterface: boolean
+  readonly healthPort: number
+  readonly syncMs: number
+  /** name of the Service that __PILLAR__CLUSTER__DNS__ stands for */
+  readonly upstreamService: string
+  /** the template that is used while there is no file at `conf` */
+  readonly baseCorefile: string
+}
+
+const valued = new Set([
+  'conf',
+  'dns.port',
+  'p',
+  'pidfile',
+  'workers',
+  'localip',
+  'interfacename',
+  'syncinterval',
+  'health-port',
+  'upstreamsvc',
+  'basecorefile',
+  // Of node-cache, without a meaning here: metrics are on the address of the prometheus plugin, files are watched.
+  'corefile',
+  'metrics-listen-address',
+  'kubednscm',
+])
+const switches = new Set([
+  'quiet',
+  'plugins',
+  'version',
+  'setupinterface',
+  'setupiptables',
+  'setupebtables',
+  'skipteardown',
+  'reloadwithsignal',
+])
 
 /**
- * Reads CoreDNS's flags the way Go's flag package does: one or two dashes, `-name value` or `-name=value`, switches also
+ * Reads the flags of CoreDNS, and of node-cache, the way Go's flag package does: one or two dashes, `-name value` or `-name=value`, switches also
  * as `-name=false`. Throws DnsError DNS_FLAG for anything else.
  */
 export function parseDnsFlags(argv: readonly string[]): DnsFlags {
@@ -39,13 +83,38 @@ export function parseDnsFlags(argv: readonly string[]): DnsFlags {
     values.set(name === 'p' ? 'dns.port' : name, value ?? 'true')
   }
   return {
-    conf: values.get('conf'),
+    conf: values.get('conf') ?? values.get('corefile'),
     port: readPort(values.get('dns.port') ?? '53'),
     pidfile: values.get('pidfile'),
     quiet: readSwitch('quiet', values),
     plugins: readSwitch('plugins', values),
     version: readSwitch('version', values),
+    workers: values.has('workers')
+      ? readNumber('workers', values, { min: 1, max: 1024, fallback: 1 })
+      : undefined,
+    nodeLocal: readNodeLocal(values),
   }
+}
+
+function readNodeLocal(values: ReadonlyMap<string, string>): NodeLocalFlags | undefined {
+  const addresses = values.get('localip')
+  if (addresses === undefined) return undefined
+  return {
+    addresses: addresses.split(',').map((address) => address.trim()),
+    interfaceName: values.get('interfacename') ?? 'nodelocaldns',
+    withoutInterface: !readSwitch('setupinterface', values, { fallback: 'true' }),
+    withoutNotrack: !readSwitch('setupiptables', values, { fallback: 'true' }),
+    keepInterface: readSwitch('skipteardown', values),
+    healthPort: readNumber('health-port', values, { min: 1, max: 65_535, fallback: 8080 }),
+    syncMs: 1000 * readNumber('syncinterval', values, { min: 1, max: 86_400, fallback: 60 }),
+    upstreamService: values.get('upstreamsvc') ?? 'kube-dns',
+    baseCorefile: values.get('basecorefile') ?? '/etc/coredns/Corefile.base',
+  }
+}
+
+/** Address of a Service as the kubelet tells every container: kube-dns is in KUBE_DNS_SERVICE_HOST. */
+export function serviceHost(service: string, environment: NodeJS.ProcessEnv): string | undefined {
+  return environment[`${service.toUpperCase().replaceAll('-', '_')}_SERVICE_HOST`]
 }
 
 /** What to print and end with (-version, -plugins), or undefined. */
@@ -70,8 +139,24 @@ function readPort(text: string): number {
   return port
 }
 
-function readSwitch(name: string, values: ReadonlyMap<string, string>): boolean {
-  const text = (values.get(name) ?? 'false').toLowerCase()
+function readNumber(
+  name: string,
+  values: ReadonlyMap<string, string>,
+  limits: { readonly min: number; readonly max: number; readonly fallback: number },
+): number {
+  const text = values.get(name)
+  if (text === undefined) return limits.fallback
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+  if (value >= limits.min && value <= limits.max) return value
+  throw new DnsError('DNS_FLAG', `-${name} '${text}' must be a number from ${limits.min} to ${limits.max}`)
+}
+
+function readSwitch(
+  name: string,
+  values: ReadonlyMap<string, string>,
+  { fallback = 'false' }: { readonly fallback?: string } = {},
+): boolean {
+  const text = (values.get(name) ?? fallback).toLowerCase()
   if (['true', 't', '1'].includes(text)) return true
   if (['false', 'f', '0'].includes(text)) return false
   throw new DnsError('DNS_FLAG', `-${name} '${text}' is neither true nor false`)
@@ -87,4 +172,13 @@ export const dnsUsage = `  -conf FILE         Corefile to load, or "stdin" (defa
   -pidfile FILE      write the process id there
   -quiet             log warnings and errors only
   -plugins           list the plugins and end
-  -version           show the version and end`
+  -version           show the version and end
+  -workers N         processes that answer (default: one per CPU, at most 4)
+node-local addresses (the flags of node-cache):
+  -localip A,B       addresses to make and serve, e.g. 169.254.20.10
+  -interfacename N   interface that carries them (default nodelocaldns)
+  -setupinterface=false, -setupiptables=false, -skipteardown
+  -health-port N     health port on them, past connection tracking as port 53 (default 8080)
+  -syncinterval S    seconds between two looks at the interface (default 60)
+  -upstreamsvc NAME  Service that __PILLAR__CLUSTER__DNS__ stands for (default kube-dns)
+  -basecorefile FILE template for when there is no file at -conf (default /etc/coredns/Corefile.base)`

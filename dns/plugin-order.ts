@@ -27,6 +27,7 @@ import { log } from './plugins/log/setup.ts'
 import { loop } from './plugins/loop/setup.ts'
 import { metadata } from './plugins/metadata/setup.ts'
 import { minimal } from './plugins/minimal/setup.ts'
+import { multisocket } from './plugins/multisocket/setup.ts'
 import { nsid } from './plugins/nsid/setup.ts'
 import { prometheus } from './plugins/prometheus/setup.ts'
 import { ready } from './plugins/ready/setup.ts'
@@ -60,7 +61,7 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   planned('https'),
   planned('https3'),
   timeouts,
-  planned('multisocket'),
+  multisocket,
   reload,
   nsid,
   bufsize,

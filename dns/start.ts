@@ -1,14 +1,13 @@
 import type { Logger } from 'pino'
 import { Registry } from 'prom-client'
 import type { Store } from '#watch'
-import { watchAddresses } from './component/address-monitor.ts'
-import { Configuration, versionOf } from './component/configuration.ts'
-import { Listeners } from './component/listeners.ts'
 import { type CorefileSource, openCorefile } from './component/load.ts'
+import { Serving } from './component/serving.ts'
 import type { Corefile } from './corefile/parse.ts'
-import { HttpEndpoints } from './http/endpoints.ts'
 import { MetricFamilies } from './metrics/metrics.ts'
-import { ServerMetrics } from './plugins/prometheus/metrics.ts'
+import { type NodeLocalOptions, setUpNodeLocal } from './node-local/node-local.ts'
+import { workersOf } from './plugins/multisocket/setup.ts'
+import { WorkerPool } from './workers/pool.ts'
 
 export interface DnsOptions {
   /** the cluster, for the kubernetes plugin; without it a Corefile that has the plugin is an error */
@@ -21,6 +20,10 @@ export interface DnsOptions {
   readonly metrics?: Registry | undefined
   /** for `{$NAME}` in the Corefile */
   readonly environment?: NodeJS.ProcessEnv | undefined
+  /** processes that answer, this one included (1); `multisocket N` in the Corefile wins */
+  readonly workers?: number | undefined
+  /** addresses on an interface of our own (NodeLocal DNSCache's job); they are there before the Corefile is set up */
+  readonly nodeLocal?: NodeLocalOptions | undefined
 }
 
 export interface DnsComponent {
@@ -36,109 +39,64 @@ export interface DnsComponent {
   addresses(): readonly string[]
   /** Where an HTTP address of the Corefile listens, e.g. httpPort('127.0.0.1:0'). */
   httpPort(address: string): number | undefined
+  /** Process ids of the worker processes beside this one, by number. */
+  workers(): ReadonlyMap<number, number>
 }
 
 /** Starts the server a Corefile describes; resolves when it answers. Throws DnsError. */
 export async function startDns(options: DnsOptions): Promise<DnsComponent> {
+  const { store, nodeLocal } = options
   const log = options.log.child({ component: 'dns' })
   const metrics = new MetricFamilies(options.metrics ?? new Registry())
-  const serverMetrics = new ServerMetrics(metrics)
-  const listeners = new Listeners(log, (server, status) => serverMetrics.httpsAnswered(server, status))
-  const endpoints = new HttpEndpoints()
-  const parse = (): Corefile => openCorefile(options.corefile, { environment: options.environment })
-
-  let current: Configuration | undefined
-  let stopping: Promise<void> | undefined
-  let working: Promise<unknown> = Promise.resolve()
-
-  const build = (): Configuration => {
-    const corefile = parse()
-    for (const warning of corefile.warnings) log.warn(warning)
-    return new Configuration({
-      corefile,
-      defaultPort: options.port ?? 53,
-      surroundings: { log, metrics, store: options.store },
-      view: {
-        localAddresses: () => listeners.addresses(),
-        localPorts: () => listeners.ports(),
-        reload,
-        peekVersion: () => versionOf(parse()),
-      },
-      events: serverMetrics.events(log),
-      previous: current,
-    })
-  }
-
-  /** Builds the new configuration completely before the old one goes; sockets are handed over. */
-  const activate = async (): Promise<void> => {
-    const next = build()
-    await next.start()
-    try {
-      await endpoints.change(next.http)
-      await listeners.change(next.listeners)
-    } catch (error) {
-      if (current !== undefined) await endpoints.change(current.http)
-      await next.stop()
-      throw error
-    }
-    const old = current
-    current = next
-    serverMetrics.enable(next.blocks.map((block) => block.settings))
-    await old?.stop()
-  }
-
-  async function reload(): Promise<boolean> {
-    const attempt = working.then(async () => {
-      if (stopping !== undefined) return false
-      try {
-        await activate()
-        log.info(
-          { object: `Corefile ${current?.instance.corefile}`, version: current?.instance.version },
-          'reload complete',
-        )
-        return true
-      } catch (error) {
-        serverMetrics.reloadFailed()
-        log.error({ object: 'Corefile', err: error }, 'reload failed, the old configuration keeps serving')
-        return false
-      }
-    })
-    working = attempt
-    return attempt
-  }
-
+  const defaultPort = options.port ?? 53
+  const pool = new WorkerPool({ store, log })
+  metrics.include(() => pool.scrape())
+  const local = nodeLocal === undefined ? undefined : await setUpNodeLocal(nodeLocal, { log, metrics })
+  const serving = new Serving({
+    store,
+    log,
+    metrics,
+    defaultPort,
+    parse: () => {
+      const source = openCorefile(options.corefile, {
+        environment: options.environment,
+        pillars: local?.pillars,
+      })
+      return source
+    },
+    reusePort: true,
+    onActivated: async (corefile: Corefile) => {
+      const order = { corefile, defaultPort, ports: serving.listeners.portsByLabel() }
+      await pool.serve(order, (workersOf(corefile) ?? options.workers ?? 1) - 1)
+    },
+  })
   try {
-    await activate()
+    await serving.start()
   } catch (error) {
-    await Promise.all([endpoints.closeAll(), listeners.close(0)])
+    await pool.stop()
+    local?.tearDown()
     throw error
   }
-  const addresses = watchAddresses(() => listeners.refresh())
 
-  const shutDown = async (lameduck: boolean): Promise<void> => {
-    await working
-    await endpoints.withdraw('/ready')
-    const wait = lameduck ? (current?.instance.lameduckMs ?? 0) : 0
-    if (wait > 0) {
-      log.info({ lameduckMs: wait }, 'going on to serve for the lameduck time')
-      await new Promise((resolve) => setTimeout(resolve, wait))
-    }
-    addresses.close()
-    await listeners.close()
-    await endpoints.closeAll()
-    await current?.stop()
+  const stop = async (lameduck: boolean): Promise<void> => {
+    // The workers serve until this process has closed: what the lameduck time is for holds for all of them.
+    await serving.stop({ lameduck })
+    await pool.stop()
+    local?.tearDown()
   }
+  let stopping: Promise<void> | undefined
 
   return {
     name: 'dns',
     health: () => {
-      const troubles = current?.troubles() ?? []
+      const troubles = [...serving.troubles(), ...pool.troubles(), ...(local?.troubles() ?? [])]
       return troubles.length === 0 ? { ok: true } : { ok: false, detail: troubles.join('; ') }
     },
-    stop: (how = {}) => (stopping ??= shutDown(how.lameduck ?? true)),
-    reload,
-    ports: () => listeners.ports(),
-    addresses: () => listeners.addresses(),
-    httpPort: (address) => endpoints.portOf(address),
+    stop: (how = {}) => (stopping ??= stop(how.lameduck ?? true)),
+    reload: () => serving.reload(),
+    ports: () => serving.listeners.ports(),
+    addresses: () => serving.listeners.addresses(),
+    httpPort: (address) => serving.endpoints.portOf(address),
+    workers: () => pool.pids(),
   }
 }

@@ -17,6 +17,7 @@ export interface ConfigurationOptions {
 
 /** One Corefile brought to life: blocks with their chains, and what they want to listen on. */
 export class Configuration {
+  readonly corefile: Corefile
   readonly blocks: readonly BuiltBlock[]
   readonly http = new HttpWishes()
   readonly instance: InstanceView
@@ -25,6 +26,7 @@ export class Configuration {
   /** Sets everything up; nothing runs or listens yet. Throws CorefileError. */
   constructor(options: ConfigurationOptions) {
     const { corefile } = options
+    this.corefile = corefile
     const blocks: BlockSettings[] = []
     const instance = {
       ...options.view,

@@ -26,16 +26,23 @@ export interface ListenerWish {
   readonly tls?: TlsSettings | undefined
 }
 
+export interface ListenersOptions {
+  readonly log: Logger
+  /** other processes may have the same addresses and ports */
+  readonly reusePort: boolean
+  /** port to use instead of the one in the server's label, which is 0 in tests */
+  readonly portOf?: ((label: string) => number | undefined) | undefined
+  readonly onHttpStatus: (server: string, status: number) => void
+}
+
 /** The open DNS sockets. A reload hands them to the new configuration: no socket closes that is still wanted. */
 export class Listeners {
-  readonly #log: Logger
-  readonly #onHttpStatus: (server: string, status: number) => void
+  readonly #options: ListenersOptions
   readonly #pairs = new Map<string, Pair>()
   readonly #refused = new Set<string>()
 
-  constructor(log: Logger, onHttpStatus: (server: string, status: number) => void) {
-    this.#log = log
-    this.#onHttpStatus = onHttpStatus
+  constructor(options: ListenersOptions) {
+    this.#options = options
   }
 
   /** Opens what is new, then exchanges all receivers at once, then closes what is no longer wanted. */
@@ -82,6 +89,11 @@ export class Listeners {
     return [...new Set([...this.#pairs.values()].flatMap((pair) => pair.udp?.addresses() ?? []))]
   }
 
+  /** The port each server really has, by its label. */
+  portsByLabel(): Record<string, number> {
+    return Object.fromEntries([...this.#pairs].map(([label, pair]) => [label, pair.stream.port()]))
+  }
+
   ports(): number[] {
     return [...new Set([...this.#pairs.values()].map((pair) => pair.stream.port()))]
   }
@@ -94,10 +106,12 @@ export class Listeners {
 
   async #open(wish: ListenerWish): Promise<Pair> {
     const { key, dispatcher, tls } = wish
-    const common = { address: key.address, port: key.port, receiver: dispatcher.receiver }
+    const { reusePort, portOf } = this.#options
+    const port = portOf?.(serverLabel(key)) ?? key.port
+    const common = { address: key.address, port, receiver: dispatcher.receiver, reusePort }
     const limits = { ...defaultTcpLimits, ...wish.tcp }
     if (key.scheme === 'https' && tls !== undefined) {
-      const onStatus = (status: number): void => this.#onHttpStatus(serverLabel(key), status)
+      const onStatus = (status: number): void => this.#options.onHttpStatus(serverLabel(key), status)
       const idleTimeoutMs = limits.idleTimeoutMs
       return { key, udp: undefined, stream: await listenHttps({ ...common, tls, idleTimeoutMs, onStatus }) }
     }
@@ -118,12 +132,16 @@ export class Listeners {
       const once = `${address} ${error.message}`
       if (this.#refused.has(once)) return
       this.#refused.add(once)
-      this.#log.warn({ object: serverLabel(key), address, error: error.message }, 'udp address is not served')
+      this.#options.log.warn(
+        { object: serverLabel(key), address, error: error.message },
+        'udp address is not served',
+      )
     }
     return listenUdp({
       addresses: key.address === undefined ? localAddresses() : [key.address],
       port,
       required: key.address !== undefined,
+      reusePort: this.#options.reusePort,
       receiver: dispatcher.receiver,
       onError,
     })

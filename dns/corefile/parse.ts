@@ -15,6 +15,8 @@ export interface Corefile {
 export interface ParseOptions {
   /** for `{$NAME}`; process.env by default */
   readonly environment?: NodeJS.ProcessEnv | undefined
+  /** words such as __PILLAR__LOCAL__DNS__ and the text they stand for (NodeLocal DNSCache's templates) */
+  readonly pillars?: Readonly<Record<string, string>> | undefined
 }
 
 /** Reads and parses a Corefile. Throws DnsError (CorefileError with file and line for what is wrong inside). */
@@ -29,6 +31,10 @@ export function readCorefile(file: string, options: ParseOptions = {}): Corefile
   return parseCorefile(text, file, options)
 }
 
+function replacePillars(text: string, pillars: ParseOptions['pillars'] = {}): string {
+  return text.replace(/__PILLAR__[A-Z]+(?:__[A-Z]+)*__/g, (word) => pillars[word] ?? word)
+}
+
 /**
  * Parses the text of a Corefile (the format of CoreDNS, caddyfile v1); `file` is used in messages and for relative
  * imports. Throws CorefileError.
@@ -36,7 +42,7 @@ export function readCorefile(file: string, options: ParseOptions = {}): Corefile
 export function parseCorefile(text: string, file: string, options: ParseOptions = {}): Corefile {
   const environment = options.environment ?? process.env
   const imports = new Imports(environment)
-  const tokens = tokenize(text, file, environment)
+  const tokens = tokenize(replacePillars(text, options.pillars), file, environment)
   const blocks: Block[] = []
   let cursor = 0
 

@@ -22,6 +22,12 @@ export class HttpWishes {
 /** The plain HTTP listeners of health, ready and prometheus. They outlive reloads: only handlers are exchanged. */
 export class HttpEndpoints {
   readonly #open = new Map<string, { server: Server; paths: ReadonlyMap<string, HttpHandler> }>()
+  readonly #reusePort: boolean
+
+  /** With `reusePort` the next process can listen while this one still does (rolling restarts). */
+  constructor(options: { readonly reusePort: boolean }) {
+    this.#reusePort = options.reusePort
+  }
 
   /** Opens what is new, exchanges handlers, closes what is no longer wanted. On an error nothing has changed. */
   async change(wishes: HttpWishes): Promise<void> {
@@ -80,7 +86,7 @@ export class HttpEndpoints {
       else response.writeHead(404, { 'content-type': 'text/plain' }).end('404 page not found\n')
     })
     try {
-      server.listen(host === '' ? { port } : { host, port })
+      server.listen({ port, reusePort: this.#reusePort, ...(host === '' ? {} : { host }) })
       await once(server, 'listening')
       server.on('error', () => undefined)
     } catch (cause) {

@@ -12,6 +12,15 @@ interface Sample {
   readonly metricName?: string
 }
 
+/** How the values of several processes become one: counts are added up, of infos and states the largest counts. */
+type Aggregator = 'sum' | 'max'
+
+/** A metric with its values, as worker processes hand it to their primary. */
+export interface FamilySamples {
+  readonly name: string
+  readonly values: readonly Sample[]
+}
+
 /** One time series. */
 export interface Cell {
   value: number
@@ -21,7 +30,9 @@ abstract class Family<C> {
   readonly name: string
   readonly help: string
   abstract readonly type: 'counter' | 'gauge' | 'histogram'
-  readonly aggregator = 'sum'
+  readonly aggregator: Aggregator = 'sum'
+  /** what other processes have counted, by name of the metric */
+  elsewhere: (() => Promise<readonly FamilySamples[]>) | undefined
   readonly #labelNames: readonly string[]
   protected readonly cells = new Map<string, { labels: Labels; cell: C }>()
 
@@ -56,15 +67,34 @@ abstract class Family<C> {
   }
 
   /** What prom-client's Registry calls. */
-  get(): Promise<{ name: string; help: string; type: string; aggregator: string; values: Sample[] }> {
-    return Promise.resolve({
-      name: this.name,
-      help: this.help,
-      type: this.type,
-      aggregator: this.aggregator,
-      values: this.samples(),
-    })
+  async get(): Promise<{ name: string; help: string; type: string; aggregator: string; values: Sample[] }> {
+    const { name, help, type, aggregator, elsewhere } = this
+    const others = elsewhere === undefined ? [] : await elsewhere()
+    const theirs = others.filter((family) => family.name === name).flatMap(({ values }) => values)
+    const values = theirs.length === 0 ? this.samples() : combine([...this.samples(), ...theirs], aggregator)
+    return { name, help, type, aggregator, values }
   }
+
+  /** The values of this process alone. */
+  own(): FamilySamples {
+    return { name: this.name, values: this.samples() }
+  }
+}
+
+function combine(samples: readonly Sample[], aggregator: Aggregator): Sample[] {
+  const combined = new Map<string, Sample>()
+  for (const sample of samples) {
+    const key = `${sample.metricName ?? ''} ${Object.values(sample.labels).join('\xff')}`
+    const before = combined.get(key)?.value
+    const value =
+      before === undefined
+        ? sample.value
+        : aggregator === 'sum'
+          ? before + sample.value
+          : Math.max(before, sample.value)
+    combined.set(key, { ...sample, value })
+  }
+  return [...combined.values()]
 }
 
 export class Counter extends Family<Cell> {
@@ -82,6 +112,12 @@ export class Counter extends Family<Cell> {
 /** A value that is read when the metrics are. */
 export class Gauge extends Family<{ value: number | (() => number) }> {
   readonly type = 'gauge'
+  override readonly aggregator: Aggregator
+
+  constructor(name: string, help: string, labelNames: readonly string[], aggregator: Aggregator) {
+    super(name, help, labelNames)
+    this.aggregator = aggregator
+  }
 
   protected create(): { value: number | (() => number) } {
     return { value: 0 }
@@ -169,27 +205,52 @@ export const sizeBuckets = [0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 
 /** Finds or registers the metrics of one registry; plugins of several blocks and of later reloads share them. */
 export class MetricFamilies {
   readonly registry: Registry
+  readonly #families: Family<unknown>[] = []
+  #elsewhere: (() => Promise<readonly FamilySamples[]>) | undefined
 
   constructor(registry: Registry) {
     this.registry = registry
+  }
+
+  /** Adds what other processes have counted to what is shown. */
+  include(elsewhere: () => Promise<readonly FamilySamples[]>): void {
+    this.#elsewhere = elsewhere
+    for (const family of this.#families) family.elsewhere = elsewhere
+  }
+
+  /** What this process has counted. */
+  samples(): readonly FamilySamples[] {
+    return this.#families.map((family) => family.own())
   }
 
   counter(name: string, help: string, labelNames: readonly string[] = []): Counter {
     return this.#family(name, Counter, () => new Counter(name, help, labelNames))
   }
 
-  gauge(name: string, help: string, labelNames: readonly string[] = []): Gauge {
-    return this.#family(name, Gauge, () => new Gauge(name, help, labelNames))
+  /** `aggregator` says how the values of several worker processes become one. */
+  gauge(
+    name: string,
+    help: string,
+    labelNames: readonly string[] = [],
+    aggregator: Aggregator = 'max',
+  ): Gauge {
+    return this.#family(name, Gauge, () => new Gauge(name, help, labelNames, aggregator))
   }
 
   histogram(name: string, help: string, labelNames: readonly string[], bounds: readonly number[]): Histogram {
     return this.#family(name, Histogram, () => new Histogram(name, help, labelNames, bounds))
   }
 
-  #family<F>(name: string, kind: abstract new (...args: never[]) => F, create: () => F): F {
+  #family<F extends Family<unknown>>(
+    name: string,
+    kind: abstract new (...args: never[]) => F,
+    create: () => F,
+  ): F {
     const known: unknown = this.registry.getSingleMetric(name)
     if (known instanceof kind) return known
     const made = create()
+    made.elsewhere = this.#elsewhere
+    this.#families.push(made)
     this.registry.registerMetric(made as never)
     return made
   }

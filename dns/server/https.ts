@@ -22,6 +22,8 @@ export interface HttpsOptions {
   /** undefined: every local address */
   readonly address: string | undefined
   readonly port: number
+  /** several sockets share address and port (worker processes) */
+  readonly reusePort?: boolean | undefined
   readonly tls: TlsSettings
   readonly idleTimeoutMs: number
   readonly receiver: Receiver
@@ -39,7 +41,12 @@ export async function listenHttps(options: HttpsOptions): Promise<Listener> {
   })
   const host = options.address ?? '::'
   try {
-    server.listen({ host, port: options.port, ipv6Only: options.address !== undefined && isIPv6(host) })
+    server.listen({
+      host,
+      port: options.port,
+      ipv6Only: options.address !== undefined && isIPv6(host),
+      reusePort: options.reusePort === true,
+    })
     await once(server, 'listening')
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)

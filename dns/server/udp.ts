@@ -79,6 +79,7 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
       }
     },
     close: async (graceMs) => {
+      for (const socket of sockets.values()) socket.retire()
       if (pending > 0) {
         await new Promise<void>((resolve) => {
           idle = resolve

@@ -114,6 +114,8 @@ class BatchWriter {
     switch (operation.object) {
       case 'table':
         w.attrString(1, operation.spec.name)
+        // NFT_TABLE_F_OWNER
+        if (operation.verb === 'add' && operation.spec.owner === true) w.attrU32Be(2, 2)
         if (operation.verb === 'add' && operation.spec.comment !== undefined) {
           w.attrBytes(6, commentUserdata(operation.spec.comment))
         }

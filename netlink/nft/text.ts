@@ -24,8 +24,10 @@ export function describeOperation(
 ): string {
   switch (operation.object) {
     case 'table': {
-      const { family, name, comment } = operation.spec
-      return `${operation.verb} table ${family} ${name}${block(operation.verb === 'add' ? [commentLine(comment)] : [])}`
+      const { family, name, comment, owner } = operation.spec
+      const lines =
+        operation.verb === 'add' ? [owner === true ? 'flags owner;' : undefined, commentLine(comment)] : []
+      return `${operation.verb} table ${family} ${name}${block(lines)}`
     }
     case 'chain': {
       const { family, table, name, hook, policy, comment } = operation.spec

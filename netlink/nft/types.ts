@@ -24,6 +24,8 @@ export interface NftTableRef {
 
 export interface NftTableSpec extends NftTableRef {
   comment?: string | undefined
+  /** The kernel removes the table when the socket that made it closes, however its process ended (Linux 5.12). */
+  owner?: boolean | undefined
 }
 
 export interface NftChainRef {

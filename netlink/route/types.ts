@@ -102,7 +102,7 @@ export interface MacvlanSpec {
 
 export interface LinkSpec {
   name: string
-  kind: 'veth' | 'bridge' | 'vxlan' | 'macvlan' | 'ifb'
+  kind: 'veth' | 'bridge' | 'vxlan' | 'macvlan' | 'ifb' | 'dummy'
   mtu?: number | undefined
   mac?: string | undefined
   up?: boolean | undefined

@@ -66,7 +66,7 @@ export class UdpSocket {
     this.#options = options
     this.#fd = open(options)
     this.port = boundPort(this.#fd)
-    this.#poll = ffi.pollReadable(this.#fd, () => this.#drain())
+    this.#poll = ffi.pollReadable(this.#fd, () => void this.#drain())
   }
 
   /**
@@ -92,6 +92,18 @@ export class UdpSocket {
     setImmediate(flush)
   }
 
+  /**
+   * For a socket that shares address and port with others and is about to be closed: new datagrams go to the others,
+   * those that wait in it are handed on. A connected socket is passed over when the kernel chooses one of the group
+   * (reuseport_select_sock_by_hash, Linux 5.4); it is connected to itself, from where nothing comes.
+   */
+  retire(): void {
+    if (this.#closed) return
+    const [plain = '', zone] = this.#options.address.split('%', 2)
+    ffi.connect(this.#fd, sockaddr(plain, this.port, zone))
+    for (let waiting = true; waiting; ) waiting = this.#drain()
+  }
+
   close(): void {
     if (this.#closed) return
     if (filling === this) flush()
@@ -101,18 +113,20 @@ export class UdpSocket {
     setImmediate(() => closeSync(this.#fd))
   }
 
-  #drain(): void {
+  /** True if it stopped though more may wait. */
+  #drain(): boolean {
     for (let turn = 0; turn < batchesPerTurn && !this.#closed; turn += 1) {
       const count = ffi.recvmmsg(this.#fd, inbox.headers, batch, ffi.MSG_DONTWAIT)
       if (count < 0) {
         const errno = ffi.errno()
         if (errno !== EAGAIN && errno !== EINTR)
           this.#options.onError(new NetlinkError({ errno, request: 'recvmmsg' }))
-        return
+        return false
       }
       this.#hand(count)
-      if (count < batch) return
+      if (count < batch) return false
     }
+    return !this.#closed
   }
 
   #hand(count: number): void {

@@ -1,4 +1,6 @@
 /** Messages, transports and listeners (RFC 1035, 6891, 7766; research notes §3.5). */
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import test from 'ava'
 import { DnsError, startDns } from '#dns'
 import { decodeMessage, encodeMessage, Opcode, Rcode, Type } from '../../dns/wire/index.ts'
@@ -207,7 +209,11 @@ test.serial(
 )
 
 test.serial('errors at start name what cannot be', async (t) => {
-  const { port } = await serve(t, big)
+  // Another program, which does not share its port.
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  t.teardown(() => void other.close())
+  const { port } = other.address() as AddressInfo
   const { log } = memoryLog()
   const taken = await t.throwsAsync(
     startDns({ corefile: { text: `.:${port} {\n bind 127.0.0.1\n whoami\n}` }, log }),

@@ -11,7 +11,7 @@ export class CacheMetrics {
     const scope = ['server', 'zones', 'view']
     const typed = ['server', 'type', 'zones', 'view']
     this.#zones = zones.join(',')
-    this.#entries = families.gauge('coredns_cache_entries', 'Answers in the cache.', typed)
+    this.#entries = families.gauge('coredns_cache_entries', 'Answers in the cache.', typed, 'sum')
     this.#families = {
       hits: families.counter('coredns_cache_hits_total', 'Queries answered from the cache.', typed),
       evictions: families.counter(

@@ -1,0 +1,122 @@
+import type { Logger } from 'pino'
+import type { Store } from '#watch'
+import type { FamilySamples } from '../metrics/metrics.ts'
+import type { Order } from './messages.ts'
+import { Worker } from './worker.ts'
+
+/** before a worker that ended is started again; doubled each time it ends soon after */
+const firstRestartMs = 100
+const lastRestartMs = 10_000
+/** a worker that lived this long has not failed at its start */
+const settledMs = 10_000
+/** scrapes of one look at the metrics share an answer */
+const scrapeKeptMs = 200
+
+/** The worker processes beside the primary: all serve the same addresses and ports; the kernel spreads clients over them. */
+export class WorkerPool {
+  readonly #options: { store: Store | undefined; log: Logger }
+  readonly #workers = new Map<number, Worker>()
+  readonly #restarts = new Map<number, NodeJS.Timeout>()
+  readonly #delays = new Map<number, number>()
+  #order: Order | undefined
+  #size = 0
+  #stopped = false
+  #scraped: { at: number; families: Promise<readonly FamilySamples[]> } | undefined
+
+  constructor(options: { readonly store: Store | undefined; readonly log: Logger }) {
+    this.#options = options
+  }
+
+  /** Brings every worker to serve `order`, and their number to `size`. A worker that cannot is started anew, and told of. */
+  async serve(order: Order, size: number): Promise<void> {
+    this.#order = order
+    this.#size = size
+    const surplus = [...this.#workers].filter(([number]) => number > size)
+    await Promise.all([
+      ...surplus.map(([, worker]) => worker.stop()),
+      ...[...this.#workers]
+        .filter(([number]) => number <= size)
+        .map(([, worker]) => this.#hand(worker, order)),
+      ...Array.from({ length: size }, (_, i) => i + 1)
+        .filter((number) => !this.#workers.has(number))
+        .map((number) => this.#start(number)),
+    ])
+  }
+
+  /** The processes that serve now, by number. */
+  pids(): ReadonlyMap<number, number> {
+    return new Map(
+      [...this.#workers].flatMap(([number, { pid }]) => (pid === undefined ? [] : [[number, pid]])),
+    )
+  }
+
+  troubles(): string[] {
+    const own = [...this.#workers].flatMap(([number, worker]) =>
+      worker.troubles.map((trouble) => `worker ${number}: ${trouble}`),
+    )
+    const away = [...this.#restarts.keys()].map(
+      (number) => `worker ${number} ended and is about to be started again`,
+    )
+    return [...own, ...away]
+  }
+
+  /** What all workers have counted. */
+  scrape(): Promise<readonly FamilySamples[]> {
+    const now = performance.now()
+    if (this.#scraped === undefined || now - this.#scraped.at > scrapeKeptMs) {
+      const answers = Promise.all([...this.#workers.values()].map((worker) => worker.scrape()))
+      this.#scraped = { at: now, families: answers.then((all) => all.flat()) }
+    }
+    return this.#scraped.families
+  }
+
+  /** Resolves when all have answered what was under way and ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    for (const timer of this.#restarts.values()) clearTimeout(timer)
+    this.#restarts.clear()
+    await Promise.all([...this.#workers.values()].map((worker) => worker.stop()))
+  }
+
+  async #start(number: number): Promise<void> {
+    const order = this.#order
+    if (this.#stopped || order === undefined || number > this.#size || this.#workers.has(number)) return
+    clearTimeout(this.#restarts.get(number))
+    this.#restarts.delete(number)
+    const begun = performance.now()
+    const worker: Worker = new Worker({
+      ...this.#options,
+      number,
+      onExit: () => {
+        if (this.#workers.get(number) === worker) this.#ended(number, performance.now() - begun)
+      },
+    })
+    this.#workers.set(number, worker)
+    await this.#hand(worker, order)
+  }
+
+  async #hand(worker: Worker, order: Order): Promise<void> {
+    try {
+      await worker.serve(order)
+    } catch (error) {
+      if (this.#stopped) return
+      this.#options.log.error(
+        { err: error },
+        'a DNS worker does not serve the configuration; it is started anew',
+      )
+      await worker.stop()
+    }
+  }
+
+  #ended(number: number, livedMs: number): void {
+    this.#workers.delete(number)
+    if (this.#stopped || number > this.#size) return
+    const before = livedMs > settledMs ? 0 : (this.#delays.get(number) ?? 0)
+    const delay = before === 0 ? firstRestartMs : Math.min(lastRestartMs, before * 2)
+    this.#delays.set(number, delay)
+    this.#options.log.warn({ worker: number, againInMs: delay }, 'a DNS worker ended')
+    const timer = setTimeout(() => void this.#start(number), delay)
+    timer.unref()
+    this.#restarts.set(number, timer)
+  }
+}
