@@ -1,23 +1,16 @@
 import type { Logger } from 'pino'
-import { Counter, Gauge, type Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
 import type { Store, Subscription } from '#watch'
 import { EmbeddedStorage } from './admin/embedded-storage.ts'
 import type { ObjectStorage } from './admin/object-storage.ts'
 import { type AdminServer, startAdmin } from './admin/server.ts'
 import { Journal } from './admin/storage.ts'
-import type {
-  GatewayConfig,
-  ListenAddress,
-  PlainListenAddress,
-  TlsListenAddress,
-} from './config/gateway-config.ts'
-import { AccessLog, DataPlane } from './dataplane/index.ts'
-import { GatewayListenError } from './errors.ts'
-import { chooseNetwork, Deadlines, Listener, type Network, type TlsSettings } from './http/index.ts'
+import type { GatewayConfig, ListenAddress } from './config/gateway-config.ts'
+import { Serving } from './dataplane/index.ts'
 import { type TranslationProblem, Translator, WATCHED } from './kubernetes/index.ts'
-import { Catalogue } from './objects/index.ts'
+import { Catalogue, type ObjectChange } from './objects/index.ts'
 import { selectPlugins } from './plugins/index.ts'
-import { AddressSet } from './route/index.ts'
+import { MergedRegistry, WorkerPool } from './workers/index.ts'
 
 export interface GatewayOptions {
   /** The watch cache; without it the gateway serves Admin API objects only. */
@@ -45,6 +38,8 @@ export interface GatewayComponent {
   /** Addresses really listened on (port 0 in the configuration gives a free one). */
   readonly listen: readonly ListenAddress[]
   readonly adminListen: ListenAddress | undefined
+  /** The processes that serve, this one first. */
+  readonly processes: readonly number[]
   health(): { ok: boolean; detail?: string }
   /** Kubernetes objects that are not in effect as written. */
   problems(): readonly TranslationProblem[]
@@ -54,8 +49,7 @@ export interface GatewayComponent {
 
 /** Starts the gateway; resolves once the routes of the first sync are in and the ports are open. */
 export async function startGateway(options: GatewayOptions): Promise<GatewayComponent> {
-  const network = await chooseNetwork(options.config.transport, options.log)
-  const gateway = new Gateway(options, network)
+  const gateway = await Gateway.create(options)
   try {
     await gateway.start()
   } catch (error) {
@@ -68,48 +62,65 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayComp
 class Gateway implements GatewayComponent {
   readonly name = 'gateway'
   readonly #options: GatewayOptions
-  readonly #network: Network
   readonly #catalogue = new Catalogue()
-  readonly #deadlines = new Deadlines()
-  readonly #plane: DataPlane
-  readonly #accessLog: AccessLog | undefined
+  readonly #serving: Serving
+  readonly #workers: WorkerPool
   readonly #registry: ReturnType<typeof selectPlugins>['registry']
-  readonly #listeners: Listener[] = []
   readonly #reported = new Set<string>()
   #storage: ObjectStorage | undefined
   #admin: AdminServer | undefined
   #subscription: Subscription | undefined
   #translator: Translator | undefined
   #stopped = false
+  #open = false
 
-  constructor(options: GatewayOptions, network: Network) {
+  private constructor(options: GatewayOptions, serving: Serving, workers: WorkerPool) {
     this.#options = options
-    this.#network = network
-    const { config, log, metrics } = options
+    this.#serving = serving
+    this.#workers = workers
+    const { config, log } = options
     const { registry, unknown } = selectPlugins(config.plugins)
     this.#registry = registry
     if (unknown.length > 0)
       log.warn({ plugins: unknown }, 'plugins of the configuration that do not exist here')
     if (config.ignored.length > 0)
       log.warn({ keys: config.ignored }, 'configuration keys without a meaning here')
-    this.#accessLog = config.accessLog === undefined ? undefined : new AccessLog(config.accessLog)
-    this.#plane = new DataPlane({
-      registry,
-      mode: config.router,
-      attributes: config.pluginAttributes,
-      deadlines: this.#deadlines,
-      network,
-      trusted: config.trustedAddresses.length === 0 ? undefined : new AddressSet(config.trustedAddresses),
-      showUpstreamStatus: config.showUpstreamStatus,
-      accessLog: this.#accessLog,
+  }
+
+  static async create(options: GatewayOptions): Promise<Gateway> {
+    const { log, metrics } = options
+    // Workers share the primary's ports.
+    const config = options.config.workers > 1 ? { ...options.config, reusePort: true } : options.config
+    let gateway: Gateway | undefined
+    const workers = new WorkerPool({
+      config: () => ({ ...config, ...gateway?.bound }),
       log,
-      metrics,
+      objects: () => gateway?.objects ?? [],
     })
-    this.#measure(metrics)
+    const merged = config.workers > 1 ? new MergedRegistry(metrics, () => workers.scrape()) : metrics
+    gateway = new Gateway(options, await Serving.create({ config, log, metrics: merged }), workers)
+    return gateway
+  }
+
+  /** The addresses of the configuration as they were really bound. */
+  get bound(): Pick<GatewayConfig, 'listen' | 'tlsListen'> {
+    const { listen, tlsListen } = this.#options.config
+    const real = this.#serving.listen
+    return {
+      listen: listen.map((address, index) => ({ ...address, ...real[index] })),
+      tlsListen: tlsListen.map((address, index) => ({ ...address, ...real[listen.length + index] })),
+    }
+  }
+
+  get objects(): readonly ObjectChange[] {
+    return this.#catalogue.all()
   }
 
   get listen(): readonly ListenAddress[] {
-    return this.#listeners.map((listener) => listener.address)
+    return this.#serving.listen
+  }
+  get processes(): readonly number[] {
+    return [process.pid, ...this.#workers.pids]
   }
   get adminListen(): ListenAddress | undefined {
     return this.#admin?.address
@@ -119,11 +130,15 @@ class Gateway implements GatewayComponent {
     const { config, store, log } = this.#options
     const storage = this.#openStorage()
     this.#storage = storage
-    this.#catalogue.subscribe((changes) => this.#plane.apply(changes))
+    this.#catalogue.subscribe((changes) => {
+      this.#serving.apply(changes)
+      this.#workers.apply(changes)
+    })
     // No port opens before the routes are in: a gateway that answers 404 while it starts is worse than one not there yet.
     if (store !== undefined) await this.#follow(store)
-    for (const address of config.listen) await this.#open(address, undefined)
-    for (const address of config.tlsListen) await this.#open(address, this.#tls(address))
+    await this.#serving.open()
+    this.#open = true
+    await this.#workers.start(config.workers - 1)
     if (config.admin !== undefined) {
       this.#admin = await startAdmin({
         config: config.admin,
@@ -132,14 +147,15 @@ class Gateway implements GatewayComponent {
         registry: this.#registry,
         storage,
         log,
+        settled: () => this.#workers.settled(),
       })
     }
     log.info(
       {
         listen: this.listen,
-        transport: this.#network.name,
+        transport: this.#serving.network.name,
         admin: this.adminListen,
-        routes: this.#plane.tables.router.size,
+        routes: this.#serving.plane.tables.router.size,
       },
       'gateway serves',
     )
@@ -150,22 +166,6 @@ class Gateway implements GatewayComponent {
     const catalogue = this.#catalogue
     const journal = dataDirectory === undefined ? undefined : new Journal(dataDirectory, catalogue)
     return new EmbeddedStorage(catalogue, journal, this.#options.log)
-  }
-
-  async #open({ host, port, http2 }: PlainListenAddress, tls: TlsSettings | undefined): Promise<void> {
-    const { reusePort, server: settings } = this.#options.config
-    const shared = { network: this.#network, deadlines: this.#deadlines, handler: this.#plane }
-    try {
-      this.#listeners.push(await Listener.open({ host, port, http2, ...shared, tls, reusePort, settings }))
-    } catch (error) {
-      throw new GatewayListenError('the gateway', `${host}:${port}`, error)
-    }
-  }
-
-  #tls(address: TlsListenAddress): TlsSettings {
-    const { certificates } = this.#plane.tables
-    const fallback = this.#options.config.fallbackSni ?? ''
-    return { http2: address.http2, credentials: (name) => certificates.find(name === '' ? fallback : name) }
   }
 
   async #follow(store: Store): Promise<void> {
@@ -202,9 +202,12 @@ class Gateway implements GatewayComponent {
   }
 
   health(): { ok: boolean; detail?: string } {
-    if (this.#stopped || this.#listeners.length === 0) return { ok: false, detail: 'not serving' }
+    if (this.#stopped || !this.#open) return { ok: false, detail: 'not serving' }
+    const { missing } = this.#workers
+    if (missing > 0)
+      return { ok: true, detail: `${missing} of ${this.#options.config.workers} workers are away` }
     const count = this.problems().length
-    const routes = this.#plane.tables.router.size
+    const routes = this.#serving.plane.tables.router.size
     return {
       ok: true,
       detail: count === 0 ? `${routes} routes` : `${routes} routes, ${count} problems in objects`,
@@ -212,7 +215,7 @@ class Gateway implements GatewayComponent {
   }
 
   describeRoutes(): RouteDescription[] {
-    const { tables } = this.#plane
+    const { tables } = this.#serving.plane
     return [...tables.router.describe()].map(({ host, pattern, priority, target }) => {
       const group = target.upstreamId === undefined ? target.inline : tables.upstreams.get(target.upstreamId)
       return {
@@ -229,45 +232,15 @@ class Gateway implements GatewayComponent {
     })
   }
 
-  #measure(registry: Registry): void {
-    const plane = this.#plane
-    const listeners = this.#listeners
-    const registers = [registry]
-    registry.removeSingleMetric('apisix_http_requests_total')
-    registry.removeSingleMetric('apisix_nginx_http_current_connections')
-    new Counter({
-      name: 'apisix_http_requests_total',
-      help: 'Requests received',
-      registers,
-      collect() {
-        this.reset()
-        this.inc(plane.requests)
-      },
-    })
-    new Gauge({
-      name: 'apisix_nginx_http_current_connections',
-      help: 'Connections of clients, and idle ones to upstreams',
-      labelNames: ['state'],
-      registers,
-      collect() {
-        this.set(
-          { state: 'active' },
-          listeners.reduce((sum, listener) => sum + listener.connections, 0),
-        )
-        this.set({ state: 'upstream_idle' }, plane.pool.idle())
-      },
-    })
-  }
-
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
     await this.#admin?.close()
-    await Promise.all(this.#listeners.map((listener) => listener.close(this.#options.config.shutdownTimeout)))
+    const { shutdownTimeout } = this.#options.config
+    await Promise.all([this.#serving.drain(), this.#workers.stop(shutdownTimeout)])
     // The store is followed to the end, so that what is still running reaches servers that exist.
     this.#subscription?.close()
-    this.#plane.close()
+    await this.#serving.close()
     await this.#storage?.close()
-    await this.#accessLog?.close()
   }
 }

@@ -20,6 +20,8 @@ export interface AdminOptions extends CheckContext {
   readonly dataDirectory: string | undefined
   readonly storage: ObjectStorage
   readonly log: Logger
+  /** Resolves once every worker process uses what was written: an answer says that it is in effect. */
+  readonly settled?: (() => Promise<void>) | undefined
 }
 
 export interface AdminServer {
@@ -78,6 +80,10 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     const description = refusal(request, keys)
     if (description === undefined) return undefined
     return reply.code(401).send({ error_msg: 'failed to check token', description })
+  })
+  app.addHook('onSend', async (request, _reply, payload) => {
+    if (request.method !== 'GET' && request.method !== 'HEAD') await options.settled?.()
+    return payload
   })
   app.setErrorHandler((error: Error & { code?: string; statusCode?: number }, request, reply) => {
     if (error instanceof Refused) return send(reply, error.answer)

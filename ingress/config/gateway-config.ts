@@ -40,6 +40,8 @@ export interface GatewayConfig {
   /** The name whose certificate clients get that ask for none. */
   readonly fallbackSni: string | undefined
   readonly reusePort: boolean
+  /** Processes that serve, this one included. */
+  readonly workers: number
   readonly transport: TransportChoice
   readonly router: RouterMode
   readonly server: ServerSettings

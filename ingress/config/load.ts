@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { parseDocument } from 'yaml'
 import { GatewayConfigError } from '../errors.ts'
 import { DEFAULT_SERVER_SETTINGS } from '../http/settings.ts'
@@ -64,6 +65,7 @@ function build(root: Section): GatewayConfig {
     tlsListen: tlsListen(apisix),
     fallbackSni: apisix.section('ssl').string('fallback_sni'),
     reusePort: apisix.boolean('enable_reuseport') ?? false,
+    workers: workers(nginxMain),
     transport: plexus.choice('transport', ['auto', 'net', 'raw'] as const) ?? 'auto',
     router: router.choice('http', ['radixtree_host_uri', 'radixtree_uri'] as const) ?? 'radixtree_host_uri',
     server: {
@@ -91,6 +93,14 @@ function build(root: Section): GatewayConfig {
     ignored: [],
   }
   return { ...config, ignored: root.unread() }
+}
+
+/** `worker_processes`: a number, or `auto` for one per core. One if not given: every counter of a plugin is then exact. */
+function workers(nginx: Section): number {
+  const value = nginx.raw('worker_processes') ?? 1
+  if (value === 'auto') return availableParallelism()
+  if (Number.isInteger(Number(value)) && Number(value) >= 1 && Number(value) <= 256) return Number(value)
+  throw nginx.error('worker_processes', `${JSON.stringify(value)} is neither a number of processes nor auto`)
 }
 
 /** APISIX writes an access log by default, into its own directory; here one is written when a path is given. */

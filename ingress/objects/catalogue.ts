@@ -97,13 +97,16 @@ export class Catalogue {
     if (told.length > 0) for (const listener of this.#listeners) listener(told)
   }
 
+  /** Everything there is, as changes. */
+  all(): ObjectChange[] {
+    return KINDS.flatMap((kind) =>
+      this.list(kind).map((entry) => ({ kind, id: entry.id, value: entry.value }) as ObjectChange),
+    )
+  }
+
   /** Calls the listener with everything there is now, then with each later batch. */
   subscribe(listener: (changes: readonly ObjectChange[]) => void): void {
-    const all: ObjectChange[] = []
-    for (const kind of KINDS) {
-      for (const entry of this.list(kind))
-        all.push({ kind, id: entry.id, value: entry.value } as ObjectChange)
-    }
+    const all = this.all()
     if (all.length > 0) listener(all)
     this.#listeners.push(listener)
   }

@@ -226,7 +226,7 @@ test('configuration errors name file and field; keys without a meaning are liste
   const config = parse(
     'apisix:\n  node_listen: 8000\n  enable_heartbeat: true\ndeployment:\n  etcd: { host: [x] }\n',
   )
-  t.deepEqual(config.listen, [{ host: '0.0.0.0', port: 8000 }])
+  t.deepEqual(config.listen, [{ host: '0.0.0.0', port: 8000, http2: true }])
   t.deepEqual(config.admin?.listen, { host: '127.0.0.1', port: 9180 })
   t.deepEqual(config.ignored, ['apisix.enable_heartbeat', 'deployment.etcd'])
   for (const [text, message] of [

@@ -1,0 +1,2 @@
+export { MergedRegistry } from './merged-registry.ts'
+export { WorkerPool } from './worker-pool.ts'

@@ -1,0 +1,117 @@
+import type { Logger } from 'pino'
+import type { GatewayConfig } from '../config/gateway-config.ts'
+import type { ObjectChange } from '../objects/index.ts'
+import type { MetricSamples } from './messages.ts'
+import { Worker } from './worker.ts'
+
+const FIRST_RESTART_MS = 100
+const LAST_RESTART_MS = 10_000
+/** A worker that lived this long has not failed at its start. */
+const SETTLED_MS = 10_000
+/** Metrics of one scrape are asked for one by one and share an answer. */
+const SCRAPE_KEPT_MS = 200
+const APPLY_MS = 2000
+
+export interface WorkerPoolOptions {
+  /** With the addresses the primary has bound. */
+  readonly config: () => GatewayConfig
+  readonly log: Logger
+  /** Every object there is, for a worker that starts. */
+  readonly objects: () => readonly ObjectChange[]
+}
+
+/** The worker processes beside the primary: all listen on the same ports, and the kernel spreads clients over them. */
+export class WorkerPool {
+  readonly #options: WorkerPoolOptions
+  readonly #workers = new Map<number, Worker>()
+  readonly #timers = new Map<number, NodeJS.Timeout>()
+  readonly #delays = new Map<number, number>()
+  #revision = 0
+  #stopped = false
+  #scraped: { at: number; samples: Promise<readonly MetricSamples[]> } | undefined
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options
+  }
+
+  /** Resolves once all serve; one that fails is started again later. */
+  async start(size: number): Promise<void> {
+    await Promise.all(Array.from({ length: size }, (_, index) => this.#start(index + 1)))
+  }
+
+  get pids(): readonly number[] {
+    return [...this.#workers.values()].flatMap(({ pid }) => (pid === undefined ? [] : [pid]))
+  }
+
+  /** How many workers are away just now. */
+  get missing(): number {
+    return this.#timers.size
+  }
+
+  apply(changes: readonly ObjectChange[]): void {
+    this.#revision++
+    for (const worker of this.#workers.values()) worker.apply(this.#revision, changes)
+  }
+
+  /** Resolves once every worker uses what was applied so far, or after a moment. */
+  async settled(): Promise<void> {
+    if (this.#workers.size === 0) return
+    const revision = this.#revision
+    const all = Promise.all([...this.#workers.values()].map((worker) => worker.whenApplied(revision)))
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, APPLY_MS)
+    })
+    await Promise.race([all, late])
+    clearTimeout(timer)
+  }
+
+  /** What all workers have counted. */
+  scrape(): Promise<readonly MetricSamples[]> {
+    const now = performance.now()
+    if (this.#scraped === undefined || now - this.#scraped.at > SCRAPE_KEPT_MS) {
+      const answers = Promise.all([...this.#workers.values()].map((worker) => worker.scrape()))
+      this.#scraped = { at: now, samples: answers.then((all) => all.flat()) }
+    }
+    return this.#scraped.samples
+  }
+
+  async #start(number: number): Promise<void> {
+    if (this.#stopped) return
+    this.#timers.delete(number)
+    const { config, log, objects } = this.#options
+    const begun = performance.now()
+    const worker = new Worker(number, log, () => this.#ended(number, performance.now() - begun))
+    this.#workers.set(number, worker)
+    try {
+      // Later changes follow on the same channel, so nothing is missed in between.
+      const serving = worker.serve(config(), objects())
+      worker.apply(this.#revision, [])
+      await serving
+    } catch (error) {
+      if (this.#stopped) return
+      log.error({ worker: number, err: error }, 'a worker does not serve; it is started again')
+      await worker.stop(0)
+    }
+  }
+
+  #ended(number: number, livedMs: number): void {
+    this.#workers.delete(number)
+    if (this.#stopped) return
+    const before = livedMs > SETTLED_MS ? 0 : (this.#delays.get(number) ?? 0)
+    const delay = before === 0 ? FIRST_RESTART_MS : Math.min(LAST_RESTART_MS, before * 2)
+    this.#delays.set(number, delay)
+    this.#options.log.warn({ worker: number, againInMs: delay }, 'a worker ended')
+    this.#timers.set(
+      number,
+      setTimeout(() => void this.#start(number), delay),
+    )
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#stopped = true
+    for (const timer of this.#timers.values()) clearTimeout(timer)
+    this.#timers.clear()
+    await Promise.all([...this.#workers.values()].map((worker) => worker.stop(graceMs)))
+  }
+}
