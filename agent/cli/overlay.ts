@@ -1,5 +1,6 @@
 // `plexus overlay`: flannel's command line, and --manifests.
 import { createLogger } from '../logging.ts'
+import { nodeOfPod, sourceOf } from './overlay-source.ts'
 import { runSingleComponent, type SingleComponentOptions } from './single-component.ts'
 import { requireSource } from './source-options.ts'
 import { asConfiguration, UsageError } from './usage-error.ts'
@@ -19,11 +20,15 @@ export async function runOverlayCommand(
   const { subnetFile, settings } = flags
   const netConfFile = options.netConf ?? flags.netConf
   const where = sourceOf(options, flags)
+  const named = options.nodeName ?? flags.nodeName
+  const { pod } = flags
+  if (named === undefined && (pod === undefined || where.manifests !== undefined))
+    throw new UsageError('--node-name is missing, and so is NODE_NAME')
   requireSource(where)
   const log = createLogger({ level: options.logLevel, format: options.logFormat })
   for (const warning of flags.warnings) log.warn(warning)
   let netConf = await asConfiguration(() => loadNetConf(netConfFile))
-  const nodeName = options.nodeName ?? flags.nodeName ?? (await nodeOfPod(where, { pod: flags.pod, log }))
+  const nodeName = named ?? (await nodeOfPod(where, { pod, log }))
   // A changed net-conf.json starts the overlay anew; what it finds in place stays.
   const source = { ...options, ...where, nodeName, component: 'overlay', files: [netConfFile] } as const
   const reload = (): void => {
@@ -33,14 +38,9 @@ export async function runOverlayCommand(
       log.error({ err: error }, 'net-conf.json is not taken over; the last good one stays')
     }
   }
-  let started = false
   await runSingleComponent(source, async (context) => {
     reload()
     const publish = context.writeBack?.patchNode
-    const overlay = await startOverlay({ ...context, ...settings, nodeName, netConf, subnetFile, publish })
-    // What SIGHUP does: the overlay is started anew, and what it finds in place stays.
-    if (!started) watchFiles([netConfFile], () => process.kill(process.pid, 'SIGHUP'))
-    started = true
-    return overlay
+    return startOverlay({ ...context, ...settings, nodeName, netConf, subnetFile, publish })
   })
 }

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os'
 import { Registry } from 'prom-client'
 import { type NeedingComponent, openStore } from '#watch'
+import { watchFiles } from '../changed-files.ts'
 import type { Component } from '../component.ts'
 import type { ComponentContext } from '../components.ts'
 import { serveUntilSignal } from '../lifecycle.ts'
@@ -13,12 +14,17 @@ import { asConfiguration } from './usage-error.ts'
 export interface SingleComponentOptions {
   readonly manifests?: readonly string[] | undefined
   readonly kubeconfig?: string | undefined
+  readonly inCluster?: boolean | undefined
+  /** API servers to use instead of the configured one */
+  readonly apiServer?: readonly string[] | undefined
   readonly readyFile?: string | undefined
   /** file that keeps the last known state of a cluster, to begin with while its API server is away */
   readonly snapshot?: string | undefined
   readonly nodeName?: string | undefined
   /** Which component it is: only what it needs is watched. */
   readonly component?: NeedingComponent | undefined
+  /** Files that configure the component: a change does what SIGHUP does. */
+  readonly files?: readonly string[] | undefined
   readonly logLevel?: LogLevel | undefined
   readonly logFormat?: LogFormat | undefined
 }
@@ -40,10 +46,17 @@ export async function runSingleComponent(
     nodeName: nodeName ?? hostname().toLowerCase(),
     log,
   })
+  const started = Promise.withResolvers<void>()
+  let reloading = started.promise
+  const reload = (): void => {
+    reloading = reloading.then(restart).catch((error: unknown) => log.error({ err: error }, 'reload failed'))
+  }
+  // Before the files are read for the first time: no change is missed.
+  const watcher = watchFiles(options.files ?? [], reload)
   let component = await start({ store, log, metrics: new Registry(), writeBack })
   log.info({ component: component.name, pid: process.pid }, 'component serves')
-  let reloading: Promise<void> = Promise.resolve()
-  const restart = async (): Promise<void> => {
+  started.resolve()
+  async function restart(): Promise<void> {
     if (component.reload !== undefined) {
       await component.reload()
       return
@@ -55,12 +68,9 @@ export async function runSingleComponent(
   await serveUntilSignal({
     readyFile: options.readyFile,
     log,
-    onReload: () => {
-      reloading = reloading
-        .then(restart)
-        .catch((error: unknown) => log.error({ err: error }, 'reload failed'))
-    },
+    onReload: reload,
     async stop() {
+      watcher.close()
       await reloading
       await component.stop()
       await store.close()
