@@ -9,7 +9,7 @@ import type { GatewayConfig, ListenAddress } from './config/gateway-config.ts'
 import { Serving } from './dataplane/index.ts'
 import { type TranslationProblem, Translator, WATCHED } from './kubernetes/index.ts'
 import { Catalogue, type ObjectChange } from './objects/index.ts'
-import { selectPlugins } from './plugins/index.ts'
+import { flushBatches, selectPlugins } from './plugins/index.ts'
 import { MergedRegistry, WorkerPool } from './workers/index.ts'
 
 export interface GatewayOptions {
@@ -242,5 +242,6 @@ class Gateway implements GatewayComponent {
     this.#subscription?.close()
     await this.#serving.close()
     await this.#storage?.close()
+    await flushBatches(1000)
   }
 }

@@ -1,3 +1,15 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Batches with something in them, or under way. */
+const busy = new Set<{ flush(): void; readonly idle: boolean }>()
+
+/** Sends what all batches hold; resolves when it is out, or after `limitMs`. */
+export async function flushBatches(limitMs: number): Promise<void> {
+  const deadline = performance.now() + limitMs
+  for (const batch of busy) batch.flush()
+  while (busy.size > 0 && performance.now() < deadline) await sleep(10)
+}
+
 /** Collects entries and hands them on together: when there are enough, or some time after the first. */
 export class Batch<T> {
   readonly #size: number
@@ -24,12 +36,17 @@ export class Batch<T> {
     this.#send = options.send
   }
 
+  get idle(): boolean {
+    return this.#sending === 0 && this.#entries.length === 0
+  }
+
   push(entry: T): void {
     if (this.#entries.length + this.#sending >= this.#limit) {
       this.dropped++
       return
     }
     this.#entries.push(entry)
+    busy.add(this)
     if (this.#entries.length >= this.#size) this.flush()
     else this.#timer ??= setTimeout(() => this.flush(), this.#delayMs).unref()
   }
@@ -43,6 +60,7 @@ export class Batch<T> {
     this.#sending += entries.length
     void this.#send(entries).then(() => {
       this.#sending -= entries.length
+      if (this.idle) busy.delete(this)
     })
   }
 }

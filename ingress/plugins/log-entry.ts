@@ -13,9 +13,28 @@ function formatted(format: JsonObject, context: RequestContext): JsonObject {
   return { ...Object.fromEntries(entries) }
 }
 
+const SECRET: ReadonlySet<string> = new Set([
+  'authorization',
+  'proxy-authorization',
+  'cookie',
+  'apikey',
+  'x-api-key',
+])
+
+/** Header fields without what would let a reader of the log in; a log_format that names one gets it. */
+function redacted(fields: Record<string, string>): Record<string, string> {
+  for (const name of Object.keys(fields)) if (SECRET.has(name)) fields[name] = '***'
+  return fields
+}
+
 /** What a logging plugin writes about a request: its `log_format`, or APISIX's default entry. Call in the log phase. */
-export function logEntry(context: RequestContext, format: JsonObject | undefined): JsonObject {
-  if (format !== undefined) return { ...formatted(format, context), route_id: context.route?.id }
+export function logEntry(
+  context: RequestContext,
+  format: JsonObject | undefined,
+  extra?: JsonObject | undefined,
+): JsonObject {
+  const added = extra === undefined ? {} : formatted(extra, context)
+  if (format !== undefined) return { ...formatted(format, context), ...added, route_id: context.route?.id }
   const { exchange } = context
   const total = performance.now() - exchange.startedAt
   const upstream = context.upstreamMs
@@ -26,7 +45,7 @@ export function logEntry(context: RequestContext, format: JsonObject | undefined
       method: context.method,
       uri: target,
       url: `${context.scheme}://${context.rawHost}${target}`,
-      headers: exchange.headers.entries(),
+      headers: redacted(exchange.headers.entries()),
       size: exchange.bytesReceived,
     },
     response: { status: exchange.status, size: exchange.writer.bytes },
@@ -39,5 +58,6 @@ export function logEntry(context: RequestContext, format: JsonObject | undefined
     latency: total,
     upstream_latency: upstream,
     apisix_latency: Math.max(0, total - upstream),
+    ...added,
   }
 }

@@ -1,10 +1,12 @@
 import { apiBreaker } from './api-breaker/index.ts'
 import { basicAuth } from './basic-auth/index.ts'
 import { brotli } from './brotli/index.ts'
+import { clickhouseLogger } from './clickhouse-logger/index.ts'
 import { clientControl } from './client-control/index.ts'
 import { consumerRestriction } from './consumer-restriction/index.ts'
 import { cors } from './cors/index.ts'
 import { csrf } from './csrf/index.ts'
+import { elasticsearchLogger } from './elasticsearch-logger/index.ts'
 import { faultInjection } from './fault-injection/index.ts'
 import { fileLogger } from './file-logger/index.ts'
 import { forwardAuth } from './forward-auth/index.ts'
@@ -17,6 +19,7 @@ import { keyAuth } from './key-auth/index.ts'
 import { limitConn } from './limit-conn/index.ts'
 import { limitCount } from './limit-count/index.ts'
 import { limitReq } from './limit-req/index.ts'
+import { lokiLogger } from './loki-logger/index.ts'
 import { mocking } from './mocking/index.ts'
 import type { Plugin } from './plugin.ts'
 import { prometheus } from './prometheus/index.ts'
@@ -29,8 +32,12 @@ import { refererRestriction } from './referer-restriction/index.ts'
 import { requestId } from './request-id/index.ts'
 import { requestValidation } from './request-validation/index.ts'
 import { responseRewrite } from './response-rewrite/index.ts'
+import { splunkHecLogging } from './splunk-hec-logging/index.ts'
+import { syslog } from './syslog/index.ts'
+import { tcpLogger } from './tcp-logger/index.ts'
 import { trafficSplit } from './traffic-split/index.ts'
 import { uaRestriction } from './ua-restriction/index.ts'
+import { udpLogger } from './udp-logger/index.ts'
 import { uriBlocker } from './uri-blocker/index.ts'
 
 /** Every plugin there is, highest priority first. A new plugin is a folder and a line here. */
@@ -66,8 +73,15 @@ export const PLUGINS: readonly Plugin[] = [
   redirect,
   responseRewrite,
   prometheus,
+  lokiLogger,
+  elasticsearchLogger,
   httpLogger,
+  splunkHecLogging,
+  tcpLogger,
+  syslog,
+  udpLogger,
   fileLogger,
+  clickhouseLogger,
 ]
 
 /** The plugins switched on: all, or those of config.yaml's `plugins` list. Unknown names are returned apart. */
