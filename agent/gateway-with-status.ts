@@ -15,6 +15,10 @@ export function gatewayWithStatus(
     name,
     listen,
     adminListen,
+    // It changes as workers come and go.
+    get processes() {
+      return gateway.processes
+    },
     health: () => {
       const { ok, detail } = gateway.health()
       return { ok, detail: [detail, status.health().detail].filter((part) => part !== undefined).join('; ') }
