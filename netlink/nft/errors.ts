@@ -8,6 +8,9 @@ import { NFT_SCHEMAS } from './schema.ts'
 import { describeElement, describeOperation } from './text.ts'
 import type { NftElement, NftFailure, NftSetSpec } from './types.ts'
 
+/** Errors of the validation of chains: not allowed from that hook, too deep or a loop. */
+const VALIDATION = new Set(['EOPNOTSUPP', 'EMLINK', 'ELOOP'])
+
 /**
  * The kernel refused a batch: nothing of it was applied. `failures` says for every refused message what it was for;
  * `code`, `errno` and `attribute` are those of the first.
@@ -64,6 +67,20 @@ export function explain(
     attribute,
     detail,
   }
+}
+
+/**
+ * Chains are validated as a whole when a batch is through. If that fails the kernel runs the batch again, now with a
+ * validation after each message (nf_tables_validate, NFT_VALIDATE_DO): the first that fails is to blame, those behind it fail
+ * because the table is invalid already.
+ */
+export function withoutFollowers(refusals: readonly Refusal[]): Refusal[] {
+  const seen = new Set<string>()
+  return refusals.filter(({ failure: { code } }) => {
+    const follows = VALIDATION.has(code) && seen.has(code)
+    seen.add(code)
+    return !follows
+  })
 }
 
 /** The element the kernel pointed at: the list is walked up to the offset of the extended ack. */

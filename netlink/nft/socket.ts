@@ -8,7 +8,7 @@ import { decodeChain, decodeRule, decodeSet, decodeTable } from './decode.ts'
 import { decodeElements, joinRanges, type WireElement } from './decode-elements.ts'
 import { decodePacked, type PackedElement } from './decode-packed.ts'
 import { type SentMessage, writeBatch, writeNfgenmsg } from './encode.ts'
-import { explain, NftError, type Refusal } from './errors.ts'
+import { explain, NftError, type Refusal, withoutFollowers } from './errors.ts'
 import { NFT_SCHEMAS } from './schema.ts'
 import { describeOperation } from './text.ts'
 import type { NftTransaction } from './transaction.ts'
@@ -61,8 +61,8 @@ export class NftSocket {
   }
 
   /**
-   * Applies a transaction: all of it, atomically for packets, or nothing. Throws NftError with every refused change,
-   * or the transaction's own first mistake. With `generation` it fails with ERESTART if anybody has changed the
+   * Applies a transaction: all of it, atomically for packets, or nothing. Throws NftError with every refused change (of
+   * those that make the chains invalid the first), or the transaction's own first mistake. With `generation` it fails with ERESTART if anybody has changed the
    * namespace's ruleset since that generation.
    */
   commit(tx: NftTransaction, options: { generation?: number | undefined } = {}): void {
@@ -119,9 +119,10 @@ export class NftSocket {
       if (operation.object === 'set') describeOperation(operation, sets)
     }
     const bySeq = new Map(messages.map((message) => [message.seq, message]))
-    return replies
+    const refusals = replies
       .map((reply) => explain(reply, bySeq.get(reply.seq), { bytes, sets }))
       .filter((refusal) => refusal.errno !== 0)
+    return withoutFollowers(refusals)
   }
 
   /** All tables. */

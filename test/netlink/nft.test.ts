@@ -620,3 +620,30 @@ test('sixty thousand elements go in one batch', (t) => {
   t.true(elements.every(({ key }) => dumped.has(Buffer.from(key).toString('hex'))))
   t.is(namespace.nft('-j', 'list', 'map', 'ip', 't', 'eps').match(/"concat"/g)?.length, 120_000)
 })
+
+test('the change that makes chains invalid is blamed, and not the good ones behind it', (t) => {
+  const { socket } = open(t, 'blame')
+  const tx = base()
+  tx.addChain({ ...T, name: 'pre', hook: { name: 'prerouting', priority: -100, type: 'nat' } })
+  tx.addChain({ ...T, name: 'good' })
+  tx.addChain({ ...T, name: 'bad' })
+  // Nowhere but after routing can be masqueraded.
+  tx.addRule({ ...T, chain: 'bad', expressions: [nft.masquerade({})] })
+  tx.addSet({ ...T, name: 'ips', key: ['ipv4_addr'], data: 'verdict' })
+  tx.addSet({ ...T, name: 'data', key: ['ipv4_addr'] })
+  tx.addRule({ ...T, chain: 'pre', expressions: [nft.vmapTuple(4, ['daddr'], 'ips')] })
+  socket.commit(tx)
+  const mixed = new NftTransaction()
+  const to = (last: number, chain: string): NftElement[] => [
+    { key: packIPv4(`10.96.0.${last}`), data: { verdict: 'goto', chain } },
+  ]
+  mixed.addElements({ ...T, set: 'ips' }, to(1, 'good'), 'first')
+  mixed.addElements({ ...T, set: 'ips' }, to(2, 'bad'), 'culprit')
+  mixed.addElements({ ...T, set: 'ips' }, to(3, 'good'), 'third')
+  mixed.addElements({ ...T, set: 'data' }, [{ key: packIPv4('10.96.0.1') }], 'fourth')
+  const error = t.throws(() => socket.commit(mixed), { instanceOf: NftError })
+  t.deepEqual(
+    error.failures.map(({ subject, code }) => [subject, code]),
+    [['culprit', 'EOPNOTSUPP']],
+  )
+})
