@@ -42,7 +42,8 @@ export function watchFiles(
   }
 }
 
-function contentOf(path: string): string | undefined {
+/** Undefined where there is no readable file. */
+export function contentOf(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch {

@@ -6,14 +6,14 @@ import { type KubernetesSource, openStore, type Source, type Store } from '#watc
 import { watchFiles } from './changed-files.ts'
 import { ClusterCache } from './cluster-cache.ts'
 import type { Component } from './component.ts'
+import { ComponentSet } from './component-set.ts'
 import { componentDefinitions, enabledComponents, startOrder } from './components.ts'
-import { type AgentConfiguration, type ComponentName, loadConfiguration } from './configuration.ts'
+import { type AgentConfiguration, loadConfiguration } from './configuration.ts'
 import { controlAnswers } from './control-answers.ts'
 import { startControlServer } from './control-server.ts'
 import { ConfigurationError, messageOf } from './errors.ts'
 import { startHealthServer } from './health-server.ts'
 import { clusterSource } from './source.ts'
-import { SupervisedComponent } from './supervised-component.ts'
 import { writeBackTo } from './write-back.ts'
 
 /** Fields that a running agent does not take over. */
@@ -55,7 +55,6 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
   const source = openSource(file, config, { log, metrics })
   const registries = new Map<string, Registry>([['agent', metrics]])
 
-  const supervised = new Map<ComponentName, SupervisedComponent>()
   const cache = new ClusterCache(source)
   const components: Component[] = [cache]
   // Before the store is open, so that an agent which waits for the API server can be asked why it is not ready.
@@ -73,79 +72,56 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
   })
   cache.opened(store)
   const writeBack = writeBackTo(source, { store: () => store, nodeName, log })
-  const start = async (name: ComponentName): Promise<void> => {
-    const component = new SupervisedComponent(name, {
-      log,
-      start: () => {
-        // A registry for each start: a component that is started again registers its metrics again.
-        const own = new Registry()
-        registries.set(name, own)
-        const context = { store, log: log.child({ component: name }), metrics: own, writeBack }
-        return componentDefinitions[name].start(config, context)
-      },
-    })
-    supervised.set(name, component)
-    components.push(component)
-    await component.start()
-  }
-  const stop = async (name: ComponentName): Promise<void> => {
-    const component = supervised.get(name)
-    if (component === undefined) return
-    supervised.delete(name)
-    registries.delete(name)
-    components.splice(components.indexOf(component), 1)
-    await component.stop()
-  }
-
+  const set = new ComponentSet(config, { log, list: components, registries, context: { store, writeBack } })
   const control = await startControlServer({
     socket: config.control.socket,
     answers: controlAnswers({ nodeName: config.nodeName, store, components }),
   })
-  for (const name of enabledComponents(config)) await start(name)
-
-  let reloading: Promise<void> = Promise.resolve()
-  const reload = (changed: readonly string[] = []): Promise<void> => {
+  // Before the files are read for the first time: no change is missed.
+  let watcher = watchFiles(filesOf(file, config), () => void reload())
+  let reloading = set.apply(config)
+  const reload = (): Promise<void> => {
     reloading = reloading.then(async () => {
-      let next: AgentConfiguration
+      const previous = config
       try {
-        next = loadConfiguration(file)
+        const next = loadConfiguration(file)
         await checkConfiguration(next)
+        config = next
       } catch (error) {
         log.error({ err: error }, 'configuration not reloaded; the running one stays')
         return
       }
-      const previous = config
-      config = next
       for (const key of needRestart) {
-        if (!isDeepStrictEqual(previous[key], next[key]))
+        if (!isDeepStrictEqual(previous[key], config[key]))
           log.warn({ field: key }, 'this field takes effect when the agent is restarted')
       }
-      for (const name of startOrder) {
-        const filesChanged = componentDefinitions[name].files(next).some((path) => changed.includes(path))
-        if (next[name] === undefined) await stop(name)
-        else if (previous[name] === undefined) await start(name)
-        else if (filesChanged || !isDeepStrictEqual(previous[name], next[name]))
-          await supervised.get(name)?.restart()
-      }
+      watcher.close()
+      watcher = watchFiles(filesOf(file, config), () => void reload())
+      await set.apply(config)
       log.info({ file }, 'configuration reloaded')
     })
     return reloading
   }
-  const files = [file, ...startOrder.flatMap((name) => componentDefinitions[name].files(config))]
-  const watcher = watchFiles(files, (changed) => void reload(changed))
+  await reloading
 
   return {
     store,
-    reload: () => reload(files),
+    reload,
     async stop() {
       watcher.close()
-      for (const component of components.slice().reverse()) await component.stop()
+      await reloading
+      await set.stop()
       await Promise.all([control.close(), health?.close()]).catch((error: unknown) =>
         log.warn({ error: messageOf(error) }, 'listener did not close'),
       )
       await store.close()
     },
   }
+}
+
+/** The files a change of which makes the agent read its configuration again. */
+function filesOf(file: string, config: AgentConfiguration): string[] {
+  return [file, ...startOrder.flatMap((name) => componentDefinitions[name].files(config))]
 }
 
 function openSource(

@@ -46,6 +46,17 @@ export class SupervisedComponent implements Component {
     })
   }
 
+  /** Lets a component that can do so look at its own files again, while it goes on serving. */
+  reload(): Promise<void> {
+    return this.#enqueue(async () => {
+      try {
+        await this.#running?.reload?.()
+      } catch (error) {
+        this.#log.error({ component: this.name, err: error }, 'not reloaded; what runs stays')
+      }
+    })
+  }
+
   health(): ComponentHealth {
     return this.#running?.health() ?? { ok: false, detail: this.#failure }
   }

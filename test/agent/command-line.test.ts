@@ -108,6 +108,36 @@ test('the agent serves, follows its files, answers status and stops with 0', asy
   t.is(tryCommand([plexus, 'status', '--socket', join(folder, 'agent.sock')]).status, 1)
 })
 
+test('a changed configuration starts, restarts and stops what it concerns, and nothing else', async (t) => {
+  const { folder, config } = agentFolder(t)
+  const { child, log } = await startAgent(t, testNamespace(t, 'reload'), folder, config)
+  const good = readFileSync(config, 'utf8')
+  const starts = (component: string): number =>
+    log().match(new RegExp(`"component":"${component}","ms":\\d+,"msg":"component serves"`, 'g'))?.length ?? 0
+  const reloads = (): number => log().match(/configuration reloaded/g)?.length ?? 0
+  t.deepEqual([starts('dns'), starts('cni')], [1, 0], log())
+
+  writeFileSync(config, `${good}cni: { socket: first.sock }\n`)
+  await waitUntil(() => reloads() === 1)
+  t.true(existsSync(join(folder, 'first.sock')))
+
+  writeFileSync(config, `${good}cni: { socket: second.sock }\n`)
+  await waitUntil(() => reloads() === 2)
+  t.deepEqual(
+    [existsSync(join(folder, 'first.sock')), existsSync(join(folder, 'second.sock'))],
+    [false, true],
+  )
+
+  child.kill('SIGHUP')
+  await waitUntil(() => reloads() === 3)
+  t.deepEqual([starts('dns'), starts('cni')], [1, 2], log())
+
+  writeFileSync(config, good)
+  await waitUntil(() => reloads() === 4)
+  t.false(existsSync(join(folder, 'second.sock')))
+  t.is(starts('dns'), 1)
+})
+
 test('a component whose port is taken makes the agent not ready, and starts when the port is free', async (t) => {
   const { folder, config } = agentFolder(t)
   const namespace = testNamespace(t, 'taken')
