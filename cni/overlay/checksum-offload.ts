@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { deviceFeature, setDeviceFeature, UdpKnock } from '#netlink'
 import type { Peer } from './peers.ts'
@@ -28,7 +29,7 @@ export class ChecksumOffload {
   readonly #log: Logger
   #verdict: OffloadVerdict | undefined
   #probed: number | undefined
-  #stopped = false
+  readonly #stop = new AbortController()
 
   constructor(options: { mode: 'auto' | 'on' | 'off'; log: Logger }) {
     this.#mode = options.mode
@@ -54,7 +55,7 @@ export class ChecksumOffload {
     if (this.#mode !== 'auto' || peers.length === 0 || this.#probed === device) return
     this.#probed = device
     void this.#run(peers).then((verdict) => {
-      if (this.#stopped) return
+      if (this.#stop.signal.aborted) return
       // Nobody could be asked: perhaps later.
       if (verdict === 'unknown') this.#probed = undefined
       if (verdict === 'broken') {
@@ -69,17 +70,19 @@ export class ChecksumOffload {
     })
   }
 
+  /** Ends a probe at once. */
   stop(): void {
-    this.#stopped = true
+    this.#stop.abort()
   }
 
   async #run(peers: readonly Peer[]): Promise<OffloadVerdict> {
+    const { signal } = this.#stop
     const step = Math.max(1, Math.floor(peers.length / PROBED_PEERS))
     let verdict: OffloadVerdict = 'unknown'
     for (let i = 0; i < peers.length && i < step * PROBED_PEERS; i += step) {
       const gateway = peers[i]?.gateway
-      if (gateway === undefined || this.#stopped) break
-      const one = await probePeer(gateway).catch(() => 'unknown' as const)
+      if (gateway === undefined || signal.aborted) break
+      const one = await probePeer(gateway, signal).catch(() => 'unknown' as const)
       if (one === 'good') return 'good'
       if (one === 'broken') verdict = 'broken'
     }
@@ -91,14 +94,15 @@ export class ChecksumOffload {
  * Asks one peer with checksums as the device makes them, and without any, side by side: a peer that comes up meanwhile,
  * or loses a packet, must not look like a broken checksum. What costs throughput is believed the second time only.
  */
-export async function probePeer(address: string): Promise<OffloadVerdict> {
-  const verdict = await probeOnce(address)
+export async function probePeer(address: string, signal: AbortSignal): Promise<OffloadVerdict> {
+  const verdict = await probeOnce(address, signal)
   if (verdict !== 'broken') return verdict
-  await pause(CONFIRM_MS)
-  return probeOnce(address)
+  await pause(CONFIRM_MS, signal)
+  return probeOnce(address, signal)
 }
 
-async function probeOnce(address: string): Promise<OffloadVerdict> {
+/** Rejects when it is aborted. */
+async function probeOnce(address: string, signal: AbortSignal): Promise<OffloadVerdict> {
   using computed = new UdpKnock({ address, port: PORT, checksum: 'computed' })
   using none = new UdpKnock({ address, port: PORT, checksum: 'none' })
   let answers = 0
@@ -107,7 +111,7 @@ async function probeOnce(address: string): Promise<OffloadVerdict> {
     none.knock()
     let answered = false
     for (let waited = 0; waited < ROUND_MS; waited += 20) {
-      await pause(20)
+      await pause(20, signal)
       if (computed.answered()) return 'good'
       answered ||= none.answered()
     }
@@ -117,6 +121,6 @@ async function probeOnce(address: string): Promise<OffloadVerdict> {
   return answers >= 2 ? 'broken' : 'unknown'
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref())
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal, ref: false })
 }

@@ -1,6 +1,5 @@
 import type { Logger } from 'pino'
 import { type NftSocket, type RouteEvent, type RouteSocket, setSysctl } from '#netlink'
-import { lowerBridgeMtu } from './bridge-mtu.ts'
 import { ChecksumOffload } from './checksum-offload.ts'
 import { OverlayWaitError } from './errors.ts'
 import { chooseExternalInterface, type ExternalInterface } from './external-interface.ts'
@@ -36,7 +35,6 @@ export interface FamilyResult {
 export class FamilyOverlay {
   readonly #family: 4 | 6
   readonly #options: OverlayOptions
-  readonly #log: Logger
   readonly #routes: RouteSocket
   readonly #rules: OverlayRules
   readonly #paths: Paths
@@ -44,7 +42,6 @@ export class FamilyOverlay {
   readonly #again: () => void
   #external: ExternalInterface | undefined
   #device: { index: number; name: string } | undefined
-  #oversized = 0
 
   constructor(
     family: 4 | 6,
@@ -53,7 +50,6 @@ export class FamilyOverlay {
   ) {
     this.#family = family
     this.#options = options
-    this.#log = kernel.log
     this.#routes = kernel.routes
     this.#rules = new OverlayRules(kernel.nft)
     this.#paths = new Paths(kernel.routes)
@@ -158,15 +154,7 @@ export class FamilyOverlay {
     } else this.#refuseNat(external)
     setSysctl(family === 4 ? 'net/ipv4/ip_forward' : 'net/ipv6/conf/all/forwarding', '1')
     changes.push(...this.#ensureRules(plan), ...this.#ensureBlackhole(plan))
-    const bridge = lowerBridgeMtu(this.#routes, { subnet: plan.subnet, family, mtu })
-    if (bridge.oversized > this.#oversized) {
-      this.#log.warn(
-        { bridge: bridge.bridge, pods: bridge.oversized, mtu },
-        'pods made before have a larger MTU than the tunnel: their large packets rely on path MTU discovery, new pods fit',
-      )
-    }
-    this.#oversized = bridge.oversized
-    return [...changes, ...bridge.changes]
+    return changes
   }
 
   #ensureRules({ network, subnet }: FamilyPlan): string[] {

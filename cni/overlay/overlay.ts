@@ -11,6 +11,7 @@ import { startHealthEndpoint } from './health-endpoint.ts'
 import type { OverlayOptions } from './options.ts'
 import type { PeerProblem } from './peers.ts'
 import { type FamilyPlan, type Plan, Planner, sameGround, samePeers } from './plan.ts'
+import { PodBridge } from './pod-bridge.ts'
 import { nodePatch } from './publication.ts'
 import { Publisher } from './publisher.ts'
 import { writeSubnetEnv } from './subnet-env.ts'
@@ -41,6 +42,7 @@ export class Overlay {
   readonly #subscription: Subscription
   readonly #resync: NodeJS.Timeout
   readonly #ruleCheck: NodeJS.Timeout
+  readonly #bridge: PodBridge
   readonly #publisher: Publisher | undefined
   readonly #peerGauge: Gauge
   readonly #changeCounter: Counter
@@ -63,6 +65,7 @@ export class Overlay {
     const again = (): void => this.#schedule()
     const kernel = { routes: this.#routes, nft: this.#nft, log, again }
     this.#families = { 4: new FamilyOverlay(4, options, kernel), 6: new FamilyOverlay(6, options, kernel) }
+    this.#bridge = new PodBridge(this.#routes, log)
     const { publish, metrics } = options
     this.#publisher = publish === undefined ? undefined : new Publisher({ publish, log })
     const registers = [metrics]
@@ -174,6 +177,7 @@ export class Overlay {
     this.#noteProblems([...plan.problems, ...results.flatMap(({ problems }) => problems)])
     const { subnetFile, ipMasq = true } = this.#options
     const mtu = Math.min(...results.map((result) => result.mtu))
+    if (fresh) changes.push(...this.#bridge.ensure({ subnets: families.map(({ subnet }) => subnet), mtu }))
     if (writeSubnetEnv(subnetFile, { families, mtu, masquerade: ipMasq })) changes.push(`write ${subnetFile}`)
     this.#report(changes, reason)
     this.#publish(plan, results)

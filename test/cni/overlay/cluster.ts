@@ -88,6 +88,11 @@ export class Machine {
     if (!existsSync(ready)) throw new Error(`overlay of ${this.#name} ended: ${this.output}`)
   }
 
+  /** Of the running overlay. */
+  get pid(): number {
+    return this.#child?.pid ?? 0
+  }
+
   async stop(): Promise<void> {
     if (this.#child !== undefined) await stopProcess(this.#child)
   }
