@@ -32,7 +32,10 @@ export const componentDefinitions: Readonly<Record<ComponentName, ComponentDefin
   overlay: {
     files: ({ overlay }) => present(overlay?.netConf),
     check: async ({ overlay }) => {
-      if (overlay !== undefined) (await import('#cni')).loadNetConf(overlay.netConf)
+      if (overlay === undefined) return
+      const { checkOverlaySettings, loadNetConf } = await import('#cni')
+      checkOverlaySettings(overlay)
+      loadNetConf(overlay.netConf)
     },
     start: async ({ overlay, nodeName }, context) => {
       if (overlay === undefined) throw new Error('no overlay section')

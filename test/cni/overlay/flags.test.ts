@@ -1,5 +1,6 @@
 import test from 'ava'
 import { OverlayFlagError, parseOverlayFlags } from '../../../cni/overlay/flags.ts'
+import { checkOverlaySettings, OverlaySettingError } from '../../../cni/overlay/settings.ts'
 
 test("nothing given: flannel's paths, and masquerading is on", (t) => {
   t.deepEqual(parseOverlayFlags([], {}), {
@@ -86,3 +87,21 @@ for (const [args, words] of [
     t.throws(() => parseOverlayFlags(args, {}), { instanceOf: OverlayFlagError, message: words })
   })
 }
+
+for (const [settings, words] of [
+  [{ ifaceRegex: ['^eth', '('] }, /^overlay\.ifaceRegex: Invalid regular expression/],
+  [{ annotationPrefix: 'a/b/c' }, /^overlay\.annotationPrefix: .*'a\/b\/c' is none/],
+  [{ publicIp: 'here' }, /^overlay\.publicIp: must be an IP address, is 'here'$/],
+  [{ publicIpv6: '192.0.2.1' }, /^overlay\.publicIpv6: must be an IPv6 address, is '192\.0\.2\.1'$/],
+  [{ ifaceCanReach: '192.0.2.0/24' }, /^overlay\.ifaceCanReach: must be an IP address/],
+] as const) {
+  test(`refused in the agent's configuration, naming the key: ${JSON.stringify(settings)}`, (t) => {
+    t.throws(() => checkOverlaySettings(settings), { instanceOf: OverlaySettingError, message: words })
+  })
+}
+
+test('settings that can be used pass', (t) => {
+  const publicIp = '192.0.2.1'
+  const settings = { publicIp, publicIpv6: 'fd00::1', ifaceCanReach: 'fd00::2', ifaceRegex: ['^eth'] }
+  t.notThrows(() => checkOverlaySettings({ ...settings, annotationPrefix: 'example.org' }))
+})
