@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { dispatch } from './protocol/dispatch.ts'
 import { CniError, cniCodes } from './protocol/errors.ts'
 import type { CniCall } from './protocol/plugin.ts'
+import { isSame } from './same-file.ts'
 
 const timeoutMs = 60_000
 const root = join(import.meta.dirname, '..')
@@ -76,9 +77,11 @@ function searchPlugin(type: string, path: string): string | undefined {
 /** True for the shim and the launcher of this installation, under any name, and for copies of the shim. */
 function isThisProgram(file: string): boolean {
   const target = realpathSync(file)
+  const shim = join(root, 'dist', 'cni', 'shim')
   return (
-    target === join(root, 'dist', 'cni', 'shim') ||
-    (target.startsWith(join(root, 'bin', 'cni', '/')) && basename(target) === 'plexus')
+    target === shim ||
+    (target.startsWith(join(root, 'bin', 'cni', '/')) && basename(target) === 'plexus') ||
+    isSame(target, shim)
   )
 }
 

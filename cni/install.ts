@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import {
   lstatSync,
   mkdirSync,
+  readFileSync,
   readlinkSync,
   renameSync,
   rmSync,
@@ -11,6 +12,7 @@ import {
 } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { plugins } from './plugins/index.ts'
+import { isSame } from './same-file.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -25,9 +27,12 @@ export interface InstallCniOptions {
   readonly conflist?: Readonly<Record<string, unknown>> | undefined
   /** Plugin names to put in place (default: plexus alone, so that the reference plugins stay what they are). */
   readonly types?: readonly string[] | undefined
-  /** The file that the names point to (default: the shim if it can be compiled here, else bin/cni/plexus). */
+  /** A program that the names shall be links to, instead of the shim. */
   readonly launcher?: string | undefined
 }
+
+/** Where a shim looks for the program that does its work when the agent does not answer: beside itself. */
+export const launcherName = '.plexus-launcher'
 
 export interface InstalledCni {
   readonly files: readonly string[]
@@ -56,12 +61,14 @@ export function defaultConflist(socket = '/run/plexus/cni.sock'): Record<string,
 }
 
 /**
- * Puts plugin names and configuration in place. Every file appears by rename(2), so a runtime that looks at the same
+ * Puts plugins and configuration in place: under each name a copy of the shim, or where none can be had a link to
+ * bin/cni/plexus, which does the same more slowly. Every file appears by rename(2), so a runtime that looks at the same
  * time sees the old or the new one; the plugins come first, because a configuration without its plugin fails pods.
  */
 export function installCni(options: InstallCniOptions): InstalledCni {
   const { binDir, confDir, confName = '10-plexus.conflist', types = ['plexus'] } = options
-  const launcher = resolve(options.launcher ?? buildShim() ?? join(root, 'bin', 'cni', 'plexus'))
+  const shim = options.launcher === undefined ? buildShim() : undefined
+  const launcher = resolve(options.launcher ?? join(root, 'bin', 'cni', 'plexus'))
   const unknown = types.find((type) => !plugins.has(type))
   if (unknown !== undefined) {
     throw new Error(
@@ -70,9 +77,17 @@ export function installCni(options: InstallCniOptions): InstalledCni {
   }
   const files: string[] = []
   mkdirSync(binDir, { recursive: true, mode: 0o755 })
+  const link = (path: string): void => {
+    if (!pointsTo(path, launcher)) replace(path, (temporary) => symlinkSync(launcher, temporary))
+  }
+  if (shim !== undefined) link(join(binDir, launcherName))
   for (const type of types) {
     const path = join(binDir, type)
-    if (!pointsTo(path, launcher)) replace(path, (temporary) => symlinkSync(launcher, temporary))
+    // The program itself, a few kilobytes: a link would go nowhere where this directory is a container's.
+    if (shim === undefined) link(path)
+    else if (!isSame(path, shim)) {
+      replace(path, (temporary) => writeFileSync(temporary, readFileSync(shim), { mode: 0o755 }))
+    }
     files.push(path)
   }
   if (confDir !== undefined) {

@@ -6,7 +6,7 @@ import type { Registry } from 'prom-client'
 import { netnsInode, peerCredentials } from '#netlink'
 import { RememberedPods } from '../nat/remembered.ts'
 import { RuleRepair } from '../nat/repair.ts'
-import { dispatch } from '../protocol/dispatch.ts'
+import { type CniReply, dispatch } from '../protocol/dispatch.ts'
 import type { Plugin } from '../protocol/plugin.ts'
 import { decodeRequest, encodeReply, type ReplyFrame, type RequestFrame, refused } from './frame.ts'
 import { CniMetrics } from './metrics.ts'
@@ -143,13 +143,20 @@ export class CniServer implements CniComponent {
       )
       return { exitCode: refused, stdout: '', stderr: '' }
     }
-    const command = environment['CNI_COMMAND'] ?? ''
     const started = performance.now()
     // A runtime runs one operation per container at a time, but one that gave up waiting may come again. By type, for
     // a foreign plugin that one of ours delegates to may call us in its turn.
     const turn = `${type}/${environment['CNI_CONTAINERID'] ?? ''}`
     const reply = await this.#queue.run(turn, () => dispatch(request, { plugins, log }))
     const durationMs = performance.now() - started
+    // The runtime is waiting for its pod; nobody waits for the log.
+    setImmediate(() => this.#report(request, reply, durationMs))
+    return reply
+  }
+
+  #report({ environment, type }: RequestFrame, reply: CniReply, durationMs: number): void {
+    const { log } = this.#options
+    const command = environment['CNI_COMMAND'] ?? ''
     this.#metrics.observe({ command, succeeded: reply.exitCode === 0, durationMs })
     const entry = {
       ...podLabels(environment),
@@ -165,7 +172,6 @@ export class CniServer implements CniComponent {
         { ...entry, code: reply.error.code, err: reply.error },
         `CNI ${command} failed: ${reply.error.message}`,
       )
-    return reply
   }
 }
 

@@ -1,11 +1,12 @@
 import {
   copyFileSync,
-  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -14,6 +15,10 @@ import test from 'ava'
 import { defaultConflist, installCni } from '#cni'
 import { command } from '../support/command.ts'
 import { testDirectory } from '../support/directory.ts'
+import { sleep } from '../support/wait.ts'
+import * as runtime from './runtime.ts'
+
+const withShim = runtime.shim === undefined ? test.skip : test
 
 test('links and configuration are put in place, again and again, and leave nothing else', (t) => {
   const directory = testDirectory(t, 'install')
@@ -23,9 +28,15 @@ test('links and configuration are put in place, again and again, and leave nothi
     const { files } = installCni({ binDir, confDir, types: ['plexus', 'portmap'] })
     t.deepEqual(files, [join(binDir, 'plexus'), join(binDir, 'portmap'), join(confDir, '10-plexus.conflist')])
   }
-  t.deepEqual(readdirSync(binDir).sort(), ['plexus', 'portmap'])
+  const { shim } = runtime
+  t.deepEqual(readdirSync(binDir).sort(), [
+    ...(shim === undefined ? [] : ['.plexus-launcher']),
+    'plexus',
+    'portmap',
+  ])
   t.deepEqual(readdirSync(confDir), ['10-plexus.conflist'])
-  t.true(lstatSync(join(binDir, 'portmap')).isSymbolicLink())
+  t.is(lstatSync(join(binDir, 'portmap')).isSymbolicLink(), shim === undefined)
+  t.is(statSync(join(binDir, 'portmap')).mode & 0o777, 0o755)
   t.deepEqual(JSON.parse(readFileSync(join(confDir, '10-plexus.conflist'), 'utf8')), defaultConflist())
   t.regex(command([join(binDir, 'portmap')], { env: { CNI_COMMAND: 'VERSION' } }), /supportedVersions/)
 })
@@ -36,7 +47,15 @@ test('a plugin file of another program is replaced, an unknown type is refused b
   t.throws(() => installCni({ binDir, types: ['bridge', 'nosuch'] }), { message: /no plugin type "nosuch"/ })
   t.is(readFileSync(join(binDir, 'bridge'), 'utf8'), 'old')
   installCni({ binDir, types: ['bridge'] })
-  t.true(existsSync(readlinkSync(join(binDir, 'bridge'))))
+  t.not(readFileSync(join(binDir, 'bridge'), 'utf8'), 'old')
+})
+
+test('without a shim the names are links to the launcher', (t) => {
+  const binDir = testDirectory(t, 'install')
+  const launcher = join(runtime.binDirectory, 'plexus')
+  installCni({ binDir, types: ['bridge'], launcher })
+  t.is(readlinkSync(join(binDir, 'bridge')), launcher)
+  t.regex(command([join(binDir, 'bridge')], { env: { CNI_COMMAND: 'VERSION' } }), /supportedVersions/)
 })
 
 test('the default configuration is the documented one', (t) => {
@@ -63,3 +82,35 @@ test('the launcher does not use a shim that is older than its source', (t) => {
   utimesSync(join(root, 'dist/cni/shim'), 500, 500)
   t.is(run(), 'node')
 })
+
+withShim('an installed plugin does the work through its launcher when there is no agent', async (t) => {
+  const node = new runtime.Node(t)
+  const binDir = join(node.directory, 'bin')
+  installCni({ binDir, types: ['plexus', 'host-local'] })
+  const pod = node.pod()
+  const conf = node.conf({ isGateway: true })
+  const added = await node.run(conf, { command: 'ADD', netns: pod.path }, binDir)
+  t.is(added.code, 0, added.stdout)
+  t.is((await node.run(conf, { command: 'DEL', netns: pod.path }, binDir)).code, 0)
+  t.deepEqual(node.leases(), [])
+})
+
+withShim(
+  'an installed plugin without a launcher waits for its agent to come back, then says so',
+  async (t) => {
+    const node = new runtime.Node(t)
+    const binDir = join(node.directory, 'bin')
+    installCni({ binDir })
+    rmSync(join(binDir, '.plexus-launcher'))
+    const pod = node.pod()
+    const calling = node.run(node.conf({ isGateway: true }), { command: 'ADD', netns: pod.path }, binDir)
+    await sleep(300)
+    await node.agent()
+    const added = await calling
+    t.is(added.code, 0, added.stdout)
+    const elsewhere = { ...node.conf(), socket: join(node.directory, 'none.sock') }
+    const alone = await node.run(elsewhere, { command: 'DEL', netns: pod.path }, binDir)
+    t.is(alone.json.code, 11)
+    t.regex(alone.json.msg ?? '', /agent does not answer/)
+  },
+)
