@@ -37,6 +37,8 @@ export class RequestContext {
   upstreamStartedAt = 0
   upstreamMs = 0
   requestId: string | undefined
+  /** Of the token jwt-auth accepted, if it was told to keep them: variables jwt_claim_<name>. */
+  claims: Readonly<Record<string, unknown>> | undefined
   #variables: ((name: string) => string | number | undefined) | undefined
 
   constructor(

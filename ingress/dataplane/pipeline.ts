@@ -37,8 +37,8 @@ export class Pipeline implements ExchangeObserver {
   #chain: Chain
   #stage = 0
   #next = 0
-  /** Fields of a plugin's answer that is sent as a stock page. */
-  #answerHeaders: Readonly<Record<string, string>> | undefined
+  /** Fields of a plugin's answer. */
+  #answerHeaders: PluginAnswer['headers']
 
   constructor(context: RequestContext, options: PipelineOptions) {
     this.#options = options
@@ -142,15 +142,15 @@ export class Pipeline implements ExchangeObserver {
 
   #answer(answer: PluginAnswer, step: Step<unknown>): void {
     const body = answer.status >= 400 && step.errorResponse !== undefined ? step.errorResponse : answer.body
+    this.#answerHeaders = answer.headers
     if (body === undefined && answer.status >= 300) {
-      this.#answerHeaders = answer.headers
       this.#exchange.fail(answer.status)
       return
     }
     const plain = typeof body === 'string' || Buffer.isBuffer(body)
     const text = plain ? body : body === undefined ? '' : `${JSON.stringify(body)}\n`
     const type = plain || body === undefined ? 'text/plain; charset=utf-8' : 'application/json'
-    this.#exchange.reply(answer.status, { headers: { 'Content-Type': type, ...answer.headers }, body: text })
+    this.#exchange.reply(answer.status, { headers: { 'Content-Type': type }, body: text })
   }
 
   #forward(): void {
@@ -177,7 +177,10 @@ export class Pipeline implements ExchangeObserver {
   onResponse(response: Response): void {
     const context = this.#context
     if (this.#answerHeaders !== undefined) {
-      for (const [name, value] of Object.entries(this.#answerHeaders)) response.headers.set(name, value)
+      for (const [name, value] of Object.entries(this.#answerHeaders)) {
+        if (typeof value === 'string') response.headers.set(name, value)
+        else for (const one of value) response.headers.add(name, one)
+      }
     }
     if (context.upstreamStatus !== '' && (this.#options.showUpstreamStatus || response.status >= 500)) {
       response.headers.set('X-APISIX-Upstream-Status', context.upstreamStatus)

@@ -10,7 +10,8 @@ import type { AuthIndex } from './consumers.ts'
 export interface PluginAnswer {
   readonly status: number
   readonly body?: string | Buffer | JsonObject | undefined
-  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** A list stands for several fields of one name. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>> | undefined
 }
 
 export type PluginResult = PluginAnswer | undefined

@@ -21,6 +21,7 @@ import { limitCount } from './limit-count/index.ts'
 import { limitReq } from './limit-req/index.ts'
 import { lokiLogger } from './loki-logger/index.ts'
 import { mocking } from './mocking/index.ts'
+import { openidConnect } from './openid-connect/index.ts'
 import type { Plugin } from './plugin.ts'
 import { prometheus } from './prometheus/index.ts'
 import { proxyCache } from './proxy-cache/index.ts'
@@ -54,6 +55,7 @@ export const PLUGINS: readonly Plugin[] = [
   csrf,
   uriBlocker,
   requestValidation,
+  openidConnect,
   hmacAuth,
   basicAuth,
   jwtAuth,

@@ -39,6 +39,7 @@ export const basicAuth: Plugin = {
     properties: { username: { type: 'string', minLength: 1 }, password: { type: 'string', minLength: 1 } },
     required: ['username', 'password'],
   },
+  consumerEncryptFields: ['password'],
   consumerKey: (conf) => String(conf.username),
   compile(conf, environment) {
     const own = conf as unknown as Conf

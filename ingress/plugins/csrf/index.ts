@@ -41,6 +41,7 @@ function tokenHolds(token: string, own: Conf): boolean {
 export const csrf: Plugin = {
   name: 'csrf',
   priority: 2980,
+  encryptFields: ['key'],
   schema: {
     type: 'object',
     properties: {

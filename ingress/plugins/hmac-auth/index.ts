@@ -69,6 +69,7 @@ export const hmacAuth: Plugin = {
     properties: { key_id: { type: 'string', minLength: 1 }, secret_key: { type: 'string', minLength: 1 } },
     required: ['key_id', 'secret_key'],
   },
+  consumerEncryptFields: ['secret_key'],
   consumerKey: (conf) => String(conf.key_id),
   compile(conf, environment) {
     const own = conf as unknown as Conf

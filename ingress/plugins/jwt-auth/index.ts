@@ -14,6 +14,8 @@ interface Conf {
   readonly key_claim_name: string
   readonly realm: string
   readonly anonymous_consumer?: string
+  readonly claims_to_verify?: readonly ('exp' | 'nbf')[]
+  readonly store_in_ctx: boolean
 }
 
 const ALGORITHMS = ['HS', 'RS', 'ES', 'PS'].flatMap((kind) =>
@@ -36,8 +38,9 @@ function findToken(context: RequestContext, own: Conf): { text: string; hide(): 
   return cookie === undefined ? undefined : { text: String(cookie), hide() {} }
 }
 
-/** exp and nbf, if they are there (RFC 7519 §4.1); `grace` in seconds. */
-function inTime(claims: JsonObject, grace: number): boolean {
+/** exp and nbf, if they are there (RFC 7519 §4.1) or have to be; `grace` in seconds. */
+function inTime(claims: JsonObject, grace: number, needed: readonly string[]): boolean {
+  if (needed.some((name) => claims[name] === undefined)) return false
   const now = Date.now() / 1000
   const { exp, nbf } = claims
   if (exp !== undefined && !(typeof exp === 'number' && now < exp + grace)) return false
@@ -64,6 +67,12 @@ export const jwtAuth: Plugin = {
       key_claim_name: { type: 'string', minLength: 1, default: 'key' },
       realm: { type: 'string', default: 'jwt' },
       anonymous_consumer: { type: 'string', minLength: 1 },
+      claims_to_verify: {
+        type: 'array',
+        items: { type: 'string', enum: ['exp', 'nbf'] },
+        uniqueItems: true,
+      },
+      store_in_ctx: { type: 'boolean', default: false },
     },
   },
   consumerSchema: {
@@ -89,6 +98,7 @@ export const jwtAuth: Plugin = {
       return `public_key is not usable: ${error instanceof Error ? error.message : String(error)}`
     }
   },
+  consumerEncryptFields: ['secret'],
   consumerKey: (conf) => String(conf.key),
   compile(conf, environment) {
     const own = conf as unknown as Conf
@@ -111,9 +121,10 @@ export const jwtAuth: Plugin = {
         token.header.alg === algorithm &&
         token.header.crit === undefined &&
         signatureHolds(token, algorithm, keyOf(entry.conf)) &&
-        inTime(token.claims, Number(entry.conf.lifetime_grace_period ?? 0))
+        inTime(token.claims, Number(entry.conf.lifetime_grace_period ?? 0), own.claims_to_verify ?? [])
       if (!good) return refusal('failed to verify jwt')
       if (own.hide_credentials) found.hide()
+      if (own.store_in_ctx) context.claims = token.claims
       attachConsumer(context, entry, 'jwt-auth')
       return undefined
     }

@@ -30,6 +30,7 @@ export const keyAuth: Plugin = {
     properties: { key: { type: 'string', minLength: 1 } },
     required: ['key'],
   },
+  consumerEncryptFields: ['key'],
   consumerKey: (conf) => String(conf.key),
   compile(conf, environment) {
     const own = conf as unknown as Conf

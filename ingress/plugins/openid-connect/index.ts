@@ -1,0 +1,117 @@
+import type { RequestContext } from '../../dataplane/context.ts'
+import type { JsonObject } from '../../objects/index.ts'
+import { clearIdentity } from '../authentication.ts'
+import type { Plugin, PluginAnswer } from '../plugin.ts'
+import { Login, type Tokens } from './login.ts'
+import { Provider } from './provider.ts'
+import { SealedCookies } from './session.ts'
+import { OIDC_SCHEMA, type OidcConf } from './settings.ts'
+
+const HEADERS = ['X-Access-Token', 'X-ID-Token', 'X-Userinfo', 'X-Refresh-Token']
+
+function base64(value: JsonObject): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64')
+}
+
+/** Logs people in at an OpenID provider, or checks the bearer tokens it gave out. */
+export const openidConnect: Plugin = {
+  name: 'openid-connect',
+  priority: 2599,
+  encryptFields: ['client_secret', 'session.secret'],
+  schema: OIDC_SCHEMA,
+  check(conf) {
+    // Without a secret anybody could make sessions; with one of ours they would end with the process.
+    return conf.bearer_only !== true && conf.unauth_action === 'auth' && conf.session === undefined
+      ? 'property "session.secret" is required when "bearer_only" is false'
+      : undefined
+  },
+  compile(conf, environment) {
+    const own = conf as unknown as OidcConf
+    const provider = new Provider(own)
+    const secret = own.session?.secret
+    const login = secret === undefined ? undefined : new Login(own, provider, new SealedCookies(secret))
+    const renewed = new WeakMap<RequestContext, readonly string[]>()
+
+    const refusal = (status: number, error?: string): PluginAnswer => ({
+      status,
+      body: { message: status === 403 ? 'the token lacks a scope' : 'authorization is required' },
+      headers: {
+        'WWW-Authenticate': `Bearer realm="${own.realm}"${error === undefined ? '' : `, error="${error}"`}`,
+      },
+    })
+    const lacksScope = (claims: JsonObject): boolean => {
+      const given = Array.isArray(claims.scope)
+        ? claims.scope.map(String)
+        : String(claims.scope ?? '').split(' ')
+      return own.required_scopes?.some((scope) => !given.includes(scope)) ?? false
+    }
+    const tell = (context: RequestContext, tokens: Tokens): void => {
+      const { headers } = context.exchange
+      if (own.set_access_token_header) {
+        if (own.access_token_in_authorization_header)
+          headers.set('Authorization', `Bearer ${tokens.access_token}`)
+        else headers.set('X-Access-Token', tokens.access_token)
+      }
+      if (own.set_id_token_header && tokens.id_token !== undefined)
+        headers.set('X-ID-Token', base64(tokens.claims))
+      if (own.set_userinfo_header) headers.set('X-Userinfo', base64(tokens.userinfo ?? tokens.claims))
+      if (own.set_refresh_token_header && tokens.refresh_token !== undefined)
+        headers.set('X-Refresh-Token', tokens.refresh_token)
+    }
+    const bearer = async (context: RequestContext, token: string): Promise<PluginAnswer | undefined> => {
+      try {
+        const claims = { ...(await provider.check(token)) }
+        if (lacksScope(claims)) return refusal(403, 'insufficient_scope')
+        tell(context, { access_token: token, claims })
+        return undefined
+      } catch (error) {
+        environment.log.info(
+          { plugin: 'openid-connect', object: environment.owner, err: error },
+          'token refused',
+        )
+        return refusal(401, 'invalid_token')
+      }
+    }
+    const browser = async (context: RequestContext, flow: Login): Promise<PluginAnswer | undefined> => {
+      try {
+        if (context.path === own.logout_path) return await flow.logout(context)
+        if (flow.isCallback(context)) return await flow.finish(context)
+        let tokens = flow.session(context)
+        const ended = tokens?.expires !== undefined && tokens.expires <= Date.now() / 1000
+        if (tokens !== undefined && ended && own.renew_access_token_on_expiry) {
+          tokens = await flow.renew(tokens)
+          if (tokens !== undefined) renewed.set(context, flow.keep(context, tokens))
+        } else if (ended) tokens = undefined
+        if (tokens !== undefined) {
+          tell(context, tokens)
+          return undefined
+        }
+        if (own.unauth_action === 'pass') return undefined
+        return own.unauth_action === 'deny' ? refusal(401) : await flow.begin(context)
+      } catch (error) {
+        environment.log.warn(
+          { plugin: 'openid-connect', object: environment.owner, err: error },
+          'login failed',
+        )
+        return { status: 503, body: { message: 'the identity provider cannot be used now' } }
+      }
+    }
+    return {
+      rewrite(context) {
+        const { headers } = context.exchange
+        clearIdentity(context)
+        const authorization = /^bearer +(\S+)$/i.exec(headers.get('authorization') ?? '')?.[1]
+        const token = authorization ?? headers.get('x-access-token')
+        // Who the client says it is is not for the upstream to see.
+        for (const name of HEADERS) if (headers.has(name)) headers.remove(name)
+        if (token !== undefined) return bearer(context, token)
+        if (own.bearer_only || login === undefined)
+          return own.unauth_action === 'pass' && !own.bearer_only ? undefined : refusal(401)
+        return browser(context, login)
+      },
+      headerFilter(context, response) {
+        for (const cookie of renewed.get(context) ?? []) response.headers.add('Set-Cookie', cookie)
+      },
+    }
+  },
+}
