@@ -9,4 +9,11 @@ export {
   type RouteDescription,
   startGateway,
 } from './gateway.ts'
+export type {
+  ExternalAnswer,
+  ExternalFields,
+  ExternalPlugin,
+  ExternalRequest,
+  ExternalResponse,
+} from './plugins/ext-plugin/api.ts'
 export type { Plugin, PluginAnswer, PluginEnvironment, PluginInstance } from './plugins/index.ts'

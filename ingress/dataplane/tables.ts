@@ -228,7 +228,8 @@ export class Tables {
   }
 
   environment(plugin: string, owner: string): PluginEnvironment {
-    const attributes = this.#options.attributes[plugin]
+    const configured = this.#options.registry.get(plugin)?.attributesOf ?? plugin
+    const attributes = this.#options.attributes[configured]
     let state = this.#state.get(plugin)
     if (state === undefined) {
       state = new Map()

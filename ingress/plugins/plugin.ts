@@ -72,6 +72,8 @@ export interface Plugin {
   readonly consumerKey?: (conf: JsonObject) => string
   /** Properties that hold secrets, as dotted paths: encrypted where objects are kept, hidden where they are shown. */
   readonly encryptFields?: readonly string[]
+  /** The name under plugin_attr it is configured by, if that is not its own. */
+  readonly attributesOf?: string
   readonly consumerEncryptFields?: readonly string[]
   readonly compile: (conf: JsonObject, environment: PluginEnvironment) => PluginInstance
 }

@@ -1,4 +1,5 @@
 import { apiBreaker } from './api-breaker/index.ts'
+import { attachConsumerLabel } from './attach-consumer-label/index.ts'
 import { basicAuth } from './basic-auth/index.ts'
 import { brotli } from './brotli/index.ts'
 import { clickhouseLogger } from './clickhouse-logger/index.ts'
@@ -6,7 +7,9 @@ import { clientControl } from './client-control/index.ts'
 import { consumerRestriction } from './consumer-restriction/index.ts'
 import { cors } from './cors/index.ts'
 import { csrf } from './csrf/index.ts'
+import { echo } from './echo/index.ts'
 import { elasticsearchLogger } from './elasticsearch-logger/index.ts'
+import { extPluginPostReq, extPluginPostResp, extPluginPreReq } from './ext-plugin/index.ts'
 import { faultInjection } from './fault-injection/index.ts'
 import { fileLogger } from './file-logger/index.ts'
 import { forwardAuth } from './forward-auth/index.ts'
@@ -21,18 +24,23 @@ import { limitCount } from './limit-count/index.ts'
 import { limitReq } from './limit-req/index.ts'
 import { lokiLogger } from './loki-logger/index.ts'
 import { mocking } from './mocking/index.ts'
+import { multiAuth } from './multi-auth/index.ts'
+import { opa } from './opa/index.ts'
 import { openidConnect } from './openid-connect/index.ts'
+import { opentelemetry } from './opentelemetry/index.ts'
 import type { Plugin } from './plugin.ts'
 import { prometheus } from './prometheus/index.ts'
 import { proxyCache } from './proxy-cache/index.ts'
 import { proxyMirror } from './proxy-mirror/index.ts'
 import { proxyRewrite } from './proxy-rewrite/index.ts'
+import { publicApi } from './public-api/index.ts'
 import { realIp } from './real-ip/index.ts'
 import { redirect } from './redirect/index.ts'
 import { refererRestriction } from './referer-restriction/index.ts'
 import { requestId } from './request-id/index.ts'
 import { requestValidation } from './request-validation/index.ts'
 import { responseRewrite } from './response-rewrite/index.ts'
+import { serverInfo } from './server-info/index.ts'
 import { splunkHecLogging } from './splunk-hec-logging/index.ts'
 import { syslog } from './syslog/index.ts'
 import { tcpLogger } from './tcp-logger/index.ts'
@@ -40,12 +48,17 @@ import { trafficSplit } from './traffic-split/index.ts'
 import { uaRestriction } from './ua-restriction/index.ts'
 import { udpLogger } from './udp-logger/index.ts'
 import { uriBlocker } from './uri-blocker/index.ts'
+import { workflow } from './workflow/index.ts'
+import { zipkin } from './zipkin/index.ts'
 
 /** Every plugin there is, highest priority first. A new plugin is a folder and a line here. */
 export const PLUGINS: readonly Plugin[] = [
   realIp,
   clientControl,
   requestId,
+  zipkin,
+  opentelemetry,
+  extPluginPreReq,
   faultInjection,
   mocking,
   cors,
@@ -55,28 +68,35 @@ export const PLUGINS: readonly Plugin[] = [
   csrf,
   uriBlocker,
   requestValidation,
+  multiAuth,
   openidConnect,
   hmacAuth,
   basicAuth,
   jwtAuth,
   keyAuth,
   consumerRestriction,
+  attachConsumerLabel,
   forwardAuth,
+  opa,
   proxyCache,
   proxyMirror,
   proxyRewrite,
+  workflow,
   apiBreaker,
   limitConn,
   limitCount,
   limitReq,
   brotli,
   gzip,
+  serverInfo,
   trafficSplit,
   redirect,
   responseRewrite,
+  publicApi,
   prometheus,
   lokiLogger,
   elasticsearchLogger,
+  echo,
   httpLogger,
   splunkHecLogging,
   tcpLogger,
@@ -84,6 +104,8 @@ export const PLUGINS: readonly Plugin[] = [
   udpLogger,
   fileLogger,
   clickhouseLogger,
+  extPluginPostReq,
+  extPluginPostResp,
 ]
 
 /** The plugins switched on: all, or those of config.yaml's `plugins` list. Unknown names are returned apart. */

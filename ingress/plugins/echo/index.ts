@@ -1,0 +1,47 @@
+import { Buffer } from 'node:buffer'
+import type { RequestContext } from '../../dataplane/context.ts'
+import type { Plugin } from '../plugin.ts'
+
+interface Conf {
+  readonly before_body?: string
+  readonly body?: string
+  readonly after_body?: string
+  readonly headers?: Readonly<Record<string, string | number>>
+}
+
+/** Puts text before, after or in place of an answer's body; for trying things out. */
+export const echo: Plugin = {
+  name: 'echo',
+  priority: 412,
+  schema: {
+    type: 'object',
+    minProperties: 1,
+    properties: {
+      before_body: { type: 'string' },
+      body: { type: 'string' },
+      after_body: { type: 'string' },
+      headers: { type: 'object', minProperties: 1 },
+    },
+    anyOf: [{ required: ['before_body'] }, { required: ['body'] }, { required: ['after_body'] }],
+  },
+  compile(conf) {
+    const own = conf as unknown as Conf
+    const begun = new WeakSet<RequestContext>()
+    return {
+      headerFilter(_context, response) {
+        for (const [name, value] of Object.entries(own.headers ?? {}))
+          response.headers.set(name, String(value))
+      },
+      bodyFilter(context, chunk, { last }) {
+        const pieces: Buffer[] = []
+        if (!begun.has(context)) {
+          begun.add(context)
+          pieces.push(Buffer.from((own.before_body ?? '') + (own.body ?? '')))
+        }
+        if (chunk !== undefined && own.body === undefined) pieces.push(chunk)
+        if (last) pieces.push(Buffer.from(own.after_body ?? ''))
+        return Buffer.concat(pieces)
+      },
+    }
+  },
+}

@@ -1,0 +1,102 @@
+import { isObject, type JsonObject } from '../../objects/index.ts'
+import { compileExpression } from '../../route/index.ts'
+import { checkPlugins } from '../compile.ts'
+import { limitConn } from '../limit-conn/index.ts'
+import { limitCount } from '../limit-count/index.ts'
+import { limitReq } from '../limit-req/index.ts'
+import type { Plugin, PluginEnvironment, PluginInstance } from '../plugin.ts'
+
+interface Rule {
+  readonly case?: readonly unknown[]
+  readonly actions: readonly (readonly [name: string, conf: JsonObject])[]
+}
+
+const ACTIONS = new Map([limitConn, limitCount, limitReq].map((plugin) => [plugin.name, plugin]))
+
+function checkAction(action: unknown): string | undefined {
+  if (!Array.isArray(action) || typeof action[0] !== 'string') return 'bad actions'
+  const [name, conf] = action as [string, unknown]
+  if (name === 'return') {
+    const code = isObject(conf) ? conf.code : undefined
+    return Number.isInteger(code) && Number(code) >= 100 && Number(code) <= 599
+      ? undefined
+      : "failed to validate the 'return' action: bad code"
+  }
+  if (!ACTIONS.has(name)) return `unsupported action: ${name}`
+  const fault = checkPlugins({ [name]: conf }, ACTIONS, { forConsumer: false })
+  return fault === undefined ? undefined : `failed to validate the '${name}' action: ${fault}`
+}
+
+function compileAction(
+  [name, conf]: Rule['actions'][number],
+  environment: PluginEnvironment,
+): PluginInstance {
+  if (name === 'return') {
+    const answer = { status: Number(conf.code), body: { error_msg: 'rejected by workflow' } }
+    return { access: () => answer }
+  }
+  return ACTIONS.get(name)?.compile(conf, environment) ?? {}
+}
+
+/** Runs the actions of the first rule whose condition holds. */
+export const workflow: Plugin = {
+  name: 'workflow',
+  priority: 1006,
+  schema: {
+    type: 'object',
+    properties: {
+      rules: {
+        type: 'array',
+        minItems: 1,
+        items: {
+          type: 'object',
+          properties: { case: { type: 'array' }, actions: { type: 'array', minItems: 1 } },
+          required: ['actions'],
+        },
+      },
+    },
+    required: ['rules'],
+  },
+  check(conf) {
+    for (const rule of conf.rules as Rule[]) {
+      try {
+        if (rule.case !== undefined) compileExpression(rule.case)
+      } catch (error) {
+        return `failed to validate the 'case' expression: ${error instanceof Error ? error.message : error}`
+      }
+      for (const action of rule.actions) {
+        const fault = checkAction(action)
+        if (fault !== undefined) return fault
+      }
+    }
+    return undefined
+  },
+  compile(conf, environment) {
+    const rules = (conf.rules as Rule[]).map((rule, index) => ({
+      holds: rule.case === undefined ? undefined : compileExpression(rule.case),
+      actions: rule.actions.map((action) =>
+        compileAction(action, { ...environment, owner: `${environment.owner} rule ${index}` }),
+      ),
+    }))
+    const all = rules.flatMap(({ actions }) => actions)
+    return {
+      async access(context) {
+        for (const { holds, actions } of rules) {
+          if (holds !== undefined && !holds(context.variables)) continue
+          for (const action of actions) {
+            const answer = await action.access?.(context)
+            if (answer !== undefined) return answer
+          }
+          return undefined
+        }
+        return undefined
+      },
+      headerFilter(context, response) {
+        for (const action of all) action.headerFilter?.(context, response)
+      },
+      log(context) {
+        for (const action of all) action.log?.(context)
+      },
+    }
+  },
+}
