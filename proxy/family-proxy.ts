@@ -13,8 +13,9 @@ import type { NodeState } from './node-view.ts'
 import { buildRuleset } from './rules/ruleset.ts'
 import type { Change } from './sync/ledger.ts'
 import type { OwnCommits } from './sync/own-commits.ts'
-import { TableSync } from './sync/table-sync.ts'
+import { type Quarantine, TableSync } from './sync/table-sync.ts'
 import { tableOf } from './table-name.ts'
+import { Unusable } from './unusable.ts'
 
 export interface FamilyProxyOptions {
   readonly family: Family
@@ -36,6 +37,7 @@ export class FamilyProxy {
   readonly #pending = new Set<string>()
   readonly #udpTouched = new Set<FrontendKey>()
   readonly #noLocal = new NoLocalEndpoints()
+  readonly #unusable: Unusable
   #lastUpdated = 0
   #node: NodeState
   /** performance.now() since when something waits that could not be programmed */
@@ -47,28 +49,28 @@ export class FamilyProxy {
     this.#options = options
     this.#node = options.node
     this.#label = { ip_family: familyLabel(options.family) }
+    this.#unusable = new Unusable({
+      log: options.log,
+      recordEvent: options.recordEvent,
+      nodeName: () => this.#node.view(options.family).nodeName,
+      ipFamily: this.#label.ip_family,
+    })
     this.#table = new TableSync({
       table: tableOf(options.family),
       socket: options.socket,
       ruleset: buildRuleset(options.family, options.config, options.node),
-      onQuarantine: (service, { code, message }) => {
-        options.log.error(
-          { object: `Service ${service}`, ...this.#label, code, reason: message },
-          'the kernel refused the rules of this Service; its previous rules stay until it changes',
-        )
-        options.recordEvent({
-          kind: 'Service',
-          object: service,
-          type: 'Warning',
-          reason: 'ServiceRulesRefused',
-          message: `node ${options.node.view(options.family).nodeName}: nf_tables refused the rules (${message})`,
-        })
-      },
+      onQuarantine: (service, quarantine) => this.#unusable.refused(service, quarantine),
     })
   }
 
   get table(): TableSync {
     return this.#table
+  }
+
+  /** Services whose latest version is not in the kernel, and why. */
+  get quarantined(): ReadonlyMap<string, Quarantine> {
+    if (this.#unusable.whole.size === 0) return this.#table.quarantined
+    return new Map([...this.#table.quarantined, ...this.#unusable.whole])
   }
 
   /** Since when changes wait in vain, on performance.now()'s clock, and why. */
@@ -127,7 +129,8 @@ export class FamilyProxy {
       this.#failure = error instanceof Error ? error.message : String(error)
       throw error
     } finally {
-      metrics.quarantined.set(this.#label, this.#table.quarantined.size)
+      metrics.quarantined.set(this.#label, this.quarantined.size)
+      metrics.incomplete.set(this.#label, this.#unusable.parts.size)
     }
   }
 
@@ -167,20 +170,18 @@ export class FamilyProxy {
 
   /** The change to program for a Service; none if its rules cannot even be computed, then the previous ones stay. */
   #changeOf(key: string): Change[] {
-    const { store, log } = this.#options
+    const { store } = this.#options
     const service = store.get('Service', key)
-    if (service === undefined) return [{ service: key, rules: undefined, created: '' }]
+    if (service === undefined) {
+      this.#unusable.forget(key)
+      return [{ service: key, rules: undefined, created: '' }]
+    }
     try {
       const rules = serviceRules(service, store.endpoints.of(key), this.#node.view(this.family))
-      for (const { field, message } of rules.problems) {
-        log.warn({ object: `Service ${key}`, field }, `${message}; left out`)
-      }
+      this.#unusable.leftOut(key, rules.problems)
       return [{ service: key, rules, created: service.metadata.creationTimestamp ?? '' }]
     } catch (error) {
-      log.error(
-        { err: error, object: `Service ${key}` },
-        'no rules can be made of this Service; its previous ones stay',
-      )
+      this.#unusable.broken(key, error)
       return []
     }
   }

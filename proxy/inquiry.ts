@@ -52,8 +52,12 @@ export class Inquiry {
     })
   }
 
-  #tableOf(family: Family) {
-    return this.#options.families().find((candidate) => candidate.family === family)?.table
+  #familyOf(family: Family): FamilyProxy | undefined {
+    return this.#options.families().find((candidate) => candidate.family === family)
+  }
+
+  #tableOf(family: Family): FamilyProxy['table'] | undefined {
+    return this.#familyOf(family)?.table
   }
 
   #endpointsOf({ namespace, name }: { readonly namespace: string; readonly name: string }) {
@@ -63,7 +67,7 @@ export class Inquiry {
   #context(): DescribeContext {
     return {
       view: this.#options.node().view,
-      refused: (service, family) => this.#tableOf(family)?.quarantined.get(service)?.message,
+      refused: (service, family) => this.#familyOf(family)?.quarantined.get(service)?.message,
       conflicts: (service, family) => {
         const rivals = new Set(this.#tableOf(family)?.ledger.rivalsOf(service))
         return [...rivals].map((rival) => `Service ${rival} has an address and port of this one`)

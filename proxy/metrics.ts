@@ -30,6 +30,7 @@ export class ProxyMetrics {
   readonly conntrackDuration
   readonly conntrackDeleted
   readonly quarantined
+  readonly incomplete
   readonly elements
   readonly repairs
   readonly noLocalEndpoints
@@ -96,7 +97,13 @@ export class ProxyMetrics {
     )
     this.quarantined = new Gauge({
       name: 'plexus_proxy_quarantined_services',
-      help: 'Services whose latest change the kernel refused',
+      help: 'Services whose latest version is not programmed: no rules can be made of it, or the kernel refused them',
+      labelNames,
+      registers,
+    })
+    this.incomplete = new Gauge({
+      name: 'plexus_proxy_incomplete_services',
+      help: 'Services that are programmed without a part that makes no sense (an address, a range)',
       labelNames,
       registers,
     })

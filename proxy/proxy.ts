@@ -163,8 +163,8 @@ class ServiceProxy implements ProxyComponent {
     const notes = this.#programmer.families.flatMap(({ family, failure }) =>
       failure === undefined ? [] : [`${familyLabel(family)}: ${failure.message}`],
     )
-    const refused = new Set(this.#programmer.families.flatMap(({ table }) => [...table.quarantined.keys()]))
-    if (refused.size > 0) notes.push(`the kernel refuses ${[...refused].join(', ')}`)
+    const refused = new Set(this.#programmer.families.flatMap(({ quarantined }) => [...quarantined.keys()]))
+    if (refused.size > 0) notes.push(`not programmed: ${[...refused].join(', ')}`)
     const { rival } = this.#programmer
     if (rival !== undefined) notes.push(`kube-proxy has rules on this node (${rival} mode)`)
     const ok = this.#familyHealth().every(({ healthy }) => healthy)

@@ -171,6 +171,29 @@ test('a Service the kernel refuses is told as an Event', async (t) => {
   t.is(events.length, 1)
 })
 
+test('what has to be left out of a Service is told once, as Event and metric; the rest is programmed', async (t) => {
+  const { put, events, metrics, rows } = await start(t)
+  const partly = (...loadBalancerSourceRanges: string[]) =>
+    service({
+      name: 'partly',
+      clusterIPs: ['10.96.0.67'],
+      vips: ['203.0.113.9'],
+      spec: { loadBalancerSourceRanges },
+    })
+  put(partly('10.0.0.0/8', '10.0.0/33'))
+  put(slice({ service: 'partly', endpoints: ['10.244.1.5'] }))
+  t.like(events, [{ object: 'shop/partly', type: 'Warning', reason: 'ServiceFieldIgnored' }])
+  t.regex(
+    events[0]?.message ?? '',
+    /spec\.loadBalancerSourceRanges\[1\]: "10\.0\.0\/33" is not a CIDR; left out/,
+  )
+  t.is(events.length, 1)
+  t.is(rows().filter((row) => row.startsWith('firewall-allowed')).length, 1)
+  t.regex(await metrics.metrics(), /plexus_proxy_incomplete_services\{ip_family="IPv4"\} 1/)
+  put(partly('10.0.0.0/8'))
+  t.regex(await metrics.metrics(), /plexus_proxy_incomplete_services\{ip_family="IPv4"\} 0/)
+})
+
 test('service ports with policy Local and endpoints elsewhere only are counted', async (t) => {
   const { put, metrics } = await start(t)
   const count = async (policy: 'internal' | 'external') => {

@@ -171,7 +171,7 @@ test('a Service the kernel refuses is set aside alone, named, and taken up again
     proxy.describeServices().find(({ service: name }) => name === 'shop/bad'),
     { state: 'refused', detail: 'refused' },
   )
-  t.deepEqual(proxy.health(), { ok: true, detail: 'the kernel refuses shop/bad' })
+  t.deepEqual(proxy.health(), { ok: true, detail: 'not programmed: shop/bad' })
   t.regex(await metrics.metrics(), /plexus_proxy_quarantined_services\{ip_family="IPv4"\} 1/)
   poison = ''
   put(store, service({ name: 'bad', clusterIPs: ['10.96.0.67'] }))
@@ -270,8 +270,13 @@ test('a table of another shape is replaced in one commit', async (t) => {
 test('an object no rules can be made of does not keep others from the kernel', async (t) => {
   const namespace = testNamespace(t, 'broken')
   const store = await newStore()
-  await start(t, { store, namespace })
+  const { proxy, metrics } = await start(t, { store, namespace })
   const broken = service({ name: 'broken', spec: { externalIPs: null as never } })
   put(store, broken, web, endpoints('10.244.1.5'))
   t.deepEqual(rows(namespace, 'cluster-ips'), ['cluster-ips 10.96.0.10'])
+  t.is(proxy.health().detail, 'not programmed: shop/broken')
+  t.regex(await metrics.metrics(), /plexus_proxy_quarantined_services\{ip_family="IPv4"\} 1/)
+  store.apply([{ kind: 'Service', deleted: 'shop/broken' }])
+  store.flush()
+  t.deepEqual(proxy.health(), { ok: true })
 })
