@@ -6,7 +6,7 @@ import { formatTable } from './table.ts'
 import { formatTrace, type TraceAnswer } from './trace.ts'
 
 const kinds = ['services', 'endpoints', 'routes', 'peers', 'nodes', 'pods'] as const
-const defaultSocket = '/run/plexus/agent.sock'
+const defaultSocket = process.env['PLEXUS_SOCKET'] ?? '/run/plexus/agent.sock'
 
 interface QueryOptions {
   readonly socket: string

@@ -19,10 +19,13 @@ export interface Entry {
  * container: network, mounts (its own resolv.conf) and host name, with the container's environment.
  */
 export function enter(layout: LabLayout, state: LabState, target: string): Entry {
-  if (target === 'outside' || target === 'fabric' || state.nodes.some(({ name }) => name === target)) {
+  const node = state.nodes.some(({ name }) => name === target)
+  if (target === 'outside' || target === 'fabric' || node) {
+    // On a node, `plexus status`, `get` and `trace` ask its agent.
+    const socket: Record<string, string> = node ? { PLEXUS_SOCKET: layout.node(target).agentSocket } : {}
     return {
       prefix: inNetns(netnsPath(namespaceName(layout.name, target)), []),
-      env: labEnvironment(layout.name),
+      env: labEnvironment(layout.name, socket),
     }
   }
   const record = findPod(layout, state, target)
