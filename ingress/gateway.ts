@@ -38,6 +38,8 @@ export interface GatewayComponent {
   /** Addresses really listened on (port 0 in the configuration gives a free one). */
   readonly listen: readonly ListenAddress[]
   readonly adminListen: ListenAddress | undefined
+  /** Ports of the stream proxy. */
+  readonly streamListen: { readonly tcp: readonly ListenAddress[]; readonly udp: readonly ListenAddress[] }
   /** The processes that serve, this one first. */
   readonly processes: readonly number[]
   health(): { ok: boolean; detail?: string }
@@ -103,12 +105,18 @@ class Gateway implements GatewayComponent {
   }
 
   /** The addresses of the configuration as they were really bound. */
-  get bound(): Pick<GatewayConfig, 'listen' | 'tlsListen'> {
-    const { listen, tlsListen } = this.#options.config
+  get bound(): Pick<GatewayConfig, 'listen' | 'tlsListen' | 'stream'> {
+    const { listen, tlsListen, stream } = this.#options.config
     const real = this.#serving.listen
+    const { tcp, udp } = this.#serving.streamListen
     return {
       listen: listen.map((address, index) => ({ ...address, ...real[index] })),
       tlsListen: tlsListen.map((address, index) => ({ ...address, ...real[listen.length + index] })),
+      stream: {
+        ...stream,
+        tcp: stream.tcp.map((address, index) => ({ ...address, ...tcp[index] })),
+        udp: stream.udp.map((address, index) => ({ ...address, ...udp[index] })),
+      },
     }
   }
 
@@ -118,6 +126,9 @@ class Gateway implements GatewayComponent {
 
   get listen(): readonly ListenAddress[] {
     return this.#serving.listen
+  }
+  get streamListen(): GatewayComponent['streamListen'] {
+    return this.#serving.streamListen
   }
   get processes(): readonly number[] {
     return [process.pid, ...this.#workers.pids]

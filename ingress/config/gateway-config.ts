@@ -5,6 +5,8 @@ import type { RouterMode } from '../route/index.ts'
 export interface ListenAddress {
   readonly host: string
   readonly port: number
+  /** Connections begin with a PROXY protocol header, which names the client. */
+  readonly proxyProtocol?: boolean | undefined
 }
 
 export interface PlainListenAddress extends ListenAddress {
@@ -15,6 +17,18 @@ export interface PlainListenAddress extends ListenAddress {
 export interface TlsListenAddress extends ListenAddress {
   /** Offer HTTP/2 beside HTTP/1.1. */
   readonly http2: boolean
+}
+
+/** A TCP port of the stream proxy. */
+export interface StreamListenAddress extends ListenAddress {
+  readonly tls: boolean
+}
+
+export interface StreamConfig {
+  readonly tcp: readonly StreamListenAddress[]
+  readonly udp: readonly ListenAddress[]
+  /** Version of the PROXY protocol header servers get. */
+  readonly proxyProtocolOut: 1 | 2 | undefined
 }
 
 export interface AdminKey {
@@ -37,6 +51,7 @@ export interface GatewayConfig {
   readonly listen: readonly PlainListenAddress[]
   /** Ports that speak TLS; their certificates are `ssls` objects. */
   readonly tlsListen: readonly TlsListenAddress[]
+  readonly stream: StreamConfig
   /** The name whose certificate clients get that ask for none. */
   readonly fallbackSni: string | undefined
   readonly reusePort: boolean

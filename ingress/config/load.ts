@@ -11,6 +11,7 @@ import type {
   GatewayConfig,
   ListenAddress,
   PlainListenAddress,
+  StreamConfig,
   TlsListenAddress,
 } from './gateway-config.ts'
 import { Section } from './section.ts'
@@ -56,13 +57,15 @@ function build(root: Section): GatewayConfig {
   const nginxMain = root.section('nginx_config')
   const plexus = root.section('plexus')
   const router = apisix.section('router')
-  const listen = plainListen(apisix)
+  const proxied = apisix.section('proxy_protocol')
+  const listen = [...plainListen(apisix), ...proxiedListen(proxied, 'listen_http_port')]
   const trustedAddresses = apisix.strings('trusted_addresses') ?? []
   checkAddresses(apisix, 'trusted_addresses', trustedAddresses)
   const adminEnabled = apisix.boolean('enable_admin') ?? true
   const config: GatewayConfig = {
     listen,
-    tlsListen: tlsListen(apisix),
+    tlsListen: [...tlsListen(apisix), ...proxiedListen(proxied, 'listen_https_port')],
+    stream: stream(apisix, proxied, plexus),
     fallbackSni: apisix.section('ssl').string('fallback_sni'),
     reusePort: apisix.boolean('enable_reuseport') ?? false,
     workers: workers(nginxMain),
@@ -117,6 +120,43 @@ function plainListen(apisix: Section): PlainListenAddress[] {
     ...address(apisix, `node_listen[${index}]`, entry, fallback),
     http2: wantsHttp2(entry, everywhere),
   }))
+}
+
+/** `apisix.stream_proxy`: ports as numbers, `address:port`, or {addr, tls}. */
+function stream(apisix: Section, proxied: Section, plexus: Section): StreamConfig {
+  const section = apisix.section('stream_proxy')
+  const proxyProtocol = proxied.boolean('enable_tcp_pp') ?? false
+  const out = proxied.boolean('enable_tcp_pp_to_upstream') ?? false
+  const version = plexus.raw('proxy_protocol_version') ?? 1
+  if (version !== 1 && version !== 2) throw plexus.error('proxy_protocol_version', 'must be 1 or 2')
+  const list = (field: string) => {
+    const value = section.raw(field) ?? []
+    if (!Array.isArray(value)) throw section.error(field, 'must be a list of ports')
+    return value.map((entry: unknown, index) => {
+      const at = `${field}[${index}]`
+      const text = isObject(entry) ? entry.addr : entry
+      const parts = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(String(text))
+      const own = parts === null ? text : { ip: parts[1] ?? parts[2], port: Number(parts[3]) }
+      return {
+        ...address(section, at, own, { host: '0.0.0.0', port: -1 }),
+        tls: isObject(entry) && entry.tls === true,
+      }
+    })
+  }
+  section.raw('only')
+  return {
+    tcp: list('tcp').map((one) => ({ ...one, proxyProtocol })),
+    udp: list('udp'),
+    proxyProtocolOut: out ? version : undefined,
+  }
+}
+
+/** Ports of `apisix.proxy_protocol`. */
+function proxiedListen(section: Section, field: string): TlsListenAddress[] {
+  const entry = section.raw(field)
+  if (entry === undefined) return []
+  const found = address(section, field, entry, { host: '0.0.0.0', port: 0 })
+  return [{ ...found, http2: true, proxyProtocol: true }]
 }
 
 function wantsHttp2(entry: unknown, everywhere: boolean): boolean {

@@ -10,6 +10,7 @@ import {
 } from '../http/index.ts'
 import type { ObjectChange } from '../objects/index.ts'
 import { type AddressSet, canonicalUri } from '../route/index.ts'
+import { StreamTable } from '../stream/index.ts'
 import type { AccessLog } from './access-log.ts'
 import { RequestContext } from './context.ts'
 import { Pipeline, type PipelineOptions } from './pipeline.ts'
@@ -28,6 +29,7 @@ export interface DataPlaneOptions extends TablesOptions {
 export class DataPlane implements ServerHandler {
   readonly tables: Tables
   readonly pool: ConnectionPool
+  readonly streams: StreamTable
   requests = 0
   readonly #pipeline: PipelineOptions
   readonly #log: Logger
@@ -35,6 +37,7 @@ export class DataPlane implements ServerHandler {
   constructor(options: DataPlaneOptions) {
     this.tables = new Tables(options)
     this.pool = new ConnectionPool(options.deadlines, options.network)
+    this.streams = new StreamTable(this.tables.upstreams, options.log)
     this.#log = options.log
     this.#pipeline = {
       tables: this.tables,
@@ -48,6 +51,7 @@ export class DataPlane implements ServerHandler {
 
   apply(changes: readonly ObjectChange[]): void {
     this.tables.apply(changes)
+    this.streams.apply(changes)
   }
 
   onRequest(exchange: Exchange): void {
@@ -89,6 +93,7 @@ export class DataPlane implements ServerHandler {
 
   close(): void {
     this.pool.close()
+    this.streams.close()
   }
 }
 

@@ -4,6 +4,7 @@ import type {
   GatewayConfig,
   ListenAddress,
   PlainListenAddress,
+  StreamListenAddress,
   TlsListenAddress,
 } from '../config/gateway-config.ts'
 import { GatewayListenError } from '../errors.ts'
@@ -11,6 +12,7 @@ import { chooseNetwork, Deadlines, Listener, type Network, type TlsSettings } fr
 import type { ObjectChange } from '../objects/index.ts'
 import { selectPlugins } from '../plugins/index.ts'
 import { AddressSet } from '../route/index.ts'
+import { StreamListener, UdpListener } from '../stream/index.ts'
 import { AccessLog } from './access-log.ts'
 import { DataPlane } from './data-plane.ts'
 
@@ -28,10 +30,15 @@ export class Serving {
   readonly #deadlines = new Deadlines()
   readonly #accessLog: AccessLog | undefined
   readonly #listeners: Listener[] = []
+  readonly #tcp: StreamListener[] = []
+  readonly #udp: UdpListener[] = []
+  readonly #streamConnections: Counter
+  readonly #log: Logger
 
   private constructor({ config, log, metrics }: ServingOptions, network: Network) {
     this.#config = config
     this.network = network
+    this.#log = log
     this.#accessLog = config.accessLog === undefined ? undefined : new AccessLog(config.accessLog)
     this.plane = new DataPlane({
       registry: selectPlugins(config.plugins).registry,
@@ -46,6 +53,13 @@ export class Serving {
       metrics,
     })
     this.#measure(metrics)
+    metrics.removeSingleMetric('apisix_stream_connection_total')
+    this.#streamConnections = new Counter({
+      name: 'apisix_stream_connection_total',
+      help: 'Connections (TCP) and sessions (UDP) of the stream proxy per stream route',
+      labelNames: ['route'],
+      registers: [metrics],
+    })
   }
 
   /** Makes the data plane; no port is open yet. */
@@ -59,7 +73,15 @@ export class Serving {
   }
 
   get connections(): number {
-    return this.#listeners.reduce((sum, listener) => sum + listener.connections, 0)
+    return [...this.#listeners, ...this.#tcp, ...this.#udp].reduce(
+      (sum, listener) => sum + listener.connections,
+      0,
+    )
+  }
+
+  /** Ports of the stream proxy: TCP, then UDP. */
+  get streamListen(): { readonly tcp: readonly ListenAddress[]; readonly udp: readonly ListenAddress[] } {
+    return { tcp: this.#tcp.map((one) => one.address), udp: this.#udp.map((one) => one.address) }
   }
 
   apply(changes: readonly ObjectChange[]): void {
@@ -70,22 +92,59 @@ export class Serving {
   async open(): Promise<void> {
     for (const address of this.#config.listen) await this.#open(address, undefined)
     for (const address of this.#config.tlsListen) await this.#open(address, this.#tls(address))
+    for (const address of this.#config.stream.tcp) await this.#openStream(address)
+    for (const address of this.#config.stream.udp) await this.#openUdp(address)
   }
 
-  async #open({ host, port, http2 }: PlainListenAddress, tls: TlsSettings | undefined): Promise<void> {
+  async #open(address: PlainListenAddress, tls: TlsSettings | undefined): Promise<void> {
     const { reusePort, server: settings } = this.#config
+    const { host, port, http2, proxyProtocol } = address
     const shared = { network: this.network, deadlines: this.#deadlines, handler: this.plane }
     try {
-      this.#listeners.push(await Listener.open({ host, port, http2, ...shared, tls, reusePort, settings }))
+      this.#listeners.push(
+        await Listener.open({ host, port, http2, proxyProtocol, ...shared, tls, reusePort, settings }),
+      )
     } catch (error) {
       throw new GatewayListenError('the gateway', `${host}:${port}`, error)
+    }
+  }
+
+  get #streamContext() {
+    const routes = this.#streamConnections
+    return {
+      reusePort: this.#config.reusePort,
+      table: this.plane.streams,
+      counters: { connection: (route: string) => routes.inc({ route }) },
+      log: this.#log,
+    }
+  }
+
+  async #openStream({ host, port, tls, proxyProtocol = false }: StreamListenAddress): Promise<void> {
+    const { proxyProtocolOut } = this.#config.stream
+    const names = tls ? { ...this.#tls({ host, port, http2: false }), alpn: undefined } : undefined
+    const shared = { network: this.network, deadlines: this.#deadlines, ...this.#streamContext }
+    try {
+      this.#tcp.push(
+        await StreamListener.open({ host, port, tls: names, proxyProtocol, proxyProtocolOut, ...shared }),
+      )
+    } catch (error) {
+      throw new GatewayListenError('the stream proxy', `${host}:${port}`, error)
+    }
+  }
+
+  async #openUdp({ host, port }: ListenAddress): Promise<void> {
+    try {
+      this.#udp.push(await UdpListener.open({ host, port, ...this.#streamContext }))
+    } catch (error) {
+      throw new GatewayListenError('the stream proxy', `${host}:${port}/udp`, error)
     }
   }
 
   #tls(address: TlsListenAddress): TlsSettings {
     const { certificates } = this.plane.tables
     const fallback = this.#config.fallbackSni ?? ''
-    return { http2: address.http2, credentials: (name) => certificates.find(name === '' ? fallback : name) }
+    const alpn = address.http2 ? ['h2', 'http/1.1'] : ['http/1.1']
+    return { alpn, credentials: (name) => certificates.find(name === '' ? fallback : name) }
   }
 
   #measure(registry: Registry): void {
@@ -117,7 +176,11 @@ export class Serving {
 
   /** Stops accepting; running requests get the configuration's time to finish. */
   async drain(): Promise<void> {
-    await Promise.all(this.#listeners.map((listener) => listener.close(this.#config.shutdownTimeout)))
+    const { shutdownTimeout } = this.#config
+    await Promise.all([
+      ...[...this.#listeners, ...this.#tcp].map((listener) => listener.close(shutdownTimeout)),
+      ...this.#udp.map((listener) => listener.close()),
+    ])
   }
 
   /** After `drain`. */

@@ -3,6 +3,7 @@ import { ClientConnection } from './client-connection.ts'
 import type { Deadlines } from './deadlines.ts'
 import { describeSocket, H2Connection } from './h2/h2-connection.ts'
 import type { Network, Port } from './network.ts'
+import { ProxiedConnection } from './proxied-connection.ts'
 import type { ConnectionContext, ServerHandler } from './server-handler.ts'
 import type { ServerSettings } from './settings.ts'
 import { openTlsPort, type TlsSettings } from './tls-port.ts'
@@ -18,6 +19,8 @@ export interface ListenOptions {
   readonly tls?: TlsSettings | undefined
   /** Without TLS: take HTTP/2 from clients that begin with its preface. */
   readonly http2?: boolean | undefined
+  /** Connections begin with a PROXY protocol header. */
+  readonly proxyProtocol?: boolean | undefined
   readonly settings: ServerSettings
   readonly deadlines: Deadlines
   readonly handler: ServerHandler
@@ -48,7 +51,13 @@ export class Listener implements ConnectionContext {
   static async open(options: ListenOptions): Promise<Listener> {
     const listener = new Listener(options)
     const { host, port, reusePort = false, network, tls } = options
-    const onConnection = (transport: Transport) => listener.take(transport)
+    const proxied = options.proxyProtocol
+      ? { deadlines: options.deadlines, timeout: options.settings.headerTimeout }
+      : undefined
+    const onConnection = (transport: Transport) => {
+      if (proxied === undefined || tls !== undefined) listener.take(transport)
+      else new ProxiedConnection(transport, proxied, (one) => listener.take(one))
+    }
     const shared = { host, port, reusePort, onConnection }
     listener.#port =
       tls === undefined
@@ -57,7 +66,8 @@ export class Listener implements ConnectionContext {
             ...shared,
             tls,
             copy: network.name === 'raw',
-            onHttp2: (socket) => listener.takeHttp2(socket, describeSocket(socket)),
+            proxied,
+            onHttp2: (socket, peer) => listener.takeHttp2(socket, describeSocket(socket, peer)),
           })
     return listener
   }

@@ -11,8 +11,8 @@ export interface NetTransportOptions {
 /** A transport on Node's public sockets. */
 export class NetTransport implements Transport {
   receiver: Receiver = NOBODY
-  readonly remoteAddress: string
-  readonly remotePort: number
+  remoteAddress: string
+  remotePort: number
   readonly localAddress: string
   readonly localPort: number
   readonly encrypted: boolean
@@ -42,6 +42,11 @@ export class NetTransport implements Transport {
     const socket = this.#socket
     if (!(socket instanceof tls.TLSSocket)) return undefined
     return typeof socket.servername === 'string' ? socket.servername : undefined
+  }
+
+  assumePeer({ address, port }: { readonly address: string; readonly port: number }): void {
+    this.remoteAddress = plainAddress(address)
+    this.remotePort = port
   }
 
   write(data: Buffer | string): boolean {

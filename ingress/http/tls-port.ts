@@ -1,10 +1,12 @@
 import { constants } from 'node:crypto'
-import type { Socket } from 'node:net'
+import net, { type Socket } from 'node:net'
 import tls from 'node:tls'
+import type { Deadlines } from './deadlines.ts'
 import { openPort } from './net-network.ts'
 import { NetTransport } from './net-transport.ts'
 import type { Port } from './network.ts'
-import type { Transport } from './transport.ts'
+import { ProxiedConnection } from './proxied-connection.ts'
+import { NOBODY, type Peer, type Transport } from './transport.ts'
 
 /** Certificate and demands for one server name. */
 export interface HandshakeCredentials {
@@ -13,7 +15,8 @@ export interface HandshakeCredentials {
 }
 
 export interface TlsSettings {
-  readonly http2: boolean
+  /** Protocols offered (ALPN), best first; undefined: whatever the client speaks. */
+  readonly alpn: readonly string[] | undefined
   /** The credentials for a name, '' when the client sent none; undefined ends the handshake. */
   credentials(servername: string): HandshakeCredentials | undefined
 }
@@ -25,8 +28,10 @@ export interface TlsPortOptions {
   readonly tls: TlsSettings
   /** Bytes sent may lie in buffers of raw transports. */
   readonly copy: boolean
+  /** Connections begin with a PROXY protocol header, before the handshake. */
+  readonly proxied?: { readonly deadlines: Deadlines; readonly timeout: number } | undefined
   onConnection(transport: Transport): void
-  onHttp2(socket: tls.TLSSocket): void
+  onHttp2(socket: tls.TLSSocket, peer: Peer | undefined): void
 }
 
 const HANDSHAKE_TIMEOUT_MS = 30_000
@@ -49,9 +54,13 @@ function demandCertificate(socket: unknown): boolean {
   return true
 }
 
+function peerKey(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`
+}
+
 /** A TLS port: certificates by server name, HTTP/2 by ALPN where it is on. */
 export function openTlsPort(options: TlsPortOptions): Promise<Port> {
-  const { credentials, http2 } = options.tls
+  const { credentials, alpn } = options.tls
   // The socket is `this`: whether a certificate is asked for depends on the name, and `tls` has no other way to say so.
   function SNICallback(
     this: unknown,
@@ -66,7 +75,7 @@ export function openTlsPort(options: TlsPortOptions): Promise<Port> {
   }
   const server = tls.createServer({
     SNICallback,
-    ALPNProtocols: http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+    ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     noDelay: true,
     allowHalfOpen: true,
@@ -76,8 +85,33 @@ export function openTlsPort(options: TlsPortOptions): Promise<Port> {
   // A failed handshake is the client's business; the socket is gone already.
   server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy())
   server.on('secureConnection', (socket: tls.TLSSocket) => {
-    if (socket.alpnProtocol === 'h2') options.onHttp2(socket)
-    else options.onConnection(new NetTransport(socket, { copy: options.copy }))
+    const peer = peers.get(peerKey(socket))
+    if (socket.alpnProtocol === 'h2') options.onHttp2(socket, peer)
+    else {
+      const transport = new NetTransport(socket, { copy: options.copy })
+      if (peer !== undefined) transport.assumePeer(peer)
+      options.onConnection(transport)
+    }
   })
-  return openPort(server, options)
+  // Who is behind a connection that began with a PROXY protocol header, by its address here.
+  const peers = new Map<string, Peer>()
+  const { proxied } = options
+  if (proxied === undefined) return openPort(server, options)
+  const front = net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+    const key = peerKey(socket)
+    socket.once('close', () => peers.delete(key))
+    new ProxiedConnection(new NetTransport(socket, { copy: false }), proxied, (transport, peer) => {
+      if (peer !== undefined) peers.set(key, peer.source)
+      const collected: Buffer[] = []
+      transport.receiver = {
+        ...NOBODY,
+        onData: (buffer, length) => collected.push(Buffer.from(buffer.subarray(0, length))),
+      }
+      process.nextTick(() => {
+        transport.toStream?.(Buffer.concat(collected))
+        if (!socket.destroyed) server.emit('connection', socket)
+      })
+    })
+  })
+  return openPort(front, options)
 }

@@ -1,5 +1,10 @@
 import type { Duplex } from 'node:stream'
 
+export interface Peer {
+  readonly address: string
+  readonly port: number
+}
+
 /** What a connection is to the engine; see net-transport.ts and raw/raw-transport.ts. */
 export interface Transport {
   readonly remoteAddress: string
@@ -10,6 +15,8 @@ export interface Transport {
   /** The name the client asked for in its TLS handshake, if it named one. */
   readonly servername?: string | undefined
   receiver: Receiver
+  /** The client is somebody else than the peer: a proxy in front said so. */
+  assumePeer(peer: Peer): void
   /** Queues bytes (strings are latin-1), copying what it cannot send at once; false asks the writer to wait for onDrain. */
   write(data: Buffer | string): boolean
   /** As write, without the copy: if it answers false, the caller leaves the bytes as they are until onDrain. */

@@ -90,13 +90,14 @@ test('fifty changes a second under load: no request fails', async (t) => {
     )
   await put('/upstreams/1', { nodes: nodes(0) })
   await put('/routes/1', { uri: '/*', upstream_id: 1 })
-  const seconds = process.env.PLEXUS_LONG === '1' ? 60 : 3
+  const seconds = process.env.PLEXUS_LONG === '1' ? 60 : 2
   const end = performance.now() + seconds * 1000
   let changes = 0
   let requests = 0
   const failed: string[] = []
+  const goesOn = () => performance.now() < end || changes < 10 || requests < 100
   const change = async () => {
-    while (performance.now() < end) {
+    while (goesOn()) {
       const next = performance.now() + 20
       changes++
       await put('/upstreams/1', { nodes: nodes(changes) })
@@ -105,7 +106,7 @@ test('fifty changes a second under load: no request fails', async (t) => {
     }
   }
   const load = async () => {
-    while (performance.now() < end) {
+    while (goesOn()) {
       const response = await fetch(`${url}/x${requests++ % 7}/y`)
       await response.arrayBuffer()
       if (!response.ok) failed.push(String(response.status))
@@ -113,6 +114,5 @@ test('fifty changes a second under load: no request fails', async (t) => {
   }
   await Promise.all([change(), ...Array.from({ length: 8 }, load)])
   t.deepEqual(failed, [])
-  t.true(changes > 5 && requests > 50, `${changes} changes, ${requests} requests`)
   t.log(`${changes} changes, ${requests} requests in ${seconds} s`)
 })

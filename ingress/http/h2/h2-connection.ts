@@ -2,7 +2,7 @@ import { performServerHandshake, type ServerHttp2Session, type ServerSessionOpti
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { ConnectionContext } from '../server-handler.ts'
-import { NOBODY, plainAddress, type Transport } from '../transport.ts'
+import { NOBODY, type Peer, plainAddress, type Transport } from '../transport.ts'
 import { H2Stream } from './h2-stream.ts'
 
 const CONCURRENT_STREAMS = 128
@@ -19,15 +19,16 @@ interface ResetLimits {
 }
 
 /** What requests are told about the connection their stream is on; bytes never pass here. */
-export function describeSocket(socket: TLSSocket): Transport {
+export function describeSocket(socket: TLSSocket, peer: Peer | undefined): Transport {
   return {
-    remoteAddress: plainAddress(socket.remoteAddress),
-    remotePort: socket.remotePort ?? 0,
+    remoteAddress: plainAddress(peer?.address ?? socket.remoteAddress),
+    remotePort: peer?.port ?? socket.remotePort ?? 0,
     localAddress: plainAddress(socket.localAddress),
     localPort: socket.localPort ?? 0,
     encrypted: true,
     servername: typeof socket.servername === 'string' ? socket.servername : undefined,
     receiver: NOBODY,
+    assumePeer() {},
     write: () => true,
     writeHeld: () => true,
     cork() {},

@@ -161,6 +161,7 @@ function describe(stream: () => ClientHttp2Stream | undefined): Transport {
     localPort: 0,
     encrypted: false,
     receiver: NOBODY,
+    assumePeer() {},
     write: () => true,
     writeHeld: () => true,
     cork() {},

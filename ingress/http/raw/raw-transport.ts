@@ -86,6 +86,10 @@ export class RawTransport implements Transport {
     return this.#localAddress.port ?? 0
   }
 
+  assumePeer(peer: { readonly address: string; readonly port: number }): void {
+    this.#peer = { ...peer }
+  }
+
   /** Called by the handle: bytes, the end or an error, as the shared state says. */
   received(): void {
     const count = this.#binding.state[this.#binding.readBytes] as number

@@ -11,16 +11,22 @@ export function frame(text: string): Buffer {
 
 /** Cuts a byte stream into gRPC messages. */
 export class Messages {
-  #held = Buffer.alloc(0)
+  #pieces: Buffer[] = []
+  #size = 0
+  #wanted = 5
 
   add(chunk: Buffer): string[] {
-    this.#held = Buffer.concat([this.#held, chunk])
+    this.#pieces.push(chunk)
+    this.#size += chunk.length
     const found: string[] = []
-    while (this.#held.length >= 5) {
-      const end = 5 + this.#held.readUInt32BE(1)
-      if (this.#held.length < end) break
-      found.push(this.#held.toString('utf8', 5, end))
-      this.#held = this.#held.subarray(end)
+    while (this.#size >= this.#wanted) {
+      const held = Buffer.concat(this.#pieces)
+      const end = 5 + held.readUInt32BE(1)
+      if (held.length >= end) found.push(held.toString('utf8', 5, end))
+      const rest = held.length >= end ? held.subarray(end) : held
+      this.#pieces = [rest]
+      this.#size = rest.length
+      this.#wanted = held.length >= end ? 5 : end
     }
     return found
   }

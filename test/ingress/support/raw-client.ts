@@ -1,6 +1,6 @@
 import net from 'node:net'
 
-/** Sends bytes and collects what comes back until the server closes or `until` is satisfied; fails after ten seconds. */
+/** Sends bytes and collects what comes back until the server closes or `until` is satisfied; fails after a minute. */
 export function exchange(
   port: number,
   data: string | Buffer | readonly (string | Buffer)[],
@@ -11,8 +11,8 @@ export function exchange(
     let text = ''
     const timer = setTimeout(() => {
       socket.destroy()
-      reject(new Error(`no end after ten seconds; so far: ${JSON.stringify(text.slice(0, 500))}`))
-    }, 10_000)
+      reject(new Error(`no end after a minute; so far: ${JSON.stringify(text.slice(0, 500))}`))
+    }, 60_000)
     const finish = () => {
       clearTimeout(timer)
       socket.destroy()

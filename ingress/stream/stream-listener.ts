@@ -1,0 +1,98 @@
+import type { Logger } from 'pino'
+import {
+  type Deadlines,
+  type Network,
+  openTlsPort,
+  type Port,
+  ProxiedConnection,
+  type TlsSettings,
+  type Transport,
+} from '../http/index.ts'
+import { StreamConnection, type StreamCounters } from './stream-connection.ts'
+import type { StreamTable } from './stream-table.ts'
+
+export interface StreamListenOptions {
+  readonly host: string
+  readonly port: number
+  readonly reusePort: boolean
+  /** Given: the port ends TLS, and routes may go by the name of the handshake. */
+  readonly tls: TlsSettings | undefined
+  readonly proxyProtocol: boolean
+  /** Tell servers who is connected. */
+  readonly proxyProtocolOut: 1 | 2 | undefined
+  readonly network: Network
+  readonly deadlines: Deadlines
+  readonly table: StreamTable
+  readonly counters: StreamCounters
+  readonly log: Logger
+}
+
+const HEADER_MS = 10_000
+
+/** A TCP port of the stream proxy. */
+export class StreamListener {
+  readonly #connections = new Set<StreamConnection>()
+  readonly #options: StreamListenOptions
+  #port: Port | undefined
+  #draining = false
+  #whenEmpty: (() => void) | undefined
+
+  private constructor(options: StreamListenOptions) {
+    this.#options = options
+  }
+
+  /** Resolves once the port is open; rejects with the system's error (EADDRINUSE ...). */
+  static async open(options: StreamListenOptions): Promise<StreamListener> {
+    const listener = new StreamListener(options)
+    const { host, port, reusePort, network, tls } = options
+    const proxied = options.proxyProtocol ? { deadlines: options.deadlines, timeout: HEADER_MS } : undefined
+    const onConnection = (transport: Transport) => {
+      if (proxied === undefined || tls !== undefined) listener.#take(transport)
+      else new ProxiedConnection(transport, proxied, (one) => listener.#take(one))
+    }
+    const shared = { host, port, reusePort, onConnection }
+    const copy = network.name === 'raw'
+    listener.#port =
+      tls === undefined
+        ? await network.accept(shared)
+        : await openTlsPort({ ...shared, tls, copy, proxied, onHttp2: (socket) => void socket.destroy() })
+    return listener
+  }
+
+  get address(): { readonly host: string; readonly port: number } {
+    return this.#port?.address ?? { host: '', port: 0 }
+  }
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  #take(transport: Transport): void {
+    if (this.#draining) {
+      transport.destroy()
+      return
+    }
+    const connection = new StreamConnection(transport, this.#options, () => {
+      this.#connections.delete(connection)
+      if (this.#connections.size === 0) this.#whenEmpty?.()
+    })
+    this.#connections.add(connection)
+    connection.start()
+  }
+
+  /** Stops accepting; connections may end by themselves for up to `graceMs`, then are cut. */
+  async close(graceMs: number): Promise<void> {
+    this.#draining = true
+    const closed = this.#port?.close()
+    if (this.#connections.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, graceMs)
+        this.#whenEmpty = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+    for (const connection of this.#connections) connection.destroy()
+    await closed
+  }
+}
