@@ -15,7 +15,12 @@ export function handleWrite(
   const collection = state.collection(resource)
   if (facts.verb === 'create') {
     const input = body as Raw & { metadata?: { name?: string; generateName?: string } }
-    const name = input.metadata?.name ?? `${input.metadata?.generateName ?? ''}${state.version}`
+    const { generateName = '' } = input.metadata ?? {}
+    if (generateName !== '' && !/^[a-z0-9]([-a-z0-9.]*[-a-z0-9])?$/.test(generateName)) {
+      answer.status(422, 'Invalid', `metadata.generateName: Invalid value: "${generateName}"`)
+      return
+    }
+    const name = input.metadata?.name ?? `${generateName}${state.version}`
     if (collection.objects.has(keyOf(namespace, name))) {
       answer.status(409, 'AlreadyExists', `${resource.plural} "${name}" already exists`)
       return

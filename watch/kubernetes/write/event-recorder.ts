@@ -65,7 +65,7 @@ export class EventRecorder {
         body: {
           apiVersion: 'events.k8s.io/v1',
           kind: 'Event',
-          metadata: { generateName: `${name}.`, namespace: where },
+          metadata: { name: eventName(name), namespace: where },
           eventTime: `${new Date().toISOString().slice(0, -1)}000Z`,
           type: event.type,
           reason: event.reason,
@@ -87,6 +87,12 @@ export class EventRecorder {
     remember(this.#budgets, about, { tokens: Math.max(0, tokens - 1), at: now })
     return tokens >= 1
   }
+}
+
+/** As client-go names them: the object and the time, here with a random part. A `generateName` may not end with a dot. */
+function eventName(object: string): string {
+  const time = BigInt(Date.now()) * 1_000_000n + BigInt(Math.floor(Math.random() * 1_000_000))
+  return `${object.slice(0, 230)}.${time.toString(16)}`
 }
 
 /** Puts last; forgets what was put longest ago. */
