@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { derivedMac } from '../../../cni/overlay/peers.ts'
 import { joinNamespaces, type TestNamespace, testNamespace, waitUntil } from '../../support/index.ts'
-import { Cluster, type NodeSpec, node1, node2, nodeObject } from './cluster.ts'
+import { Cluster, type NodeSpec, node1, node2, nodeObject, passes } from './cluster.ts'
+import { echoStream, serve } from './traffic.ts'
 
+const PLEXUS = join(import.meta.dirname, '../../../bin/plexus')
 const prefix = 'flannel.alpha.coreos.com'
 
 interface NodeView {
@@ -158,3 +160,27 @@ test.serial(
     t.is(a.route('10.244.2.0/24')?.dev, 'under0')
   },
 )
+
+test.serial('in the agent: it tells about itself, and kill -9 loses no packet', async (t) => {
+  const cluster = new Cluster(t, { Network: '10.244.0.0/16', Backend: { Type: 'vxlan' } })
+  const { a, b } = cluster
+  const control = await Control.start(t, cluster, [fresh(node1), fresh(node2)])
+  a.useAgent({ kubeconfig: 'kubeconfig0', snapshot: 'snapshot' })
+  await Promise.all([a.start(), b.start()])
+  await waitUntil(() => control.annotation('node1', 'public-ip') === '198.18.0.11', { what: 'the patch' })
+  const pod1 = a.addPod(t, '10.244.1.5', '10.244.1.1')
+  const pod2 = b.addPod(t, '10.244.2.5', '10.244.2.1')
+  await serve(pod2)
+  await passes(pod1, '10.244.2.5')
+  const end = await echoStream(pod1, '10.244.2.5')
+  for (let round = 0; round < 3; round += 1) {
+    await a.kill()
+    await a.start()
+  }
+  const { sent, lost } = await end()
+  t.true(sent > 100, `${sent} datagrams sent`)
+  t.is(lost, 0, `of ${sent}`)
+  const socket = join(cluster.directory, 'node1.sock')
+  const peers = a.namespace.run(PLEXUS, 'get', 'peers', '--socket', socket)
+  t.regex(peers, /node2\s.*198\.18\.0\.12/)
+})

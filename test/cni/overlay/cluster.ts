@@ -56,6 +56,7 @@ export class Machine {
   readonly subnetFile: string
   readonly #directory: string
   readonly #name: string
+  #agent: string | undefined
   #child: ReturnType<typeof startProcess> | undefined
   /** Flags that say where the Nodes are described. */
   source: readonly string[]
@@ -70,22 +71,31 @@ export class Machine {
     this.source = ['--manifests', join(directory, 'manifests'), '--node-name', name]
   }
 
+  /** From then on it is the whole agent that is started, with an overlay and what `more` says. */
+  useAgent(more: object): void {
+    this.#agent = join(this.#directory, `${this.#name}.agent.yaml`)
+    const overlay = { netConf: join(this.#directory, 'net-conf.json'), subnetFile: this.subnetFile }
+    const control = { socket: join(this.#directory, `${this.#name}.sock`) }
+    const log = { format: 'json' }
+    writeFileSync(this.#agent, JSON.stringify({ nodeName: this.#name, log, control, overlay, ...more }))
+  }
+
   /** Starts `plexus overlay` and waits until it serves. */
   async start(...flags: string[]): Promise<void> {
     const ready = join(this.#directory, `${this.#name}.${Math.random()}.ready`)
-    // biome-ignore format: one command line
-    const argv = [join(ROOT, 'bin/plexus'), 'overlay', ...this.source,
-      '--net-conf', join(this.#directory, 'net-conf.json'), '--subnet-file', this.subnetFile, '--ready-file', ready, '--log-format', 'json', ...flags]
+    const netConf = join(this.#directory, 'net-conf.json')
+    const overlay = ['overlay', ...this.source, '--net-conf', netConf, '--subnet-file', this.subnetFile]
+    const command =
+      this.#agent === undefined ? [...overlay, '--log-format', 'json'] : ['agent', '--config', this.#agent]
+    const argv = [join(ROOT, 'bin/plexus'), ...command, '--ready-file', ready, ...flags]
     const child = this.namespace.start(argv, { env: { ...process.env, ...this.env } })
     this.#child = child
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.output += text
     })
-    await waitUntil(() => child.exitCode !== null || existsSync(ready), {
-      what: `overlay of ${this.#name}`,
-      timeoutMs: 60_000,
-    })
-    if (!existsSync(ready)) throw new Error(`overlay of ${this.#name} ended: ${this.output}`)
+    const options = { what: 'ready', timeoutMs: 100_000 }
+    await waitUntil(() => child.exitCode !== null || existsSync(ready), options).catch(() => {})
+    if (!existsSync(ready)) throw new Error(`overlay of ${this.#name} is not ready: ${this.output}`)
   }
 
   /** Of the running overlay. */
