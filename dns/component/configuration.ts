@@ -52,7 +52,7 @@ export class Configuration {
       string,
       { key: ListenKey; routes: Route[]; tcp: BlockSettings['tcp']; tls: BlockSettings['tls'] }
     >()
-    for (const { settings, chain } of this.blocks) {
+    for (const { settings, chain, plugins } of this.blocks) {
       for (const { key, zones } of listenKeys(settings)) {
         const label = serverLabel(key)
         let group = groups.get(label)
@@ -66,6 +66,7 @@ export class Configuration {
           group.routes.push({
             zone,
             chain,
+            plugins,
             anyClass: settings.anyClass,
             accepts: settings.accepts,
             view: settings.viewName,

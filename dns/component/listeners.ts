@@ -65,7 +65,10 @@ export class Listeners {
         this.#pairs.delete(label)
         continue
       }
-      if (pair.udp !== undefined) pair.udp.receiver = wish.dispatcher.receiver
+      if (pair.udp !== undefined) {
+        pair.udp.receiver = wish.dispatcher.receiver
+        pair.udp.quick = wish.dispatcher.quick
+      }
       pair.stream.receiver = wish.dispatcher.receiver
       if (wish.tls !== undefined) pair.stream.renew?.(wish.tls)
     }
@@ -143,6 +146,7 @@ export class Listeners {
       required: key.address !== undefined,
       reusePort: this.#options.reusePort,
       receiver: dispatcher.receiver,
+      quick: dispatcher.quick,
       onError,
     })
   }

@@ -7,11 +7,23 @@ export type Outcome = Reply | Promise<Reply>
 /** The rest of the chain. */
 export type Next = (query: Query) => Outcome
 
+/** Done for each answer that is given again. */
+export type Repeat = () => void
+
+/** For plugins that do nothing but pass such queries on. */
+export const nothingToRepeat: Repeat = () => undefined
+
 /** A plugin of one server block. All but `name` and `handle` is optional. */
 export interface Plugin {
   readonly name: string
   /** Answers, or asks `next` and may change what comes back. */
   handle(query: Query, next: Next): Outcome
+  /**
+   * What handling the same query with the same reply once more does besides (counting, as a rule), where the reply may be
+   * given again without asking the chain. Undefined, or no such method: the chain has to be asked. `size` is that of
+   * the answer in octets.
+   */
+  repeat?(query: Query, reply: Reply, size: number): Repeat | undefined
   /** Runs before the block takes queries: connect, read, wait. What it throws stops the start (or the reload). */
   start?(): void | Promise<void>
   /** Runs after the block has stopped taking queries. */

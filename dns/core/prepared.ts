@@ -9,13 +9,7 @@ import {
   skipName,
   Type,
 } from '../wire/index.ts'
-
-/** Records of one address type that follow each other with equal size: their order may be changed in place. */
-export interface AddressRun {
-  readonly offset: number
-  readonly size: number
-  readonly count: number
-}
+import type { AddressRun } from './address-run.ts'
 
 /**
  * An answer as octets: a whole message without OPT. Any query with the same question can be answered by copying it and

@@ -9,6 +9,7 @@ import {
   Writer,
   writeEdns,
 } from '../wire/index.ts'
+import { shuffleInPlace } from './address-run.ts'
 import type { Prepared } from './prepared.ts'
 import type { Query } from './query.ts'
 import type { Reply } from './reply.ts'
@@ -100,23 +101,6 @@ function copyPrepared(
   writer.length = wire.length
   writeEdns(writer, edns, reply.rcode)
   return writer.length
-}
-
-const spare = Buffer.allocUnsafe(512)
-
-/** Fisher-Yates over records of equal size. */
-function shuffleInPlace(out: Buffer, run: { offset: number; size: number; count: number }): void {
-  const { offset, size } = run
-  if (size > spare.length) return
-  for (let i = run.count - 1; i > 0; i -= 1) {
-    const j = Math.floor(Math.random() * (i + 1))
-    if (i === j) continue
-    const a = offset + i * size
-    const b = offset + j * size
-    out.copy(spare, 0, a, a + size)
-    out.copy(out, a, b, b + size)
-    spare.copy(out, b, 0, size)
-  }
 }
 
 /** A, AAAA and MX records in random order; CNAMEs first, everything else keeps its order. */

@@ -1,4 +1,5 @@
 import { type EdnsOptionValue, Rcode, type ResourceRecord } from '../wire/index.ts'
+import type { Freshness } from './freshness.ts'
 import { decodePrepared, type Prepared } from './prepared.ts'
 
 /** What a reply says; everything is optional but what it is about. */
@@ -23,6 +24,8 @@ export interface ReplyParts {
   readonly options?: readonly EdnsOptionValue[] | undefined
   /** must not be kept by caches: it may change with the next event from the cluster */
   readonly live?: boolean | undefined
+  /** how long the same query gets this answer, as far as its plugin knows */
+  readonly freshness?: Freshness | undefined
   /** why there is no better reply; `errors` logs it */
   readonly error?: Error | undefined
   /** the plugin that made it, for metrics */
@@ -52,6 +55,7 @@ export class Reply {
   readonly shuffle: boolean
   readonly options: readonly EdnsOptionValue[]
   readonly live: boolean
+  readonly freshness: Freshness | undefined
   readonly error: Error | undefined
   readonly plugin: string
   readonly following: readonly Reply[]
@@ -70,6 +74,7 @@ export class Reply {
     this.shuffle = parts.shuffle ?? false
     this.options = parts.options ?? none
     this.live = parts.live ?? false
+    this.freshness = parts.freshness
     this.error = parts.error
     this.plugin = parts.plugin ?? ''
     this.following = parts.following ?? none
@@ -125,6 +130,7 @@ export class Reply {
       shuffle: this.shuffle,
       options: this.options,
       live: this.live,
+      freshness: this.freshness,
       error: this.error,
       plugin: this.plugin,
       following: this.following,

@@ -144,15 +144,21 @@ export class Buckets {
   }
 
   observe(value: number): void {
+    this.add(value, this.bucketOf(value))
+  }
+
+  /** The bucket a value belongs in, for `add`. */
+  bucketOf(value: number): number {
+    const bounds = this.#bounds
+    for (let i = 0; i < bounds.length; i += 1) if (value <= (bounds[i] as number)) return i
+    return bounds.length
+  }
+
+  /** Like `observe`, when the bucket is known. */
+  add(value: number, bucket: number): void {
     this.sum += value
     this.count += 1
-    const bounds = this.#bounds
-    for (let i = 0; i < bounds.length; i += 1) {
-      if (value <= (bounds[i] as number)) {
-        this.counts[i] = (this.counts[i] as number) + 1
-        return
-      }
-    }
+    if (bucket < this.counts.length) this.counts[bucket] = (this.counts[bucket] as number) + 1
   }
 }
 

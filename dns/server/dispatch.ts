@@ -1,10 +1,12 @@
-import type { Next, Outcome } from '../core/plugin.ts'
+import type { Freshness } from '../core/freshness.ts'
+import { type Next, nothingToRepeat, type Outcome, type Plugin, type Repeat } from '../core/plugin.ts'
 import { isTransfer, Query, type QueryHome } from '../core/query.ts'
 import { headerOnly, receive } from '../core/receive.ts'
 import { render } from '../core/render.ts'
 import { failure, type Reply } from '../core/reply.ts'
 import { Class, Opcode, Rcode, Type } from '../wire/index.ts'
-import type { Receiver, Respond } from './transport.ts'
+import { RepeatTable } from './repeat-table.ts'
+import type { QuickAnswer, Receiver, Respond } from './transport.ts'
 
 /** What a server block is for the dispatcher. */
 export interface Route {
@@ -15,6 +17,8 @@ export interface Route {
   readonly view: string
   /** undefined in a block without plugins */
   readonly chain: Next | undefined
+  /** the plugins of the chain, in order */
+  readonly plugins: readonly Plugin[]
   /** false when the block's `view` does not want the query */
   readonly accepts?: ((query: Query) => boolean) | undefined
 }
@@ -36,6 +40,10 @@ export class Dispatcher implements QueryHome {
   /** the one route there is, if it takes everything */
   readonly #only: Route | undefined
   readonly #anyClass: boolean
+  /** some block looks at more of a query than its name */
+  readonly #views: boolean
+  /** made when the first answer may be given again */
+  #repeats: RepeatTable | undefined
   readonly #events: DispatchEvents
 
   constructor(label: string, routes: readonly Route[], events: DispatchEvents) {
@@ -46,7 +54,12 @@ export class Dispatcher implements QueryHome {
     const [first] = routes
     this.#only = routes.length === 1 && first?.zone === '.' && first.accepts === undefined ? first : undefined
     this.#anyClass = routes.some((route) => route.anyClass)
+    this.#views = routes.some((route) => route.accepts !== undefined)
   }
+
+  /** For UDP listeners: what was answered before is answered without a turn of the chain. */
+  readonly quick: QuickAnswer = (octets, offset, length, family, now, to, at) =>
+    this.#repeats === undefined ? 0 : this.#repeats.answer(octets, offset, length, family, now, to, at)
 
   /** For listeners. */
   readonly receiver: Receiver = (wire, peer, respond) => {
@@ -123,6 +136,27 @@ export class Dispatcher implements QueryHome {
     }
   }
 
+  /** Keeps an answer to give it again, if every plugin of the chain up to the one that made it agrees. */
+  #remember(query: Query, reply: Reply, answer: Uint8Array, freshness: Freshness): void {
+    const { peer } = query
+    const asMeant = ((answer[2] as number) & 2) === 0 && ((answer[3] as number) & 15) === (reply.rcode & 15)
+    if (peer.transport !== 'udp' || this.#views || freshness.stale || !asMeant) return
+    if (reply.shuffle && reply.prepared === undefined) return
+    const effects: Repeat[] = []
+    for (const plugin of this.#route(query)?.plugins ?? []) {
+      if (plugin.name === reply.plugin) {
+        this.#repeats ??= new RepeatTable()
+        const addresses = reply.shuffle ? reply.prepared?.addresses : undefined
+        const family = peer.clientFamily
+        this.#repeats.put({ query: query.wire, family, answer, freshness, addresses, effects })
+        return
+      }
+      const effect = plugin.repeat?.(query, reply, answer.length)
+      if (effect === undefined) return
+      if (effect !== nothingToRepeat) effects.push(effect)
+    }
+  }
+
   #send(query: Query, reply: Reply, respond: Respond): void {
     if (reply.silent) {
       query.onSent?.(0, out.subarray(0, 0))
@@ -133,6 +167,7 @@ export class Dispatcher implements QueryHome {
     const first = this.#write(query, reply)
     query.responseSize?.observe(first.length)
     query.onSent?.(first.length, first)
+    if (reply.freshness !== undefined) this.#remember(query, reply, first, reply.freshness)
     if (following.length === 0) {
       respond(first)
       return

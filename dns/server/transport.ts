@@ -8,10 +8,26 @@ import type { TlsSettings } from './tls.ts'
 export type Receiver = (wire: Uint8Array, peer: Peer, respond: Respond) => void
 export type Respond = (octets: Buffer | undefined, how?: { readonly more: boolean }) => void
 
+/**
+ * Answers a query at once if the same octets were answered before: writes into `out` at `at` and returns the length, or 0.
+ * `now` is performance.now() of about now.
+ */
+export type QuickAnswer = (
+  octets: Buffer,
+  offset: number,
+  length: number,
+  family: 4 | 6,
+  now: number,
+  out: Buffer,
+  at: number,
+) => number
+
 /** An open socket that queries come in on. Its receiver may be exchanged at any time without losing a query. */
 export interface Listener {
   readonly transport: Transport
   receiver: Receiver
+  /** asked before the receiver; only over UDP */
+  quick?: QuickAnswer | undefined
   /** Addresses it answers on now. */
   addresses(): readonly string[]
   port(): number

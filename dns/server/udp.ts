@@ -5,7 +5,7 @@
 import { type UdpSender, UdpSocket } from '#netlink'
 import type { Peer } from '../core/query.ts'
 import { DnsError } from '../errors.ts'
-import type { Listener, Receiver } from './transport.ts'
+import type { Listener, QuickAnswer, Receiver } from './transport.ts'
 
 /** for the peaks of a node: some 5,000 queries wait in it */
 const bufferSize = 4 * 1024 * 1024
@@ -21,6 +21,7 @@ export interface UdpOptions {
   /** several sockets share address and port (worker processes) */
   readonly reusePort?: boolean | undefined
   readonly receiver: Receiver
+  readonly quick?: QuickAnswer | undefined
   onError(address: string, error: Error): void
 }
 
@@ -66,6 +67,7 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
   const listener: UdpListener = {
     transport: 'udp',
     receiver: options.receiver,
+    quick: options.quick,
     addresses: () => [...sockets.keys()],
     port: () => port,
     refresh: (addresses) => {
@@ -98,6 +100,8 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
         port,
         bufferSize,
         reusePort: options.reusePort,
+        onQuick: (octets, offset, length, family, now, out, at) =>
+          listener.quick?.(octets, offset, length, family, now, out, at) ?? 0,
         onDatagram: (wire, sender) => take(wire, sender, address, socket),
         onError: (error) => options.onError(address, error),
       })

@@ -57,6 +57,15 @@ export class CacheMetrics {
     this.#cellsOf(server)[what].value += 1
   }
 
+  /** Counts a query that the cache neither answers nor keeps the answer of. */
+  passing(server: string): () => void {
+    const { requests, misses } = this.#cellsOf(server)
+    return () => {
+      requests.value += 1
+      misses.value += 1
+    }
+  }
+
   /** Found once per server: they are needed for every query. */
   #cellsOf(server: string): Cells {
     const known = this.#cells.get(server)

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { Next, Outcome, Plugin } from '../../core/plugin.ts'
+import { type Next, nothingToRepeat, type Outcome, type Plugin, type Repeat } from '../../core/plugin.ts'
 import type { Query } from '../../core/query.ts'
 import type { Reply } from '../../core/reply.ts'
 import { rcodeName, typeName } from '../../wire/index.ts'
@@ -36,6 +36,10 @@ export class ErrorsPlugin implements Plugin {
     const outcome = next(query)
     if (outcome instanceof Promise) return outcome.then((reply) => this.#look(query, reply))
     return this.#look(query, outcome)
+  }
+
+  repeat(_query: Query, reply: Reply): Repeat | undefined {
+    return reply.error === undefined ? nothingToRepeat : undefined
   }
 
   #look(query: Query, reply: Reply): Reply {

@@ -1,4 +1,4 @@
-import type { Next, Outcome, Plugin } from '../../core/plugin.ts'
+import { type Next, nothingToRepeat, type Outcome, type Plugin, type Repeat } from '../../core/plugin.ts'
 import type { Query } from '../../core/query.ts'
 import { exponential, type Histogram, type MetricFamilies } from '../../metrics/metrics.ts'
 
@@ -26,6 +26,10 @@ export class HealthPlugin implements Plugin {
 
   handle(query: Query, next: Next): Outcome {
     return next(query)
+  }
+
+  repeat(): Repeat {
+    return nothingToRepeat
   }
 
   start(): void {

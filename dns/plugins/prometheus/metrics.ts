@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Repeat } from '../../core/plugin.ts'
 import type { Query, QueryHome } from '../../core/query.ts'
 import type { Reply } from '../../core/reply.ts'
 import type { BlockSettings } from '../../core/setup.ts'
@@ -37,6 +38,9 @@ const labelled = new Set<number>([
   Type.AXFR,
   Type.ANY,
 ])
+
+/** An answer given again takes less than the clock costs: about this much. */
+const repeatSeconds = 1e-6
 
 /** CoreDNS's metrics about queries and about the process; one per registry. */
 export class ServerMetrics {
@@ -169,8 +173,38 @@ export class QueryMetrics {
     this.#dnssec = metrics.dnssecRequests.cell(...this.#scope)
   }
 
+  /** What `count` does, for an answer given again: everything is found once. `size` is that of the answer. */
+  repeat(query: Query, reply: Reply, size: number): Repeat {
+    const { request, sizes } = this.#cellsOf(query)
+    const response = this.#response(reply)
+    const durations = this.#durations
+    const dnssec = query.dnssecOk ? this.#dnssec : undefined
+    const querySize = query.size
+    const queryBucket = sizes.request.bucketOf(querySize)
+    const bucket = sizes.response.bucketOf(size)
+    const secondsBucket = durations.bucketOf(repeatSeconds)
+    return () => {
+      request.value += 1
+      response.value += 1
+      sizes.request.add(querySize, queryBucket)
+      sizes.response.add(size, bucket)
+      durations.add(repeatSeconds, secondsBucket)
+      if (dnssec !== undefined) dnssec.value += 1
+    }
+  }
+
   /** Counts a query and its answer; `seconds` is what it took. */
   count(query: Query, reply: Reply, seconds: number): void {
+    const { request, sizes } = this.#cellsOf(query)
+    request.value += 1
+    this.#response(reply).value += 1
+    sizes.request.observe(query.size)
+    query.responseSize = sizes.response
+    if (query.dnssecOk) this.#dnssec.value += 1
+    this.#durations.observe(seconds)
+  }
+
+  #cellsOf(query: Query): { request: Cell; sizes: { request: Buckets; response: Buckets } } {
     const { transport } = query.peer
     const proto = transport === 'udp' || transport === 'tcp' ? transport : 'tcp'
     const family = query.peer.clientFamily === 6 ? 2 : 1
@@ -186,8 +220,6 @@ export class QueryMetrics {
       )
       this.#requests.set(requestKey, request)
     }
-    request.value += 1
-    this.#response(reply).value += 1
     let sizes = this.#sizes.get(proto)
     if (sizes === undefined) {
       sizes = {
@@ -196,10 +228,7 @@ export class QueryMetrics {
       }
       this.#sizes.set(proto, sizes)
     }
-    sizes.request.observe(query.size)
-    query.responseSize = sizes.response
-    if (query.dnssecOk) this.#dnssec.value += 1
-    this.#durations.observe(seconds)
+    return { request, sizes }
   }
 
   #response({ rcode, plugin }: Reply): Cell {

@@ -1,4 +1,4 @@
-import type { Next, Outcome, Plugin } from '../../core/plugin.ts'
+import type { Next, Outcome, Plugin, Repeat } from '../../core/plugin.ts'
 import type { Query, QueryHome } from '../../core/query.ts'
 import type { Reply } from '../../core/reply.ts'
 import { QueryMetrics, type ServerMetrics } from './metrics.ts'
@@ -28,6 +28,10 @@ export class PrometheusPlugin implements Plugin {
   #count(query: Query, reply: Reply, begin: number): Reply {
     this.#scope(query).count(query, reply, (performance.now() - begin) / 1000)
     return reply
+  }
+
+  repeat(query: Query, reply: Reply, size: number): Repeat {
+    return this.#scope(query).repeat(query, reply, size)
   }
 
   /** The cells of the server and zone the query came to: mostly those of the query before. */

@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { Logger } from 'pino'
-import type { Next, Outcome, Plugin } from '../../core/plugin.ts'
+import { type Next, nothingToRepeat, type Outcome, type Plugin, type Repeat } from '../../core/plugin.ts'
 import type { Query } from '../../core/query.ts'
 import type { InstanceView } from '../../core/setup.ts'
 import type { MetricFamilies } from '../../metrics/metrics.ts'
@@ -34,6 +34,10 @@ export class ReloadPlugin implements Plugin {
 
   handle(query: Query, next: Next): Outcome {
     return next(query)
+  }
+
+  repeat(): Repeat {
+    return nothingToRepeat
   }
 
   start(): void {
