@@ -14,12 +14,14 @@ import { cancel } from './plugins/cancel/setup.ts'
 import { chaos } from './plugins/chaos/setup.ts'
 import { debug } from './plugins/debug/setup.ts'
 import { dns64 } from './plugins/dns64/setup.ts'
+import { erratic } from './plugins/erratic/setup.ts'
 import { errors } from './plugins/errors/setup.ts'
 import { file } from './plugins/file/setup.ts'
 import { forward } from './plugins/forward/setup.ts'
 import { header } from './plugins/header/setup.ts'
 import { health } from './plugins/health/setup.ts'
 import { hosts } from './plugins/hosts/setup.ts'
+import { k8sExternal } from './plugins/k8s_external/setup.ts'
 import { kubernetes } from './plugins/kubernetes/setup.ts'
 import { loadbalance } from './plugins/loadbalance/setup.ts'
 import { local } from './plugins/local/setup.ts'
@@ -29,6 +31,7 @@ import { metadata } from './plugins/metadata/setup.ts'
 import { minimal } from './plugins/minimal/setup.ts'
 import { multisocket } from './plugins/multisocket/setup.ts'
 import { nsid } from './plugins/nsid/setup.ts'
+import { pprof } from './plugins/pprof/setup.ts'
 import { prometheus } from './plugins/prometheus/setup.ts'
 import { ready } from './plugins/ready/setup.ts'
 import { reload } from './plugins/reload/setup.ts'
@@ -39,6 +42,7 @@ import { template } from './plugins/template/setup.ts'
 import { timeouts } from './plugins/timeouts/setup.ts'
 import { tls } from './plugins/tls/setup.ts'
 import { transfer } from './plugins/transfer/setup.ts'
+import { tsig } from './plugins/tsig/setup.ts'
 import { view } from './plugins/view/setup.ts'
 import { whoami } from './plugins/whoami/setup.ts'
 
@@ -70,7 +74,7 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   planned('trace'),
   ready,
   health,
-  planned('pprof'),
+  pprof,
   planned('shed'),
   prometheus,
   errors,
@@ -81,7 +85,7 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   any,
   chaos,
   loadbalance,
-  planned('tsig'),
+  tsig,
   rewrite,
   autopath,
   acl,
@@ -96,7 +100,7 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   planned('route53', 'a data source outside the cluster, not planned'),
   planned('azure', 'a data source outside the cluster, not planned'),
   planned('clouddns', 'a data source outside the cluster, not planned'),
-  planned('k8s_external'),
+  k8sExternal,
   kubernetes,
   file,
   auto,
@@ -105,7 +109,7 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   loop,
   forward,
   planned('grpc'),
-  planned('erratic'),
+  erratic,
   whoami,
   planned('on', 'hooks that run commands are not planned'),
   planned('sign'),

@@ -41,6 +41,17 @@ interface QueryParts {
   readonly depth?: number | undefined
 }
 
+/** A query sent to another server, and what came back (undefined: nothing). */
+export interface UpstreamExchange {
+  readonly address: string
+  readonly port: number
+  readonly transport: Transport
+  readonly query: Uint8Array
+  readonly reply: Uint8Array | undefined
+  /** ms since 1970 */
+  readonly began: number
+}
+
 /** How often a query may lead to another one inside the server (CNAME chains). */
 export const maxDepth = 10
 
@@ -73,6 +84,8 @@ export class Query {
   responseSize: { observe(size: number): void } | undefined
   /** called when the answer is written, with its octets (good during the call); for logs. See `whenSent` */
   onSent: ((size: number, octets: Uint8Array) => void) | undefined
+  /** told of each exchange with an upstream; for *dnstap* */
+  onExchange: ((exchange: UpstreamExchange) => void) | undefined
   /** signs the octets of an answer in the buffer they stand in, and gives their new length */
   seal: ((out: Buffer, length: number) => number) | undefined
 
@@ -179,6 +192,7 @@ export class Query {
     query.zone = this.zone
     query.view = this.view
     query.labels = this.labels
+    query.onExchange = this.onExchange
     return query
   }
 

@@ -87,10 +87,12 @@ export class CachePlugin implements Plugin {
       item !== undefined && now < item.stored + item.ttl * 1000 + extraMs
     const denial = this.#stores.denial.get(name, key)
     const success = this.#stores.success.get(name, key)
+    const extraMs = this.#options.stale?.forMs ?? 0
+    if (this.#options.preferPositive && alive(success, extraMs) && success.reply.answered)
+      return { item: success, store: 'success' }
     if (alive(denial, 0) && !(denial.reply.rcode === Rcode.SERVFAIL && alive(success, 0)))
       return { item: denial, store: 'denial' }
     if (alive(success, 0)) return { item: success, store: 'success' }
-    const extraMs = this.#options.stale?.forMs ?? 0
     if (extraMs === 0) return undefined
     if (alive(success, extraMs)) return { item: success, store: 'success' }
     if (alive(denial, extraMs) && denial.reply.rcode !== Rcode.SERVFAIL)
@@ -123,6 +125,11 @@ export class CachePlugin implements Plugin {
     const failed = reply.rcode === Rcode.SERVFAIL
     const ttl = this.#ttlFor(reply, store)
     if (ttl <= 0) return reply
+    const keepsPositive =
+      this.#options.preferPositive &&
+      !reply.answered &&
+      this.#stores.success.get(query.name, key)?.reply.answered === true
+    if (keepsPositive && store === 'success') return reply
     const prepared = preparedFor(query, reply)
     if (prepared === undefined) return reply
     const kept = reply.with({ prepared, ttl, options: [] })
@@ -136,7 +143,8 @@ export class CachePlugin implements Plugin {
     }
     this.#stores[store].put(query.name, key, item)
     // What is right now replaces what was; a failure replaces nothing.
-    if (!failed) this.#stores[store === 'success' ? 'denial' : 'success'].delete(query.name, key)
+    if (!failed && !keepsPositive)
+      this.#stores[store === 'success' ? 'denial' : 'success'].delete(query.name, key)
     return kept.with({ options: reply.options })
   }
 
@@ -180,6 +188,7 @@ export class CachePlugin implements Plugin {
     at: { item: CacheItem; store: Store; stale: StaleOptions },
   ): Outcome {
     const { item, stale } = at
+    const positiveOnly = this.#options.preferPositive && item.reply.answered
     const answer = (): Reply => {
       this.#metrics.count(query.home.label, 'stale')
       const code = Buffer.from([ExtendedError.STALE_ANSWER >> 8, ExtendedError.STALE_ANSWER & 255])
@@ -193,7 +202,8 @@ export class CachePlugin implements Plugin {
       return answer()
     }
     const good = (reply: Reply): Reply => {
-      if (reply.rcode === Rcode.NOERROR || reply.rcode === Rcode.NXDOMAIN) return reply
+      if (reply.rcode === Rcode.NOERROR && (reply.answered || !positiveOnly)) return reply
+      if (reply.rcode === Rcode.NXDOMAIN && !positiveOnly) return reply
       item.nextRefresh = performance.now() + stale.recheckMs
       return answer()
     }

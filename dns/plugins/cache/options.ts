@@ -12,6 +12,8 @@ export interface CacheOptions {
   /** `amount` 0: no prefetching */
   readonly prefetch: { readonly amount: number; readonly windowMs: number; readonly percentage: number }
   readonly stale: StaleOptions | undefined
+  /** an answer that is stale counts more than a denial that is not */
+  readonly preferPositive: boolean
   readonly servfailTtl: number
   readonly keepTtl: boolean
   readonly disabled: { readonly success: readonly string[]; readonly denial: readonly string[] }

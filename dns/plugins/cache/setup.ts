@@ -3,6 +3,7 @@ import {
   duration,
   expectArgs,
   integer,
+  oneArg,
   onlyDirective,
   type PluginDefinition,
   readProperties,
@@ -43,6 +44,7 @@ function readOptions(c: Setup): CacheOptions {
     denial: { capacity, maxTtl: cap ?? 1800, minTtl: 5 } as StoreOptions,
     prefetch: { amount: 0, windowMs: 60_000, percentage: 10 },
     stale: undefined as StaleOptions | undefined,
+    preferPositive: false,
     servfailTtl: 5,
     keepTtl: false,
     disabled: { success: [] as string[], denial: [] as string[] },
@@ -79,6 +81,12 @@ function readOptions(c: Setup): CacheOptions {
     serve_stale: (line) => {
       state.stale = readStale(line)
     },
+    serve_stale_policy: (line) => {
+      const policy = oneArg(line, name)
+      if (policy.text !== 'prefer_positive')
+        throw directiveError(policy, name, `policy '${policy.text}' must be prefer_positive`)
+      state.preferPositive = true
+    },
     servfail: (line) => {
       const [value] = expectArgs(line, name, { min: 1 })
       if (value === undefined) return
@@ -99,31 +107,35 @@ function readOptions(c: Setup): CacheOptions {
       state.disabled[which.text].push(...zonesOrBlock(rest, c, name))
     },
   })
+  if (state.preferPositive && state.stale === undefined)
+    throw directiveError(directive, name, 'serve_stale_policy needs serve_stale')
   return { zones, ...state }
 }
 
-/** `serve_stale [DURATION] [immediate|verify [TIMEOUT]]` */
+/** `serve_stale [DURATION] [immediate [TTL [RECHECK]] | verify [TIMEOUT [TTL [RECHECK]]]]` */
 function readStale(line: Directive): StaleOptions {
-  const args = [...expectArgs(line, name, { min: 0, max: 3 })]
+  const args = [...expectArgs(line, name, { min: 0, max: 5 })]
+  const [first] = args
   let forMs = 3_600_000
-  let mode: StaleOptions['mode'] = 'immediate'
-  let verifyTimeoutMs = 0
-  const first = args[0]
   if (first !== undefined && /^[\d.]/.test(first.text)) {
     forMs = duration(first, name)
     args.shift()
   }
-  const [refresh, timeout] = args
-  if (refresh !== undefined) {
-    const wanted = refresh.text.toLowerCase()
-    if (wanted !== 'immediate' && wanted !== 'verify') {
-      throw directiveError(refresh, name, `refresh mode '${refresh.text}' must be immediate or verify`)
-    }
-    mode = wanted
+  const refresh = args.shift()
+  const mode = refresh?.text.toLowerCase() ?? 'immediate'
+  if (refresh !== undefined && mode !== 'immediate' && mode !== 'verify')
+    throw directiveError(refresh, name, `refresh mode '${refresh.text}' must be immediate or verify`)
+  const timeout = mode === 'verify' ? args.shift() : undefined
+  const [ttl, recheck, extra] = args
+  if (extra !== undefined) throw directiveError(extra, name, `'${extra.text}' is one argument too many`)
+  const ttlMs = ttl === undefined ? 0 : duration(ttl, name)
+  if (ttl !== undefined && ttlMs % 1000 !== 0)
+    throw directiveError(ttl, name, `the TTL of stale answers '${ttl.text}' must be whole seconds`)
+  return {
+    forMs,
+    mode: mode === 'verify' ? 'verify' : 'immediate',
+    verifyTimeoutMs: timeout === undefined ? 0 : duration(timeout, name),
+    ttl: ttlMs / 1000,
+    recheckMs: recheck === undefined ? (mode === 'verify' ? 0 : 1000) : duration(recheck, name),
   }
-  if (timeout !== undefined) {
-    if (mode !== 'verify') throw directiveError(timeout, name, `'${timeout.text}': only verify has a timeout`)
-    verifyTimeoutMs = duration(timeout, name)
-  }
-  return { forMs, mode, verifyTimeoutMs, ttl: 0, recheckMs: 1000 }
 }

@@ -1,30 +1,67 @@
+import type { Logger } from 'pino'
 import type { Next, Outcome, Plugin } from '../../core/plugin.ts'
 import { adopt } from '../../core/prepared.ts'
 import type { Query } from '../../core/query.ts'
 import { failure, Reply } from '../../core/reply.ts'
 import { decodeMessage, Flag, isSubdomain, Rcode, readU16, WireError } from '../../wire/index.ts'
 import type { ForwardMetrics } from './metrics.ts'
-import type { ForwardOptions } from './options.ts'
+import type { ForwardOptions, UpstreamAddress } from './options.ts'
 import { makePolicy } from './policy.ts'
+import { resolveUpstreams } from './resolve.ts'
 import { Upstream } from './upstream.ts'
 
 /** All attempts for one query together may take this long. */
 const deadlineMs = 5000
+/** names of upstreams that had no address are looked up again after this time */
+const retryMs = 10_000
+/** the upstream of a query, for as long as it is remembered elsewhere */
+const asked = new WeakMap<Query, string>()
 
 /** Sends queries on to other servers. */
 export class ForwardPlugin implements Plugin {
   readonly name = 'forward'
   readonly #options: ForwardOptions
   readonly #metrics: ForwardMetrics
-  readonly #upstreams: readonly Upstream[]
-  readonly #order: () => readonly Upstream[]
+  readonly #log: Logger
+  #upstreams: readonly Upstream[] = []
+  #order: () => readonly Upstream[] = () => []
   #underWay = 0
+  #again: NodeJS.Timeout | undefined
 
-  constructor(options: ForwardOptions, metrics: ForwardMetrics) {
+  constructor(options: ForwardOptions, metrics: ForwardMetrics, log: Logger) {
     this.#options = options
     this.#metrics = metrics
-    this.#upstreams = options.to.map((address) => new Upstream(address, options, metrics))
-    this.#order = makePolicy(options.policy, this.#upstreams)
+    this.#log = log
+    this.#use(options.to.filter(({ host }) => host === undefined))
+  }
+
+  #use(addresses: readonly UpstreamAddress[]): void {
+    const known = this.#upstreams
+    this.#upstreams = addresses.map(
+      (at) =>
+        known.find(({ address }) => address.address === at.address && address.port === at.port) ??
+        new Upstream(at, this.#options, this.#metrics),
+    )
+    this.#order = makePolicy(this.#options.policy, this.#upstreams)
+  }
+
+  /** Names among the upstreams become their addresses, once (CoreDNS does the same). */
+  async start(): Promise<void> {
+    const { to, resolvers } = this.#options
+    if (to.every(({ host }) => host === undefined)) return
+    const found = await resolveUpstreams(to, resolvers)
+    if (found.missing.length > 0)
+      this.#log.warn({ object: found.missing.join(', ') }, 'upstreams have no address now')
+    if (found.addresses.length > 0) this.#use(found.addresses)
+    if (found.missing.length === 0) return
+    // The server that knows them may come up only after us.
+    this.#again = setTimeout(() => void this.start(), retryMs)
+    this.#again.unref()
+  }
+
+  /** For *metadata*: the upstream that was asked last for this query. */
+  label(query: Query, name: string): string | undefined {
+    return name === 'forward/upstream' ? asked.get(query) : undefined
   }
 
   handle(query: Query, next: Next): Outcome {
@@ -53,6 +90,7 @@ export class ForwardPlugin implements Plugin {
   }
 
   async stop(): Promise<void> {
+    clearTimeout(this.#again)
     // What is under way gets its answer (or its timeout) before the sockets go; nobody waits for that here.
     const end = performance.now() + deadlineMs
     const finish = (): void => {
@@ -142,11 +180,30 @@ export class ForwardPlugin implements Plugin {
 
   async #exchange(query: Query, upstream: Upstream): Promise<Reply> {
     const { forceTcp, preferUdp } = this.#options
+    if (query.labels !== undefined) asked.set(query, upstream.label)
     const udp = !forceTcp && (preferUdp || query.peer.transport === 'udp')
-    let octets = await upstream.exchange(query.wire, query.questionEnd, udp ? 'udp' : 'tcp')
+    let octets = await this.#send(query, upstream, udp ? 'udp' : 'tcp')
     const truncated = (readU16(octets, 2) & Flag.TC) !== 0
-    if (truncated && udp && preferUdp) octets = await upstream.exchange(query.wire, query.questionEnd, 'tcp')
+    if (truncated && udp && preferUdp) octets = await this.#send(query, upstream, 'tcp')
     return this.#replyOf(octets)
+  }
+
+  async #send(query: Query, upstream: Upstream, transport: 'udp' | 'tcp'): Promise<Buffer> {
+    const { onExchange } = query
+    if (onExchange === undefined) return upstream.exchange(query.wire, query.questionEnd, transport)
+    const { address, port, tls, https } = upstream.address
+    const over = tls === undefined ? transport : https === true ? 'https' : 'tls'
+    const began = Date.now()
+    const tell = (reply: Buffer | undefined): void =>
+      onExchange({ address, port, transport: over, query: query.wire, reply, began })
+    try {
+      const reply = await upstream.exchange(query.wire, query.questionEnd, transport)
+      tell(reply)
+      return reply
+    } catch (error) {
+      tell(undefined)
+      throw error
+    }
   }
 
   /** What an upstream sent, as it is; its OPT is hop-by-hop and goes. */

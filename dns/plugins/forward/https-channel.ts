@@ -7,6 +7,8 @@ export interface HttpsChannelOptions {
   readonly port: number
   /** an idle connection is closed after this time */
   readonly expireMs: number
+  /** local address */
+  readonly source?: string | undefined
   readonly tls: SecureContextOptions & { readonly servername: string | undefined }
   readonly method: 'GET' | 'POST'
   readonly onUse: (how: 'hit' | 'miss') => void
@@ -27,6 +29,7 @@ export function httpsChannel(options: HttpsChannelOptions): Channel {
       ...context,
       minVersion: 'TLSv1.2',
       ...(servername === undefined ? {} : { servername }),
+      ...(options.source === undefined ? {} : { localAddress: options.source }),
     })
     opened.setTimeout(options.expireMs, () => opened.close())
     opened.on('error', () => undefined)

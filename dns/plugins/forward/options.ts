@@ -1,10 +1,13 @@
 import type { SecureContextOptions } from 'node:tls'
+import type { HostPort } from '../../core/host-port.ts'
 
 export interface UpstreamAddress {
   readonly address: string
   readonly port: number
   /** over HTTPS instead of bare TLS */
   readonly https?: boolean | undefined
+  /** a name that stands for its addresses at the start; `address` is not set yet */
+  readonly host?: string | undefined
   readonly tls: (SecureContextOptions & { readonly servername: string | undefined }) | undefined
 }
 
@@ -13,6 +16,12 @@ export interface ForwardOptions {
   readonly except: readonly string[]
   readonly to: readonly UpstreamAddress[]
   readonly forceTcp: boolean
+  /** local address of everything sent */
+  readonly source: string | undefined
+  /** idle TCP connections kept per upstream; 0: no limit */
+  readonly maxIdle: number
+  /** who is asked for names among the upstreams; empty: resolv.conf */
+  readonly resolvers: readonly HostPort[]
   readonly dohMethod: 'GET' | 'POST'
   readonly preferUdp: boolean
   readonly expireMs: number

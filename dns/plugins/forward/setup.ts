@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { type HostPort, parseHostPort } from '../../core/host-port.ts'
 import {
   directiveError,
   duration,
@@ -12,7 +13,7 @@ import {
 } from '../../core/setup.ts'
 import type { Directive } from '../../corefile/tree.ts'
 import { normalizeZone } from '../../corefile/zone-key.ts'
-import { canonicalName, isName, rcodeNumber } from '../../wire/index.ts'
+import { addressFamily, canonicalName, isName, rcodeNumber } from '../../wire/index.ts'
 import { ForwardPlugin } from './forward.ts'
 import { ForwardMetrics } from './metrics.ts'
 import type { ForwardOptions, UpstreamAddress } from './options.ts'
@@ -27,7 +28,7 @@ export const forward: PluginDefinition = {
   setup: (c) => {
     c.block.anyClass = true
     const metrics = new ForwardMetrics(c.metrics)
-    return c.directives.map((directive) => new ForwardPlugin(readOptions(directive, c), metrics))
+    return c.directives.map((directive) => new ForwardPlugin(readOptions(directive, c), metrics, c.log))
   },
 }
 
@@ -56,6 +57,9 @@ function readOptions(directive: Directive, c: Setup): ForwardOptions {
     expireMs: 10_000,
     maxAgeMs: 0,
     readTimeoutMs: 2000,
+    source: undefined as string | undefined,
+    maxIdle: 0,
+    resolvers: [] as HostPort[],
     maxFails: 2,
     maxAttempts: 0,
     maxConcurrent: 0,
@@ -89,9 +93,6 @@ function readOptions(directive: Directive, c: Setup): ForwardOptions {
     (set: (value: number) => void) =>
     (line: Directive): void =>
       set(duration(oneArg(line, name), name))
-  const planned = (line: Directive): never => {
-    throw directiveError(line, name, `'${line.name}' is planned, Plexus does not have it yet`)
-  }
   readProperties(directive, name, {
     except: (line) =>
       void state.except.push(...zonesOrBlock(expectArgs(line, name, { min: 1, max: 10_000 }), c, name)),
@@ -99,7 +100,7 @@ function readOptions(directive: Directive, c: Setup): ForwardOptions {
     prefer_udp: flag(() => void (state.preferUdp = true)),
     expire: time((value) => void (state.expireMs = value)),
     max_age: time((value) => void (state.maxAgeMs = value)),
-    max_idle_conns: number(() => undefined),
+    max_idle_conns: number((value) => void (state.maxIdle = value)),
     read_timeout: time((value) => void (state.readTimeoutMs = value)),
     max_fails: number((value) => void (state.maxFails = value)),
     max_connect_attempts: number((value) => void (state.maxAttempts = value)),
@@ -146,8 +147,19 @@ function readOptions(directive: Directive, c: Setup): ForwardOptions {
         throw directiveError(method, name, `doh_method '${method.text}' must be GET or POST`)
       state.dohMethod = wanted
     },
-    source_address: planned,
-    resolver: planned,
+    source_address: (line) => {
+      const address = oneArg(line, name)
+      if (addressFamily(address.text) === undefined)
+        throw directiveError(address, name, `'${address.text}' is no address`)
+      state.source = address.text
+    },
+    resolver: (line) => {
+      for (const argument of expectArgs(line, name, { min: 1, max: 16 })) {
+        const at = parseHostPort(argument.text, 53)?.at
+        if (at === undefined) throw directiveError(argument, name, `'${argument.text}' is no IP address`)
+        state.resolvers.push(at)
+      }
+    },
   })
   const dressed = to.map((upstream): UpstreamAddress => {
     if (upstream.tls === undefined) return upstream

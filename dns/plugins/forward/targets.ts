@@ -19,13 +19,26 @@ export function readTarget(argument: Argument, c: Setup): UpstreamAddress[] {
       `upstreams over ${scheme}:// are planned; dns://, tls:// and https:// work today`,
     )
   }
-  const address = parseHostPort(rest, scheme === 'tls' ? 853 : scheme === 'https' ? 443 : 53)
+  const defaultPort = scheme === 'tls' ? 853 : scheme === 'https' ? 443 : 53
+  const address = parseHostPort(rest, defaultPort)
   if (address !== undefined) {
     const tls = scheme === 'dns' ? undefined : { servername: address.servername }
     return [{ ...address.at, tls, https: scheme === 'https' }]
   }
-  if (match !== null) throw directiveError(argument, name, `'${rest}' is no IP address with or without port`)
-  return readResolvConf(argument, isAbsolute(rest) ? rest : join(c.block.root, rest))
+  const named = /^([a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::(\d{1,5}))?$/i.exec(rest)
+  const file = isAbsolute(rest) ? rest : join(c.block.root, rest)
+  if (match === null && statSync(file, { throwIfNoEntry: false })?.isFile() === true)
+    return readResolvConf(argument, file)
+  const [, host, port] = named ?? []
+  // One label is more likely a file that is missing, or a typing error, than a name.
+  if (host !== undefined && (match !== null || host.includes('.'))) {
+    const number = port === undefined ? defaultPort : Number(port)
+    if (number < 1 || number > 65_535) throw directiveError(argument, name, `'${port}' is no port`)
+    const tls = scheme === 'dns' ? undefined : { servername: host.replace(/\.$/, '') }
+    return [{ host, address: '', port: number, tls, https: scheme === 'https' }]
+  }
+  if (match !== null) throw directiveError(argument, name, `'${rest}' is neither an IP address nor a name`)
+  return readResolvConf(argument, file)
 }
 
 function readResolvConf(argument: Argument, file: string): UpstreamAddress[] {

@@ -7,6 +7,10 @@ export interface TcpChannelOptions {
   readonly port: number
   /** an idle connection is closed after this time */
   readonly expireMs: number
+  /** local address */
+  readonly source?: string | undefined
+  /** idle connections kept at a time; 0: no limit */
+  readonly maxIdle?: number | undefined
   /** a connection is given up after this time; 0: never */
   readonly maxAgeMs: number
   /** DNS over TLS (RFC 7858) if given */
@@ -30,7 +34,12 @@ export function tcpChannel(options: TcpChannelOptions): Channel {
   let lines: Line[] = []
 
   const open = (): Line => {
-    const at = { host: options.address, port: options.port }
+    const { source } = options
+    const at = {
+      host: options.address,
+      port: options.port,
+      ...(source === undefined ? {} : { localAddress: source }),
+    }
     const socket = options.tls === undefined ? connect({ ...at, noDelay: true }) : tlsSocket(at, options.tls)
     const line: Line = {
       socket,
@@ -61,7 +70,9 @@ export function tcpChannel(options: TcpChannelOptions): Channel {
       }
       if (line.inFlight.size === 0) {
         socket.unref()
-        if (tooOld(line)) lost('DNS_UPSTREAM_CLOSED')
+        const idle = lines.filter((other) => other.inFlight.size === 0).length
+        const tooMany = options.maxIdle !== undefined && options.maxIdle > 0 && idle > options.maxIdle
+        if (tooOld(line) || tooMany) lost('DNS_UPSTREAM_CLOSED')
       }
     })
     return line

@@ -6,6 +6,8 @@ export interface UdpChannelOptions {
   readonly port: number
   /** a socket (and its source port) is given up after this time */
   readonly expireMs: number
+  /** local address */
+  readonly source?: string | undefined
   /** tells whether a socket could be reused */
   readonly onUse: (how: 'hit' | 'miss') => void
 }
@@ -49,6 +51,8 @@ export function udpChannel(options: UdpChannelOptions): Channel {
       retire(line)
     })
     line.inFlight.onTimeout = () => retire(line)
+    const { source } = options
+    if (source !== undefined) socket.bind({ port: 0, address: source })
     socket.connect(options.port, options.address, (...failed: unknown[]) => {
       const [error] = failed
       if (error instanceof Error) {

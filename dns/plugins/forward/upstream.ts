@@ -31,7 +31,12 @@ export class Upstream {
     const host = address.address.includes(':') ? `[${address.address}]` : address.address
     const scheme = address.tls === undefined ? '' : address.https === true ? 'https://' : 'tls://'
     this.label = `${scheme}${host}:${address.port}`
-    const common = { address: address.address, port: address.port, expireMs: options.expireMs }
+    const common = {
+      address: address.address,
+      port: address.port,
+      expireMs: options.expireMs,
+      source: options.source,
+    }
     const onUse = (proto: string) => (how: 'hit' | 'miss') => metrics.connection(this.label, proto, how)
     this.#udp = udpChannel({ ...common, onUse: onUse('udp') })
     const { tls } = address
@@ -42,6 +47,7 @@ export class Upstream {
     this.#tcp = tcpChannel({
       ...common,
       maxAgeMs: options.maxAgeMs,
+      maxIdle: options.maxIdle,
       tls: address.tls,
       onUse: onUse(address.tls === undefined ? 'tcp' : 'tcp-tls'),
     })

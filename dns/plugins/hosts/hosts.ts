@@ -16,6 +16,8 @@ export interface HostsOptions {
   /** 0: read once */
   readonly reloadMs: number
   readonly fallthrough: readonly string[] | undefined
+  /** pass on other types of names that are here, too */
+  readonly unsupported: boolean
 }
 
 /** Answers A, AAAA and PTR from a hosts file and lines of the Corefile. */
@@ -67,7 +69,7 @@ export class HostsPlugin implements Plugin {
     const wanted = addresses.filter((address) => address.includes(':') === (query.type === Type.AAAA))
     // The name exists: no other plugin is asked for what it does not have.
     if (query.type !== Type.A && query.type !== Type.AAAA) {
-      return fallthrough?.some((zone) => isSubdomain(query.name, zone)) === true
+      return this.#options.unsupported && fallthrough?.some((zone) => isSubdomain(query.name, zone)) === true
         ? next(query)
         : this.#answer([])
     }

@@ -29,6 +29,7 @@ export const hosts: PluginDefinition = {
       fallthrough: undefined as readonly string[] | undefined,
       inline: [] as { address: string; names: string[] }[],
     }
+    let unsupported = false
     const properties: Readonly<Record<string, (line: Directive) => void>> = {
       ttl: (line) => void (state.ttl = integer(oneArg(line, name), name, { min: 1, max: 65_535 })),
       no_reverse: (line) => {
@@ -36,6 +37,10 @@ export const hosts: PluginDefinition = {
         state.reverse = false
       },
       reload: (line) => void (state.reloadMs = duration(oneArg(line, name), name)),
+      fallthrough_unsupported: (line) => {
+        expectArgs(line, name, { min: 0 })
+        unsupported = true
+      },
       fallthrough: (line) => void (state.fallthrough = fallthroughZones(line, c, name)),
     }
     for (const line of directive.block ?? []) {
@@ -54,7 +59,10 @@ export const hosts: PluginDefinition = {
       }
       reader(line)
     }
+    if (unsupported && state.fallthrough === undefined)
+      throw directiveError(directive, name, 'fallthrough_unsupported needs fallthrough')
     const options = {
+      unsupported,
       file: isAbsolute(path) ? path : join(c.block.root, path),
       zones: zonesOrBlock(zones, c, name),
       ...state,

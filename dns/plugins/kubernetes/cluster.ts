@@ -74,6 +74,11 @@ export class ClusterView {
     return object !== undefined || some(this.#store.lookup('Service', 'namespace', namespace))
   }
 
+  /** Every Service that may be seen, in the order of their keys. */
+  all(): ServiceEntry[] {
+    return this.#visible([...this.#store.list('Service')].map(keyOf))
+  }
+
   /** Entries of the Services with this cluster address. */
   servicesAt(address: string): ServiceEntry[] {
     return this.#visible([...this.#store.lookup('Service', 'clusterIP', address)].map(keyOf))

@@ -12,6 +12,8 @@ export interface Target {
   readonly protocol: string
   /** host name below the service, '' for the service's own address */
   readonly host: string
+  /** topology zone of an endpoint, '' if unknown */
+  readonly zone: string
 }
 
 /** A Service as DNS sees it. */
@@ -19,6 +21,7 @@ export interface ServiceEntry {
   readonly key: Key
   readonly name: string
   readonly namespace: string
+  readonly headless: boolean
   /** target of the CNAME, '' unless of type ExternalName */
   readonly externalName: string
   /** what the service name itself stands for */
@@ -33,7 +36,8 @@ export function buildEntry(store: Store, key: Key, options: KubernetesOptions): 
   if (service === undefined) return undefined
   if (options.labels !== undefined && !options.labels(service.metadata.labels)) return undefined
   const { namespace, name } = service.metadata
-  const head = { key, name: name.toLowerCase(), namespace }
+  const headless = service.spec.clusterIP === 'None'
+  const head = { key, name: name.toLowerCase(), namespace, headless }
   if (service.spec.type === 'ExternalName') {
     const target = service.spec.externalName
     // An address is no name: CoreDNS ignores it as well.
@@ -41,7 +45,7 @@ export function buildEntry(store: Store, key: Key, options: KubernetesOptions): 
     return { ...head, externalName: target.endsWith('.') ? target : `${target}.`, targets: [], endpoints: [] }
   }
   const endpoints = options.noEndpoints ? [] : endpointTargets(store.endpoints.of(key), options)
-  if (service.spec.clusterIP === 'None') return { ...head, externalName: '', targets: endpoints, endpoints }
+  if (headless) return { ...head, externalName: '', targets: endpoints, endpoints }
   if (options.ignoreEmptyService && endpoints.length === 0) return undefined
   return { ...head, externalName: '', targets: clusterTargets(service), endpoints }
 }
@@ -62,6 +66,7 @@ function clusterTargets(service: Service): Target[] {
       portName: port.name.toLowerCase(),
       protocol: port.protocol.toLowerCase(),
       host: '',
+      zone: '',
     })),
   )
 }
@@ -80,13 +85,16 @@ function endpointTargets(merged: ServiceEndpoints, options: KubernetesOptions): 
         portName: port.name.toLowerCase(),
         protocol: port.protocol.toLowerCase(),
         host: hostOf(endpoint, options),
+        zone: endpoint.zone?.toLowerCase() ?? '',
       })
     }
   }
   for (const endpoint of merged.addresses) {
     if (!endpoint.ready || withPort.has(endpoint.address)) continue
     const { address, family } = endpoint
-    targets.push({ address, family, port: -1, portName: '', protocol: '', host: hostOf(endpoint, options) })
+    const zone = endpoint.zone?.toLowerCase() ?? ''
+    const host = hostOf(endpoint, options)
+    targets.push({ address, family, port: -1, portName: '', protocol: '', host, zone })
   }
   return targets
 }
@@ -105,4 +113,13 @@ export function hostOf(
 
 function familyOf(address: string): 4 | 6 {
   return address.includes(':') ? 6 : 4
+}
+
+/** The service with its endpoints of one topology zone alone; `prefer` keeps all where there are none. */
+export function withinZone(
+  entry: ServiceEntry,
+  within: { readonly zone: string; readonly how: 'pin' | 'prefer' },
+): ServiceEntry {
+  const targets = entry.targets.filter(({ zone }) => zone !== '' && zone === within.zone)
+  return targets.length === 0 && within.how === 'prefer' ? entry : { ...entry, targets, endpoints: targets }
 }

@@ -1,5 +1,5 @@
 import type { Key, Store } from '#watch'
-import type { Next, Outcome, Plugin } from '../../core/plugin.ts'
+import type { Next, Outcome } from '../../core/plugin.ts'
 import { prepare } from '../../core/prepared.ts'
 import { isTransfer, type Query } from '../../core/query.ts'
 import { failure, Reply } from '../../core/reply.ts'
@@ -11,12 +11,14 @@ import {
   isSubdomain,
   longestZone,
   Rcode,
-  type ResourceRecord,
+  type SoaRecord,
   Type,
 } from '../../wire/index.ts'
+import type { WholeZone, ZoneSource } from '../../zone/source.ts'
 import { AnswerTable } from './answers.ts'
 import { Clients } from './clients.ts'
 import { ClusterView } from './cluster.ts'
+import { withinZone } from './entry.ts'
 import { externalAnswer } from './external.ts'
 import { namesToForget } from './forget.ts'
 import { programmingMetric } from './metrics.ts'
@@ -27,6 +29,7 @@ import type { KubernetesOptions } from './options.ts'
 import { PodNames } from './pods.ts'
 import { type Found, noData, serviceRecords, soaRecord } from './records.ts'
 import { reverseRecords } from './reverse.ts'
+import { wholeZone } from './whole-zone.ts'
 
 const versionTtl = 28_800
 /** a name that does not exist */
@@ -34,7 +37,7 @@ const missing = Symbol('missing')
 type Answer = Found | typeof missing | Outcome
 
 /** Answers for the cluster: Services, their endpoints, pods, and the reverse names of their addresses. */
-export class KubernetesPlugin implements Plugin {
+export class KubernetesPlugin implements ZoneSource {
   readonly name = 'kubernetes'
   readonly #options: KubernetesOptions
   readonly #cluster: ClusterView
@@ -46,6 +49,7 @@ export class KubernetesPlugin implements Plugin {
   readonly #answers = new AnswerTable()
   readonly #pods: PodNames
   readonly #clients: Clients
+  onZoneChange: ((zone: string) => void) | undefined
 
   constructor(parts: {
     options: KubernetesOptions
@@ -91,6 +95,20 @@ export class KubernetesPlugin implements Plugin {
     return this.#cluster.synced ? undefined : 'no complete state of the cluster yet'
   }
 
+  /** For *transfer*: every record of a forward zone. */
+  zone(origin: string): WholeZone | undefined {
+    if (!this.#cluster.synced || !this.#options.zones.includes(origin) || isReverseName(origin))
+      return undefined
+    const { ttl } = this.#options
+    const soa = this.#soa(origin)
+    return wholeZone(this.#cluster, { origin, soa, ttl, servers: this.#nameServers(origin) })
+  }
+
+  /** For *k8s_external*. */
+  get cluster(): ClusterView {
+    return this.#cluster
+  }
+
   /** For *autopath*: the search path of the pod that asks, where it is known for certain. */
   searchPath(query: Query): readonly string[] | undefined {
     return this.#clients.searchPath(query)
@@ -113,7 +131,7 @@ export class KubernetesPlugin implements Plugin {
   }
 
   #forward(query: Query, zone: string): Answer {
-    const asked = readAsked(query.name, zone)
+    const asked = readAsked(query.name, zone, this.#options)
     switch (asked.kind) {
       case 'apex':
         return this.#apex(query, zone)
@@ -159,8 +177,14 @@ export class KubernetesPlugin implements Plugin {
         reply: (found) => this.#positive(query, zone, found),
       })
     }
-    const { endpoint, port, protocol } = asked
+    const { endpoint, port, protocol, within } = asked
     const { ttl } = this.#options
+    if (within !== undefined) {
+      if (!entry.headless) return missing
+      const narrow = withinZone(entry, within)
+      const question = { name: query.originalName, type: query.type, zone, ttl, endpoint, port, protocol }
+      return entry.targets.length === 0 ? missing : (serviceRecords(narrow, question) ?? noData)
+    }
     const found = serviceRecords(entry, {
       name: query.originalName,
       type: query.type,
@@ -204,7 +228,7 @@ export class KubernetesPlugin implements Plugin {
     })
   }
 
-  #soa(zone: string): ResourceRecord {
+  #soa(zone: string): SoaRecord {
     return soaRecord(zone, this.#cluster.serial, this.#options.ttl)
   }
 
@@ -242,6 +266,7 @@ export class KubernetesPlugin implements Plugin {
   #changed(changed: { services: Iterable<Key>; addresses: Iterable<string>; everything: boolean }): void {
     if (changed.everything) this.#answers.clear()
     else for (const key of changed.services) this.#answers.drop(key)
+    for (const zone of this.#options.zones) if (!isReverseName(zone)) this.onZoneChange?.(zone)
     if (this.#options.fallthrough === undefined) return
     const names = namesToForget(changed, this.#cluster, this.#options.zones)
     for (const plugin of this.#block.plugins) plugin.forget?.(names)

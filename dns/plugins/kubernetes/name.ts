@@ -19,6 +19,8 @@ export type Asked =
       /** without underscore, '' for any */
       readonly port: string
       readonly protocol: string
+      /** only endpoints of a topology zone (`zonal`); prefer: all of them where the zone has none */
+      readonly within?: { readonly zone: string; readonly how: 'pin' | 'prefer' } | undefined
     }
   | { readonly kind: 'pod'; readonly namespace: string; readonly pod: string }
   /** no name of this form exists */
@@ -27,7 +29,7 @@ export type Asked =
 const none: Asked = { kind: 'none' }
 
 /** Reads a lower-case name that lies in `zone`. */
-export function readAsked(name: string, zone: string): Asked {
+export function readAsked(name: string, zone: string, options: { zonal?: boolean } = {}): Asked {
   if (name === zone) return { kind: 'apex' }
   if (!isSubdomain(name, zone)) return none
   const labels = splitName(zone === '.' ? name : name.slice(0, name.length - zone.length))
@@ -59,8 +61,16 @@ export function readAsked(name: string, zone: string): Asked {
         protocol: bare(second),
       }
     default:
-      return none
+      return options.zonal === true && base === 'svc' ? readZonal(labels) : none
   }
+}
+
+/** `<topology zone>.pin|prefer._zone.<service>.<namespace>.svc`; the zone may have dots. */
+function readZonal(labels: readonly string[]): Asked {
+  const [how, mark, service = '', namespace = ''] = labels.slice(-5)
+  if (mark !== '_zone' || (how !== 'pin' && how !== 'prefer')) return none
+  const within = { zone: labels.slice(0, -5).join('.'), how } as const
+  return { kind: 'service', namespace, service, endpoint: '', port: '', protocol: '', within }
 }
 
 function bare(label: string): string {

@@ -14,6 +14,8 @@ export interface KubernetesOptions {
   readonly endpointPodNames: boolean
   readonly noEndpoints: boolean
   readonly ignoreEmptyService: boolean
+  /** answer names of topology zones */
+  readonly zonal: boolean
   /** zones in which names that do not exist go to the next plugin; undefined: never */
   readonly fallthrough: readonly string[] | undefined
   readonly startupTimeoutMs: number

@@ -1,4 +1,4 @@
-import { Class, type ResourceRecord, Type } from '../../wire/index.ts'
+import { Class, type ResourceRecord, type SoaRecord, Type } from '../../wire/index.ts'
 import type { ServiceEntry, Target } from './entry.ts'
 
 /** What a question about an existing name gives: NODATA when both lists are empty. */
@@ -102,7 +102,7 @@ export function targetRecord(name: string, type: number, target: string, ttl: nu
 }
 
 /** The SOA of a zone: minimum = ttl, own TTL at most five minutes. */
-export function soaRecord(zone: string, serial: number, ttl: number): ResourceRecord {
+export function soaRecord(zone: string, serial: number, ttl: number): SoaRecord {
   const below = zone === '.' ? '' : zone
   return {
     kind: 'soa',

@@ -57,6 +57,7 @@ export function readOptions(c: Setup): KubernetesOptions {
     endpointPodNames: false,
     noEndpoints: false,
     ignoreEmptyService: false,
+    zonal: false,
     fallthrough: undefined as readonly string[] | undefined,
     startupTimeoutMs: 5000,
   }
@@ -81,9 +82,6 @@ export function readOptions(c: Setup): KubernetesOptions {
       expectArgs(line, name, { min: 0 })
       set()
     }
-  const planned = (line: Directive): never => {
-    throw directiveError(line, name, `'${line.name}' is planned, Plexus does not have it yet`)
-  }
   readProperties(directive, name, {
     endpoint: ignored,
     tls: ignored,
@@ -129,11 +127,21 @@ export function readOptions(c: Setup): KubernetesOptions {
     startup_timeout: (line) => {
       state.startupTimeoutMs = duration(oneArg(line, name), name)
     },
-    multicluster: planned,
-    zonal: planned,
+    zonal: flag(() => {
+      state.zonal = true
+    }),
+    multicluster: (line) => {
+      throw directiveError(
+        line,
+        name,
+        'multicluster is not supported: the watch cache does not read ServiceImports',
+      )
+    },
   })
   if (state.namespaces.size > 0 && state.namespaceLabels !== undefined) {
     throw directiveError(directive, name, 'namespaces and namespace_labels exclude each other')
   }
+  if (state.zonal && state.noEndpoints)
+    throw directiveError(directive, name, 'zonal and noendpoints exclude each other')
   return { zones, primaryZone, ...state }
 }
