@@ -7,6 +7,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   gateway: async () => (await import('./gateway/index.ts')).benchGateway(),
   overlay: async () => (await import('./overlay/index.ts')).benchOverlay(),
   proxy: async () => (await import('./proxy/index.ts')).benchProxy(),
+  watch: async () => (await import('./watch/index.ts')).benchWatch(),
 }
 
 const wanted = process.argv.slice(2)

@@ -255,7 +255,11 @@ const writeVerbs = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'del
 function factsOf(request: AnyRequest): RequestFacts {
   const url = new URL(request.url ?? '/', 'http://server')
   const parsed = parsePath(url.pathname)
-  const read = url.searchParams.get('watch') === '1' ? 'watch' : parsed?.name ? 'get' : 'list'
+  const read = /^(1|true)$/.test(url.searchParams.get('watch') ?? '')
+    ? 'watch'
+    : parsed?.name
+      ? 'get'
+      : 'list'
   const method = request.method ?? 'GET'
   const write = method in writeVerbs ? writeVerbs[method as keyof typeof writeVerbs] : undefined
   const group = parsed?.resource.apiVersion.includes('/') ? parsed.resource.apiVersion.split('/')[0] : ''
