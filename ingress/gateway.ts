@@ -15,6 +15,8 @@ import { MergedRegistry, WorkerPool } from './workers/index.ts'
 export interface GatewayOptions {
   /** The watch cache; without it the gateway serves Admin API objects only. */
   readonly store?: Store | undefined
+  /** The node it runs on: endpoints hinted for its zone come first. */
+  readonly nodeName?: string | undefined
   readonly config: GatewayConfig
   readonly log: Logger
   readonly metrics: Registry
@@ -184,6 +186,7 @@ class Gateway implements GatewayComponent {
       store,
       registry: this.#registry,
       ingressClass: this.#options.config.ingressClass,
+      nodeName: this.#options.nodeName,
     })
     this.#translator = translator
     await new Promise<void>((resolve) => {

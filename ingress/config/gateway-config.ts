@@ -1,6 +1,7 @@
 import type { TransportChoice } from '../http/choose-network.ts'
 import type { ServerSettings } from '../http/settings.ts'
 import type { RouterMode } from '../route/index.ts'
+import type { DnsDiscoverySettings } from '../upstream/index.ts'
 
 export interface ListenAddress {
   readonly host: string
@@ -46,6 +47,21 @@ export interface AdminConfig {
   readonly cors: boolean
 }
 
+/** An etcd that keeps the Admin API's objects. */
+export interface EtcdConfig {
+  readonly hosts: readonly string[]
+  readonly prefix: string
+  readonly timeoutMs: number
+  readonly user: string | undefined
+  readonly password: string | undefined
+  readonly tls: {
+    readonly cert: string | undefined
+    readonly key: string | undefined
+    readonly verify: boolean
+    readonly sni: string | undefined
+  }
+}
+
 /** What config.yaml says, checked, with defaults filled in. */
 export interface GatewayConfig {
   readonly listen: readonly PlainListenAddress[]
@@ -64,8 +80,17 @@ export interface GatewayConfig {
   readonly trustedAddresses: readonly string[]
   /** undefined: the Admin API is off. */
   readonly admin: AdminConfig | undefined
+  /** Where the control API listens; undefined: it is off. */
+  readonly control: ListenAddress | undefined
+  /** undefined: objects are kept by the gateway itself. */
+  readonly etcd: EtcdConfig | undefined
+  /** A file with all objects (standalone mode); there is nothing to write then. */
+  readonly objectsFile: string | undefined
+  /** Words that encrypt secrets where objects are kept; empty: they are not encrypted. */
+  readonly keyring: readonly string[]
   /** Where Admin API objects and the generated key are kept; undefined: in memory only. */
   readonly dataDirectory: string | undefined
+  readonly discovery: DnsDiscoverySettings
   /** Names in `plugins`; undefined: all. */
   readonly plugins: readonly string[] | undefined
   readonly pluginAttributes: Readonly<Record<string, unknown>>

@@ -37,7 +37,7 @@ export class DataPlane implements ServerHandler {
   constructor(options: DataPlaneOptions) {
     this.tables = new Tables(options)
     this.pool = new ConnectionPool(options.deadlines, options.network)
-    this.streams = new StreamTable(this.tables.upstreams, options.log)
+    this.streams = new StreamTable(this.tables.upstreams, options.discovery, options.log)
     this.#log = options.log
     this.#pipeline = {
       tables: this.tables,

@@ -43,6 +43,7 @@ export class Serving {
     this.plane = new DataPlane({
       registry: selectPlugins(config.plugins).registry,
       mode: config.router,
+      discovery: config.discovery,
       attributes: config.pluginAttributes,
       deadlines: this.#deadlines,
       network,

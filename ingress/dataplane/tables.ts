@@ -12,13 +12,14 @@ import { AuthIndex } from '../plugins/consumers.ts'
 import type { Plugin, PluginEnvironment } from '../plugins/plugin.ts'
 import { Router, type RouterMode } from '../route/index.ts'
 import { Certificates } from '../tls/index.ts'
-import { UpstreamGroup } from '../upstream/index.ts'
+import { type DnsDiscoverySettings, UpstreamGroup } from '../upstream/index.ts'
 import { type CompiledRoute, inlineUpstream, matchOf, upstreamIdOf } from './compiled-route.ts'
 
 export interface TablesOptions {
   readonly registry: ReadonlyMap<string, Plugin>
   readonly mode: RouterMode
   readonly attributes: Readonly<Record<string, unknown>>
+  readonly discovery: DnsDiscoverySettings
   readonly log: Logger
   readonly metrics: Registry
 }
@@ -124,7 +125,7 @@ export class Tables {
       return
     }
     const group = this.upstreams.get(id)
-    if (group === undefined) this.upstreams.set(id, new UpstreamGroup(value))
+    if (group === undefined) this.upstreams.set(id, new UpstreamGroup(value, this.#options.discovery))
     else group.update(value)
   }
 
@@ -182,7 +183,7 @@ export class Tables {
   }
 
   #inlineGroup(config: ObjectOf['upstreams'], before: UpstreamGroup | undefined): UpstreamGroup {
-    if (before === undefined) return new UpstreamGroup(config)
+    if (before === undefined) return new UpstreamGroup(config, this.#options.discovery)
     before.update(config)
     return before
   }
@@ -225,6 +226,12 @@ export class Tables {
     const chain = Object.keys(added).length === 0 ? { ...route.chain, rewrite: [] } : { ...merged, rewrite }
     route.perConsumer.set(consumer.username, { consumer, chain })
     return chain
+  }
+
+  /** Every upstream there is, by the object that has it. */
+  *groups(): Iterable<readonly [owner: string, group: UpstreamGroup]> {
+    for (const [id, group] of this.upstreams) yield [`upstreams/${id}`, group]
+    for (const [id, { inline }] of this.#compiled) if (inline !== undefined) yield [`routes/${id}`, inline]
   }
 
   environment(plugin: string, owner: string): PluginEnvironment {

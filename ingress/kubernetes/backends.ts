@@ -1,4 +1,4 @@
-import type { ApisixUpstream, Service, Store } from '#watch'
+import type { ApisixUpstream, Endpoint, Service, Store } from '#watch'
 import { endpointsOfPort, keyFrom } from '#watch'
 import type { Upstream, UpstreamNode } from '../objects/index.ts'
 import { checksOf } from './health-check.ts'
@@ -6,6 +6,8 @@ import { DESCRIPTION, idOf, MANAGED_BY, upstreamName } from './names.ts'
 import type { ServiceBackend, Translation } from './translation.ts'
 
 const WEIGHT = 100
+/** Servers further away get requests only when the near ones fail. */
+const FAR = -1
 
 export interface BackendReference {
   readonly namespace: string
@@ -45,7 +47,11 @@ export function addBackend(
 }
 
 /** The upstream of a Service port with the nodes it has now, and the settings of the ApisixUpstream of the same name. */
-export function backendUpstream(store: Store, backend: ServiceBackend): Upstream {
+export function backendUpstream(
+  store: Store,
+  backend: ServiceBackend,
+  nodeName: string | undefined,
+): Upstream {
   const key = keyFrom(backend.namespace, backend.service)
   return {
     id: backend.id,
@@ -57,11 +63,16 @@ export function backendUpstream(store: Store, backend: ServiceBackend): Upstream
     scheme: 'http',
     pass_host: 'pass',
     ...upstreamSettings(store.get('ApisixUpstream', key), backend.port),
-    nodes: backendNodes(store, key, backend),
+    nodes: backendNodes(store, key, backend, nodeName),
   }
 }
 
-function backendNodes(store: Store, key: string, backend: ServiceBackend): UpstreamNode[] {
+function backendNodes(
+  store: Store,
+  key: string,
+  backend: ServiceBackend,
+  nodeName: string | undefined,
+): UpstreamNode[] {
   const service = store.get('Service', key)
   if (service === undefined) return []
   const port = servicePort(service, backend.port)
@@ -74,13 +85,35 @@ function backendNodes(store: Store, key: string, backend: ServiceBackend): Upstr
     const ip = service.spec.clusterIP
     return ip === '' || ip === 'None' ? [] : [node(ip, port.port)]
   }
-  return endpointsOfPort(store.endpoints.of(key), { name: port.name, protocol: port.protocol })
-    .filter((endpoint) => endpoint.ready && !endpoint.terminating)
-    .map((endpoint) => node(endpoint.address, endpoint.port))
+  const endpoints = endpointsOfPort(store.endpoints.of(key), {
+    name: port.name,
+    protocol: port.protocol,
+  }).filter((endpoint) => endpoint.ready && !endpoint.terminating)
+  const near = nearby(store, endpoints, nodeName)
+  return endpoints.map((endpoint) => node(endpoint.address, endpoint.port, near(endpoint) ? 0 : FAR))
 }
 
-function node(host: string, port: number): UpstreamNode {
-  return { host, port, weight: WEIGHT, priority: 0 }
+/** Which endpoints are the first choice here, by the hints in the slices (KEP-2433, KEP-4444): all if not all are hinted. */
+function nearby(
+  store: Store,
+  endpoints: readonly Endpoint[],
+  nodeName: string | undefined,
+): (endpoint: Endpoint) => boolean {
+  if (nodeName === undefined) return () => true
+  const zone = store.get('Node', nodeName)?.metadata.labels['topology.kubernetes.io/zone'] ?? ''
+  for (const [hints, here] of [
+    ['nodeHints', nodeName],
+    ['zoneHints', zone],
+  ] as const) {
+    const hinted = endpoints.every((endpoint) => endpoint[hints].length > 0)
+    if (here !== '' && hinted && endpoints.some((endpoint) => endpoint[hints].includes(here)))
+      return (endpoint) => endpoint[hints].includes(here)
+  }
+  return () => true
+}
+
+function node(host: string, port: number, priority = 0): UpstreamNode {
+  return { host, port, weight: WEIGHT, priority }
 }
 
 /** The part of an upstream that an ApisixUpstream decides, its port's settings over the general ones. */

@@ -6,6 +6,8 @@ import { checkPlugins, type Plugin } from '../plugins/index.ts'
 import type { Translation } from './translation.ts'
 
 export interface TranslationContext {
+  /** The node the gateway runs on, if it knows. */
+  readonly nodeName?: string | undefined
   readonly store: Store
   readonly registry: ReadonlyMap<string, Plugin>
   readonly ingressClass: string

@@ -98,7 +98,10 @@ export class Translator {
   #refreshUpstream(id: string, result: ObjectChange[]): void {
     const backend = this.#backends.get(id)
     if (backend === undefined) return
-    this.#emit({ kind: 'upstreams', id, value: backendUpstream(this.#context.store, backend) }, result)
+    this.#emit(
+      { kind: 'upstreams', id, value: backendUpstream(this.#context.store, backend, this.#context.nodeName) },
+      result,
+    )
   }
 
   #translate(name: string, result: ObjectChange[]): void {
@@ -153,7 +156,11 @@ export class Translator {
     }
     for (const backend of translation.backends) {
       this.#backends.set(backend.id, backend)
-      own({ kind: 'upstreams', id: backend.id, value: backendUpstream(this.#context.store, backend) })
+      own({
+        kind: 'upstreams',
+        id: backend.id,
+        value: backendUpstream(this.#context.store, backend, this.#context.nodeName),
+      })
     }
     for (const value of translation.upstreams) own({ kind: 'upstreams', id: String(value.id), value })
     for (const value of translation.pluginConfigs)

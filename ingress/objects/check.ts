@@ -25,6 +25,7 @@ export function checkObject(
   id: string,
   value: JsonObject,
   context: CheckContext,
+  options: { readonly references: 'checked' | 'unchecked' } = { references: 'checked' },
 ): string | undefined {
   if (kind === 'plugin_metadata') return checkMetadata(id, value, context)
   if (kind === 'secrets') return checkSecret(id, value)
@@ -36,7 +37,7 @@ export function checkObject(
     (kind === 'upstreams' ? checkUpstream(value) : undefined) ??
     (isObject(value.upstream) ? checkUpstream(value.upstream) : undefined) ??
     (kind === 'routes' ? checkRoute(value) : undefined) ??
-    checkReferences(value, context)
+    (options.references === 'checked' ? checkReferences(value, context) : undefined)
   )
 }
 
@@ -125,7 +126,8 @@ function checkUpstream(upstream: JsonObject): string | undefined {
   }
   const fault = checkClientCertificate(upstream.tls)
   if (fault !== undefined) return fault
-  if (upstream.nodes === undefined) return 'service discovery is not available yet: give nodes'
+  if (upstream.nodes === undefined && upstream.discovery_type !== 'dns')
+    return `discovery_type ${String(upstream.discovery_type)} is not available: give nodes, or dns`
   if (
     upstream.pass_host === 'rewrite' &&
     (upstream.upstream_host === undefined || upstream.upstream_host === '')

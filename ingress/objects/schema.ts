@@ -75,6 +75,7 @@ export const UPSTREAM: Schema = {
     upstream_host: host,
     retries: { type: 'integer', minimum: 0 },
     retry_timeout: { type: 'number', minimum: 0 },
+    slow_start: { type: 'number', minimum: 0 },
     timeout,
     checks: CHECKS,
     tls: {

@@ -50,6 +50,10 @@ export interface Upstream {
   readonly upstream_host?: string | undefined
   readonly retries?: number | undefined
   readonly retry_timeout?: number | undefined
+  /** Ours: seconds over which a server that joins gets up to its share. */
+  readonly slow_start?: number | undefined
+  readonly service_name?: string | undefined
+  readonly discovery_type?: string | undefined
   readonly timeout?: Timeout | undefined
   readonly tls?:
     | { readonly client_cert?: string; readonly client_key?: string; readonly verify?: boolean }

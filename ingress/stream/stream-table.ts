@@ -7,7 +7,7 @@ import {
   type Upstream,
 } from '../objects/index.ts'
 import { AddressSet } from '../route/index.ts'
-import { UpstreamGroup } from '../upstream/index.ts'
+import { type DnsDiscoverySettings, UpstreamGroup } from '../upstream/index.ts'
 
 /** What is known of a connection or UDP session when its route is looked for. */
 export interface StreamPeer {
@@ -40,11 +40,13 @@ const ANYBODY = () => true
 export class StreamTable {
   readonly #upstreams: Groups
   readonly #log: Logger
+  readonly #discovery: DnsDiscoverySettings
   readonly #routes = new Map<string, StreamRoute>()
   readonly #services = new Map<string, Service>()
   readonly #compiled = new Map<string, CompiledStream>()
 
-  constructor(upstreams: Groups, log: Logger) {
+  constructor(upstreams: Groups, discovery: DnsDiscoverySettings, log: Logger) {
+    this.#discovery = discovery
     this.#upstreams = upstreams
     this.#log = log
   }
@@ -106,7 +108,7 @@ export class StreamTable {
   }
 
   #group(config: Upstream, before: UpstreamGroup | undefined): UpstreamGroup {
-    if (before === undefined) return new UpstreamGroup(config)
+    if (before === undefined) return new UpstreamGroup(config, this.#discovery)
     before.update(config)
     return before
   }

@@ -17,6 +17,8 @@ export interface Server {
   /** Moving average of response times in ms, as of `ewmaAt` (performance.now). */
   ewma: number
   ewmaAt: number
+  /** When it joined servers that were there already (performance.now); -Infinity: it was there from the start. */
+  since: number
 }
 
 /** Servers of this scheme are spoken to in TLS. */
@@ -71,7 +73,7 @@ function splitBrackets(host: string): string {
 }
 
 function newServer(own: Pick<Server, 'host' | 'port' | 'weight' | 'priority' | 'name'>): Server {
-  return { ...own, key: own.name, current: 0, active: 0, ewma: 0, ewmaAt: 0 }
+  return { ...own, key: own.name, current: 0, active: 0, ewma: 0, ewmaAt: 0, since: Number.NEGATIVE_INFINITY }
 }
 
 /** The servers of an upstream, taking over those of `before` that did not change. */
@@ -81,6 +83,13 @@ export function serversOf(upstream: Upstream, before: readonly Server[] = []): S
   )
   return specs(upstream).map(({ host, port, weight, priority }) => {
     const name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-    return known.get(`${name}/${weight}/${priority}`) ?? newServer({ host, port, weight, priority, name })
+    const same = known.get(`${name}/${weight}/${priority}`)
+    if (same !== undefined) return same
+    const server = newServer({ host, port, weight, priority, name })
+    const changed = before.find((one) => one.name === name)
+    // Another weight makes no new server: what is known of it stays.
+    if (changed !== undefined) return Object.assign(server, { ...changed, weight, priority })
+    if (before.length > 0) server.since = performance.now()
+    return server
   })
 }

@@ -1,14 +1,16 @@
 import type { Server } from './nodes.ts'
+import { warmth } from './slow-start.ts'
 
 const DECAY_MS = 10_000
 
 /** The server with the fewest requests under way for its weight; among equals the one that waited longest. */
-export function pickLeastConnections(servers: readonly Server[]): Server | undefined {
+export function pickLeastConnections(servers: readonly Server[], slowStartMs = 0): Server | undefined {
   let best: Server | undefined
+  const now = slowStartMs === 0 ? 0 : performance.now()
   let bestLoad = Number.POSITIVE_INFINITY
   for (const server of servers) {
     if (server.weight === 0) continue
-    const load = (1 + server.active) / server.weight
+    const load = (1 + server.active) / (server.weight * warmth(server, slowStartMs, now))
     if (load > bestLoad || (load === bestLoad && best !== undefined && server.current >= best.current))
       continue
     best = server

@@ -2,6 +2,7 @@ import { createSecureContext, type SecureContext } from 'node:tls'
 import type { PoolSettings } from '../http/index.ts'
 import { DEFAULT_POOL } from '../http/index.ts'
 import type { Upstream } from '../objects/index.ts'
+import { DnsDiscovery, type DnsDiscoverySettings } from './dns-discovery.ts'
 import { HashRing } from './hash-ring.ts'
 import { HealthChecker } from './health/health-checker.ts'
 import type { Checks } from './health/settings.ts'
@@ -18,6 +19,7 @@ interface Tier {
 }
 
 const NGINX_TIMEOUT_S = 60
+const SYSTEM_RESOLVER: DnsDiscoverySettings = { servers: [] }
 const NO_CERTIFICATE = { id: '', verify: false, context: undefined }
 let certificateCount = 0
 
@@ -39,21 +41,47 @@ export class UpstreamGroup {
   /** undefined: no health checks. */
   health: HealthChecker | undefined
   #tiers: readonly Tier[] = []
+  readonly #settings: DnsDiscoverySettings
+  #discovery: DnsDiscovery | undefined
+  #slowStartMs = 0
 
-  constructor(config: Upstream) {
+  constructor(config: Upstream, settings: DnsDiscoverySettings = SYSTEM_RESOLVER) {
     this.config = config
+    this.#settings = settings
     this.update(config)
   }
 
   /** Takes a new configuration over in place: running requests keep their server, the balancer its state. */
   update(config: Upstream): void {
     this.config = config
+    this.#slowStartMs = (config.slow_start ?? 0) * 1000
+    this.#discover(config)
+    if (this.#discovery === undefined) this.#setServers(config)
+    this.#settle(config)
+  }
+
+  /** Follows the name the servers are found under, if there is one. */
+  #discover({ discovery_type: type, service_name: name }: Upstream): void {
+    const wanted = type === 'dns' ? name : undefined
+    if (this.#discovery?.name === wanted) return
+    this.#discovery?.close()
+    this.#discovery =
+      wanted === undefined
+        ? undefined
+        : new DnsDiscovery(wanted, this.#settings, (nodes) => this.#setServers({ ...this.config, nodes }))
+  }
+
+  #setServers(config: Upstream): void {
     this.servers = serversOf(config, this.servers)
     const priorities = [...new Set(this.servers.map((server) => server.priority))].sort((a, b) => b - a)
     this.#tiers = priorities.map((priority) => {
       const servers = this.servers.filter((server) => server.priority === priority)
       return { servers: allWeightless(servers) ? equalized(servers) : servers, ring: undefined }
     })
+    if (config.checks !== undefined) this.health?.update(config.checks as Checks, this.servers)
+  }
+
+  #settle(config: Upstream): void {
     this.connectTimeout = (config.timeout?.connect ?? NGINX_TIMEOUT_S) * 1000
     this.sendTimeout = (config.timeout?.send ?? NGINX_TIMEOUT_S) * 1000
     this.readTimeout = (config.timeout?.read ?? NGINX_TIMEOUT_S) * 1000
@@ -74,7 +102,7 @@ export class UpstreamGroup {
 
   #check({ checks }: Upstream): void {
     if (checks === undefined) {
-      this.close()
+      this.#endChecks()
       return
     }
     this.health ??= new HealthChecker(checks as Checks)
@@ -83,6 +111,12 @@ export class UpstreamGroup {
 
   /** Ends probing; call when nobody will pick from this any more. */
   close(): void {
+    this.#endChecks()
+    this.#discovery?.close()
+    this.#discovery = undefined
+  }
+
+  #endChecks(): void {
     this.health?.close()
     this.health = undefined
   }
@@ -125,9 +159,9 @@ export class UpstreamGroup {
       return tier.ring.pick(hashKey(this.config, variables), out)
     }
     const servers = out === undefined ? tier.servers : tier.servers.filter((server) => !out(server))
-    if (this.config.type === 'least_conn') return pickLeastConnections(servers)
+    if (this.config.type === 'least_conn') return pickLeastConnections(servers, this.#slowStartMs)
     if (this.config.type === 'ewma') return pickEwma(servers, performance.now())
-    return pickRoundRobin(servers)
+    return pickRoundRobin(servers, this.#slowStartMs)
   }
 
   /** A request goes to the server. */

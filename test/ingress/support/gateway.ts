@@ -48,6 +48,7 @@ export async function testGateway(
     readonly objects?: readonly unknown[]
     readonly config?: Partial<GatewayConfig>
     readonly text?: string
+    readonly nodeName?: string
   } = {},
 ): Promise<TestGateway> {
   const source = memorySource()
@@ -59,7 +60,8 @@ export async function testGateway(
     shutdownTimeout: 200,
     ...options.config,
   }
-  const gateway = await startGateway({ store, config, log, metrics })
+  const { nodeName } = options
+  const gateway = await startGateway({ store, config, log, metrics, nodeName })
   t.teardown(async () => {
     await gateway.stop()
     await store.close()
