@@ -11,7 +11,7 @@ interface Describes {
   describeEndpoints?(): unknown
   describeRoutes?(): unknown
   describePeers?(): unknown
-  trace?(request: Readonly<Record<string, string>>): unknown
+  trace?(request: unknown): unknown
 }
 
 export function controlAnswers(agent: {
@@ -46,6 +46,11 @@ export function controlAnswers(agent: {
       const proxy = running('proxy')
       if (proxy?.trace === undefined) throw new Error('this agent runs no proxy')
       return proxy.trace(query)
+    },
+    '/trace-request': ({ method = 'GET', url = '/', headers = '{}', from = '127.0.0.1' }) => {
+      const gateway = running('gateway')
+      if (gateway?.trace === undefined) throw new Error('this agent runs no gateway')
+      return gateway.trace({ method, url, headers: JSON.parse(headers), remoteAddress: from })
     },
     '/get/nodes': () => [...store.list('Node')].map(nodeRow),
     '/get/pods': () => [...store.list('Pod')].map(podRow),

@@ -1,12 +1,12 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Store, Subscription } from '#watch'
-import { EmbeddedStorage } from './admin/embedded-storage.ts'
 import type { ObjectStorage } from './admin/object-storage.ts'
+import { openStorage } from './admin/open-storage.ts'
 import { type AdminServer, startAdmin } from './admin/server.ts'
-import { Journal } from './admin/storage.ts'
 import type { GatewayConfig, ListenAddress } from './config/gateway-config.ts'
-import { Serving } from './dataplane/index.ts'
+import { type ControlServer, startControl } from './control/server.ts'
+import { type RequestTrace, Serving, type TraceRequest, traceRequest } from './dataplane/index.ts'
 import { type TranslationProblem, Translator, WATCHED } from './kubernetes/index.ts'
 import { Catalogue, type ObjectChange } from './objects/index.ts'
 import { flushBatches, selectPlugins } from './plugins/index.ts'
@@ -48,6 +48,10 @@ export interface GatewayComponent {
   /** Kubernetes objects that are not in effect as written. */
   problems(): readonly TranslationProblem[]
   describeRoutes(): RouteDescription[]
+  /** Which route a request would take, and why not the others. */
+  trace(request: TraceRequest): RequestTrace
+  /** Where the control API listens. */
+  readonly controlListen: ListenAddress | undefined
   stop(): Promise<void>
 }
 
@@ -73,6 +77,7 @@ class Gateway implements GatewayComponent {
   readonly #reported = new Set<string>()
   #storage: ObjectStorage | undefined
   #admin: AdminServer | undefined
+  #control: ControlServer | undefined
   #subscription: Subscription | undefined
   #translator: Translator | undefined
   #stopped = false
@@ -135,13 +140,18 @@ class Gateway implements GatewayComponent {
   get processes(): readonly number[] {
     return [process.pid, ...this.#workers.pids]
   }
+  get controlListen(): ListenAddress | undefined {
+    return this.#control?.address
+  }
   get adminListen(): ListenAddress | undefined {
     return this.#admin?.address
   }
 
   async start(): Promise<void> {
     const { config, store, log } = this.#options
-    const storage = this.#openStorage()
+    const catalogue = this.#catalogue
+    const registry = this.#registry
+    const storage = await openStorage({ catalogue, registry, config, log })
     this.#storage = storage
     this.#catalogue.subscribe((changes) => {
       this.#serving.apply(changes)
@@ -163,6 +173,10 @@ class Gateway implements GatewayComponent {
         settled: () => this.#workers.settled(),
       })
     }
+    if (config.control !== undefined) {
+      const groups = () => this.#serving.plane.tables.groups()
+      this.#control = await startControl({ listen: config.control, catalogue, registry, groups })
+    }
     log.info(
       {
         listen: this.listen,
@@ -172,13 +186,6 @@ class Gateway implements GatewayComponent {
       },
       'gateway serves',
     )
-  }
-
-  #openStorage(): ObjectStorage {
-    const { dataDirectory } = this.#options.config
-    const catalogue = this.#catalogue
-    const journal = dataDirectory === undefined ? undefined : new Journal(dataDirectory, catalogue)
-    return new EmbeddedStorage(catalogue, journal, this.#options.log)
   }
 
   async #follow(store: Store): Promise<void> {
@@ -228,6 +235,10 @@ class Gateway implements GatewayComponent {
     }
   }
 
+  trace(request: TraceRequest): RequestTrace {
+    return traceRequest(this.#serving.plane.tables, request)
+  }
+
   describeRoutes(): RouteDescription[] {
     const { tables } = this.#serving.plane
     return [...tables.router.describe()].map(({ host, pattern, priority, target }) => {
@@ -250,6 +261,7 @@ class Gateway implements GatewayComponent {
     if (this.#stopped) return
     this.#stopped = true
     await this.#admin?.close()
+    await this.#control?.close()
     const { shutdownTimeout } = this.#options.config
     await Promise.all([this.#serving.drain(), this.#workers.stop(shutdownTimeout)])
     // The store is followed to the end, so that what is still running reaches servers that exist.

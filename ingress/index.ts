@@ -2,6 +2,7 @@
 
 export type { GatewayConfig } from './config/gateway-config.ts'
 export { loadGatewayConfig, parseGatewayConfig } from './config/load.ts'
+export type { RequestTrace, TraceRequest } from './dataplane/index.ts'
 export { GatewayConfigError, GatewayListenError } from './errors.ts'
 export {
   type GatewayComponent,

@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { Argument, type Command } from 'commander'
 import { messageOf } from '../errors.ts'
 import { formatTable } from './table.ts'
-import { formatTrace, type TraceAnswer } from './trace.ts'
+import { formatRequestTrace, formatTrace, type RequestTraceAnswer, type TraceAnswer } from './trace.ts'
 
 const kinds = ['services', 'endpoints', 'routes', 'peers', 'nodes', 'pods'] as const
 const defaultSocket = process.env['PLEXUS_SOCKET'] ?? '/run/plexus/agent.sock'
@@ -40,28 +40,47 @@ export function addQueryCommands(program: Command): void {
     .description(
       'what happens to a connection: the rules it meets, the endpoints it may be sent to, and why not to others',
     )
-    .argument('<from>', 'Pod (NAME or NAMESPACE/NAME), "host", or an IP address')
-    .argument('<to>', 'SERVICE:PORT, NAMESPACE/SERVICE:PORT, DNS name:PORT, or ADDRESS:PORT')
+    .argument('<from>', 'Pod (NAME or NAMESPACE/NAME), "host", an IP address; or an HTTP method')
+    .argument('<to>', 'SERVICE:PORT, NAMESPACE/SERVICE:PORT, DNS name:PORT, ADDRESS:PORT; or a URL')
+    .option('-H, --header <field...>', 'with a method and a URL: "Name: value" of the request')
+    .option('--client <address>', "with a method and a URL: the client's address", '127.0.0.1')
     .option('--protocol <name>', 'tcp, udp or sctp', 'tcp')
     .option('--family <number>', "4 or 6: which of the Service's addresses (default: its first)")
     .option('--socket <path>', "the agent's control socket", defaultSocket)
     .option('-o, --output <format>', 'table or json', 'table')
-    .action(
-      async (from: string, to: string, options: QueryOptions & { protocol: string; family?: string }) => {
-        const query = new URLSearchParams({
-          from,
-          to,
-          protocol: options.protocol,
-          family: options.family ?? '',
-        })
-        const answer = await ask(options.socket, `/trace?${query}`)
-        print(
-          options.output === 'json'
-            ? JSON.stringify(answer, undefined, 2)
-            : formatTrace(answer as TraceAnswer),
-        )
-      },
-    )
+    .action(async (from: string, to: string, options: TraceOptions) => {
+      if (/^[A-Z]+$/.test(from) && /^(?:https?:\/\/|\/)/.test(to)) return traceHttp(from, to, options)
+      const query = new URLSearchParams({
+        from,
+        to,
+        protocol: options.protocol,
+        family: options.family ?? '',
+      })
+      const answer = await ask(options.socket, `/trace?${query}`)
+      print(
+        options.output === 'json' ? JSON.stringify(answer, undefined, 2) : formatTrace(answer as TraceAnswer),
+      )
+    })
+}
+
+interface TraceOptions extends QueryOptions {
+  readonly protocol: string
+  readonly family?: string
+  readonly header?: readonly string[]
+  readonly client: string
+}
+
+/** `plexus trace GET http://shop.example/cart`: which route the gateway would take. */
+async function traceHttp(method: string, url: string, options: TraceOptions): Promise<void> {
+  const fields = (options.header ?? []).map((field) => {
+    const colon = field.indexOf(':')
+    if (colon < 1) throw new Error(`${JSON.stringify(field)} is no header field such as "Name: value"`)
+    return [field.slice(0, colon).trim(), field.slice(colon + 1).trim()]
+  })
+  const headers = JSON.stringify(Object.fromEntries(fields))
+  const query = new URLSearchParams({ method, url, headers, from: options.client })
+  const answer = (await ask(options.socket, `/trace-request?${query}`)) as RequestTraceAnswer
+  print(options.output === 'json' ? JSON.stringify(answer, undefined, 2) : formatRequestTrace(answer))
 }
 
 interface Status {

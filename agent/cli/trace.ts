@@ -25,3 +25,24 @@ export function formatTrace(trace: TraceAnswer): string {
   if (trace.outcome === 'translated') lines.push(`          masqueraded: ${trace.masqueraded}`)
   return lines.join('\n')
 }
+
+/** The gateway's answer to a trace. */
+export interface RequestTraceAnswer {
+  readonly method: string
+  readonly host: string
+  readonly path: string
+  readonly steps: Record<string, unknown>[]
+  readonly plugins: readonly string[]
+  readonly nodes: readonly string[]
+  readonly summary: string
+}
+
+/** A trace of a request as text: the routes that were tried, the plugins it would meet, the verdict last. */
+export function formatRequestTrace(trace: RequestTraceAnswer): string {
+  const lines = [`request   ${trace.method} ${trace.host}${trace.path}`]
+  if (trace.steps.length > 0) lines.push('', formatTable(trace.steps), '')
+  if (trace.plugins.length > 0) lines.push(`plugins   ${trace.plugins.join(', ')}`)
+  if (trace.nodes.length > 0) lines.push(`servers   ${trace.nodes.join(', ')}`)
+  lines.push(`outcome   ${trace.summary}`)
+  return lines.join('\n')
+}

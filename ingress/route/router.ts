@@ -33,6 +33,15 @@ interface Entry<T> {
   readonly hosts: readonly string[]
 }
 
+export interface Explained<T> {
+  readonly host: string
+  readonly pattern: string
+  readonly priority: number
+  readonly target: T
+  /** undefined: it was taken. */
+  readonly refused: string | undefined
+}
+
 /**
  * Finds the route of a request: a table of paths per host. Adding and removing a route touches only the tables of its own
  * hosts, whatever the number of others (APISIX rebuilds the tree of every worker).
@@ -140,6 +149,41 @@ export class Router<T> {
     if (this.#mode === 'radixtree_uri' && entry.hosts.length > 0 && !hostMatches(entry.hosts, input))
       return false
     return entry.vars === undefined || entry.vars(input.variables)
+  }
+
+  /** As `find`, telling of every route whose path fits why it was passed over, in the order they are tried. */
+  explain(input: MatchInput): {
+    readonly target: T | undefined
+    readonly candidates: readonly Explained<T>[]
+  } {
+    const candidates: Explained<T>[] = []
+    const on =
+      (host: string) =>
+      (candidate: { readonly route: Entry<T>; readonly pattern: string; readonly priority: number }) => {
+        const { route, pattern, priority } = candidate
+        const refused = this.#refusal(route, input)
+        candidates.push({ host, pattern, priority, target: route.target, refused })
+        return refused === undefined
+      }
+    const name = this.#exactHosts.has(input.host) ? input.host : input.hostPort
+    let found = this.#exactHosts.get(name)?.find(input.path, on(name))
+    for (let at = 1; at < input.host.length && found === undefined; at++) {
+      const suffix = input.host.slice(at)
+      found = this.#wildcardHosts.get(suffix)?.find(input.path, on(`*${suffix}`))
+    }
+    found ??= this.#anyHost.find(input.path, on('*'))
+    return { target: found?.target, candidates }
+  }
+
+  #refusal(entry: Entry<T>, input: MatchInput): string | undefined {
+    if (entry.methods !== undefined && !entry.methods.has(input.method))
+      return `methods are ${[...entry.methods].join(', ')}`
+    if (entry.addresses !== undefined && !entry.addresses.has(input.remoteAddr))
+      return `${input.remoteAddr} is not among remote_addrs`
+    if (this.#accepts(entry, input)) return undefined
+    return entry.vars !== undefined && !entry.vars(input.variables)
+      ? `vars do not hold: ${JSON.stringify(entry.match.vars)}`
+      : `hosts are ${entry.hosts.join(', ')}`
   }
 
   /** The routes by host and pattern, in the order they are tried. */

@@ -224,11 +224,11 @@ test('services, plugin configs and duplicate keys', async (t) => {
 test('configuration errors name file and field; keys without a meaning are listed', (t) => {
   const parse = (text: string) => parseGatewayConfig(text, '/etc/config.yaml')
   const config = parse(
-    'apisix:\n  node_listen: 8000\n  enable_heartbeat: true\ndeployment:\n  etcd: { host: [x] }\n',
+    'apisix:\n  node_listen: 8000\n  enable_heartbeat: true\ndeployment:\n  certs: { cert: x }\n',
   )
   t.deepEqual(config.listen, [{ host: '0.0.0.0', port: 8000, http2: true }])
   t.deepEqual(config.admin?.listen, { host: '127.0.0.1', port: 9180 })
-  t.deepEqual(config.ignored, ['apisix.enable_heartbeat', 'deployment.etcd'])
+  t.deepEqual(config.ignored, ['apisix.enable_heartbeat', 'deployment.certs'])
   for (const [text, message] of [
     ['apisix: { node_listen: [x] }', '/etc/config.yaml: apisix.node_listen[0]: "x" is not a port'],
     ['apisix: { router: { http: radix } }', /apisix\.router\.http: "radix" is not one of/],

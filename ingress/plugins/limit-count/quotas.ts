@@ -51,10 +51,10 @@ export function quotasOf(conf: JsonObject): (context: RequestContext) => Quota[]
 /** Faults of a configuration that its schema does not see. */
 export function checkQuotas(conf: JsonObject): string | undefined {
   const single = conf.count !== undefined || conf.time_window !== undefined
-  if (conf.rules === undefined)
-    return conf.count !== undefined && conf.time_window !== undefined
-      ? undefined
-      : 'value should match only one schema, but matches none'
+  if (conf.rules === undefined) {
+    const missing = ['count', 'time_window'].find((name) => conf[name] === undefined)
+    return missing === undefined ? undefined : `property "${missing}" is required`
+  }
   if (single) return 'count/time_window and rules cannot be specified at the same time'
   const seen = new Set<string>()
   for (const { key } of conf.rules as Rule[]) {
