@@ -4,9 +4,15 @@ import { median, printTable, rounded } from '../support/table.ts'
 import { endpointAddress, serviceAddress } from './cluster.ts'
 import { inside, ip, listenIn, namespacePath } from './namespaces.ts'
 
-const connectSizes = { plexus: 10_000, 'kube-proxy layout': Number(process.env['BENCH_NFT_CONNECT'] ?? 1000) }
+const peerSize = Number(process.env['BENCH_NFT_CONNECT'] ?? 1000)
 const connections = Number(process.env['BENCH_CONNECTIONS'] ?? 2000)
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3)
+
+interface Way {
+  readonly name: string
+  /** what writes the rules, and its arguments; none: straight to the server */
+  readonly program: readonly string[]
+}
 
 interface Sample {
   readonly us: number
@@ -15,27 +21,44 @@ interface Sample {
   readonly cpuUs: number
 }
 
-/** A client and a server in namespaces joined by a veth pair; the Services' rules are in the client's. */
-export async function connectionCosts(): Promise<void> {
+/**
+ * A client and a server in namespaces joined by a veth pair; the Services' rules are in the client's. `kubeProxy` is its
+ * binary, if there is one.
+ */
+export async function connectionCosts(kubeProxy: string | undefined): Promise<void> {
   const server = namespacePath('server')
-  const names = ['direct', 'plexus', 'kube-proxy layout'] as const
-  const clients = names.map((name, index) => ({
-    name,
+  const ways: readonly Way[] = [
+    { name: 'direct', program: [] },
+    { name: 'plexus, 10000 services', program: ['plexus-program.ts', '10000'] },
+    {
+      name: `kube-proxy layout, ${peerSize} services`,
+      program: ['kube-proxy-program.ts', String(peerSize)],
+    },
+    ...(kubeProxy === undefined
+      ? []
+      : [
+          {
+            name: `kube-proxy 1.34, ${peerSize} services`,
+            program: ['real-kube-proxy-program.ts', kubeProxy, String(peerSize)],
+          },
+        ]),
+  ]
+  const clients = ways.map((way, index) => ({
+    ...way,
     netns: namespacePath(`client${index}`),
     samples: [] as Sample[],
   }))
   for (const netns of [server, ...clients.map((client) => client.netns)]) createNetns(netns)
   const listener = listenIn(server)
   try {
-    for (const [index, { name, netns }] of clients.entries()) {
+    for (const [index, { program, netns }] of clients.entries()) {
       wire(netns, server, index)
-      if (name === 'plexus') inside(netns, 'plexus-program.ts', [String(connectSizes[name]), '1', 'keep'])
-      if (name === 'kube-proxy layout')
-        inside(netns, 'kube-proxy-program.ts', [String(connectSizes[name]), '1', 'keep'])
+      const [file, ...args] = program
+      if (file !== undefined) inside(netns, file, [...args, '1', 'keep'])
     }
     for (let round = 0; round < rounds; round += 1) {
-      for (const { name, netns, samples } of clients) {
-        const target = name === 'direct' ? [endpointAddress(0, 0), '8080'] : [serviceAddress(0), '80']
+      for (const { program, netns, samples } of clients) {
+        const target = program.length === 0 ? [endpointAddress(0, 0), '8080'] : [serviceAddress(0), '80']
         samples.push(
           JSON.parse(inside(netns, 'connect-program.ts', [...target, String(connections)])) as Sample,
         )
@@ -46,7 +69,7 @@ export async function connectionCosts(): Promise<void> {
     for (const netns of [server, ...clients.map((client) => client.netns)]) deleteNetns(netns)
   }
   const rows = clients.map(({ name, samples }) => ({
-    way: name === 'direct' ? name : `${name}, ${connectSizes[name]} services`,
+    way: name,
     'us per connection': rounded(median(samples.map(({ us }) => us))),
     'floor us': rounded(Math.min(...samples.map(({ floorUs }) => floorUs))),
     'CPU us per connection': rounded(median(samples.map(({ cpuUs }) => cpuUs))),

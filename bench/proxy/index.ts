@@ -1,14 +1,17 @@
-// Service load balancing: our layout and program against kube-proxy's layout through `nft -f`, in network namespaces of their
-// own. (a) full load, (b) one endpoint change, event to kernel, (c) connections through a Service, (d) memory.
+// Service load balancing: our layout and program against kube-proxy's layout through `nft -f`, and against kube-proxy itself
+// where Go can build it, in network namespaces of their own. (a) full load, (b) one endpoint change, event to kernel, (c) connections through a Service, (d) memory.
 import { createNetns, deleteNetns } from '#netlink'
 import { printTable, rounded } from '../support/table.ts'
+import { buildKubeProxy } from './build-kube-proxy.ts'
 import { connectionCosts } from './connections.ts'
-import { inside, namespacePath } from './namespaces.ts'
+import { inside, ip, namespacePath } from './namespaces.ts'
 
 const numbers = (text: string) => text.split(',').map(Number)
 const sizes = numbers(process.env['BENCH_SIZES'] ?? '1000,10000,30000')
 /** kube-proxy's layout takes 36 s at 10k, and the square of that above: BENCH_NFT_SIZES=10000 for the patient. */
 const nftSizes = numbers(process.env['BENCH_NFT_SIZES'] ?? '1000,3000')
+/** kube-proxy itself takes somewhat longer still. */
+const realSizes = numbers(process.env['BENCH_KUBE_PROXY_SIZES'] ?? '1000')
 const endpoints = 5
 
 interface Figures {
@@ -25,18 +28,30 @@ interface Figures {
 
 /** Runs all parts and prints two tables. */
 export async function benchProxy(): Promise<void> {
-  printTable(`proxy: services x ${endpoints} endpoints; a change is one endpoint, event to kernel`, [
-    ...sizes.map((size) => row('plexus', size, figures('plexus-program.ts', size))),
-    ...nftSizes.map((size) => row('kube-proxy layout, nft -f', size, figures('kube-proxy-program.ts', size))),
-  ])
-  await connectionCosts()
+  const kubeProxy = buildKubeProxy()
+  try {
+    const real = kubeProxy === undefined ? [] : realSizes
+    printTable(`proxy: services x ${endpoints} endpoints; a change is one endpoint, event to kernel`, [
+      ...sizes.map((size) => row('plexus', size, figures(size, 'plexus-program.ts'))),
+      ...nftSizes.map((size) =>
+        row('kube-proxy layout, nft -f', size, figures(size, 'kube-proxy-program.ts')),
+      ),
+      ...real.map((size) =>
+        row('kube-proxy 1.34', size, figures(size, 'real-kube-proxy-program.ts', kubeProxy?.binary ?? '')),
+      ),
+    ])
+    await connectionCosts(kubeProxy?.binary)
+  } finally {
+    kubeProxy?.remove()
+  }
 }
 
-function figures(program: string, size: number): Figures {
+function figures(size: number, program: string, ...before: string[]): Figures {
   const netns = namespacePath(`bench${size}`)
   createNetns(netns)
   try {
-    return JSON.parse(inside(netns, program, [String(size), String(endpoints)])) as Figures
+    ip(netns, 'link set lo up')
+    return JSON.parse(inside(netns, program, [...before, String(size), String(endpoints)])) as Figures
   } finally {
     deleteNetns(netns)
   }

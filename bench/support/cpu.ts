@@ -15,6 +15,13 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
 }
 
+/** CPU seconds of one process and of all children it has waited for. */
+export function lifetimeCpuSeconds(pid: number): number {
+  return statFields(pid)
+    .slice(11, 15)
+    .reduce((sum, field) => sum + Number(field) / ticksPerSecond, 0)
+}
+
 /** A process and its living descendants. */
 export function processTree(root: number): number[] {
   const parents = new Map<number, number>()
