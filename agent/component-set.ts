@@ -64,7 +64,8 @@ export class ComponentSet {
       start: () => {
         const metrics = new Registry()
         registries.set(name, metrics)
-        const own = { ...context, log: log.child({ component: name }), metrics }
+        const healthOf = (other: ComponentName) => this.#entries.get(other)?.component.health()
+        const own = { ...context, log: log.child({ component: name }), metrics, healthOf }
         return componentDefinitions[name].start(this.#config, own)
       },
     })

@@ -3,7 +3,7 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Store } from '#watch'
-import type { Component } from './component.ts'
+import type { Component, ComponentHealth } from './component.ts'
 import type { AgentConfiguration, ComponentName } from './configuration.ts'
 import { gatewayWithStatus } from './gateway-with-status.ts'
 import type { WriteBack } from './write-back.ts'
@@ -14,6 +14,8 @@ export interface ComponentContext {
   readonly metrics: Registry
   /** missing where the cluster is a directory of manifests */
   readonly writeBack?: WriteBack | undefined
+  /** of another component of this agent; undefined when it is not switched on */
+  readonly healthOf?: ((name: ComponentName) => ComponentHealth | undefined) | undefined
 }
 
 interface ComponentDefinition {
@@ -52,9 +54,17 @@ export const componentDefinitions: Readonly<Record<ComponentName, ComponentDefin
   cni: {
     files: () => [],
     check: async () => {},
-    start: async ({ cni }, { log, metrics }) => {
+    start: async ({ cni }, { log, metrics, healthOf }) => {
       if (cni === undefined) throw new Error('no cni section')
-      return (await import('#cni')).startCniServer({ socketPath: cni.socket, log, metrics })
+      return (await import('#cni')).startCniServer({
+        socketPath: cni.socket,
+        log,
+        metrics,
+        overlayTrouble: () => {
+          const overlay = healthOf?.('overlay')
+          return overlay?.ok === false ? (overlay.detail ?? 'it is not healthy') : undefined
+        },
+      })
     },
   },
   proxy: {

@@ -24,8 +24,8 @@ export async function runDelegate(
   const own = call.plugins?.has(type) === true
   const file = searchPlugin(type, call.path)
   if (call.plugins !== undefined && own && (file === undefined || isThisProgram(file))) {
-    const { plugins, log } = call
-    const reply = await dispatch({ type, environment, stdin: text }, { plugins, log })
+    const { plugins, log, overlayTrouble } = call
+    const reply = await dispatch({ type, environment, stdin: text }, { plugins, log, overlayTrouble })
     if (reply.exitCode === 0) return reply.stdout
     throw delegateError(type, command, reply.stdout, '')
   }

@@ -1,5 +1,10 @@
 import { type DnsSettings, type Fields, knownCniArgs, parseCniArgs } from '#ipam'
-import { type PortMapping, readPortMappings } from '../nat/port-mapping.ts'
+import {
+  type MasqueradeSources,
+  type PortMapping,
+  readMasqueradeSources,
+  readPortMappings,
+} from '../nat/port-mapping.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import type { CniCall } from '../protocol/plugin.ts'
 import { readDns } from '../protocol/result.ts'
@@ -27,6 +32,7 @@ export interface BridgeConfiguration {
   readonly mac?: string | undefined
   readonly dns: DnsSettings
   readonly portMappings: readonly PortMapping[]
+  readonly masqueradeSources: MasqueradeSources
   readonly bandwidth?: BandwidthLimits | undefined
   /** Networks besides the pod's own that are reached without masquerading. */
   readonly clusterNetworks: readonly string[]
@@ -73,6 +79,7 @@ export function readBridgeConfiguration(
     mac: readMac(fields, call.args),
     dns: readDns(fields.object('dns')),
     portMappings: isPlexus ? readPortMappings(fields) : [],
+    masqueradeSources: isPlexus ? readMasqueradeSources(fields) : 'local',
     bandwidth: isPlexus ? readBandwidth(fields) : undefined,
     clusterNetworks: nodeSubnet?.clusterNetworks ?? [],
     nodeSubnet,

@@ -7,7 +7,7 @@ import { checkPodNetns, refuseOwnNetns } from '../pod-netns.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import type { CniCall, Plugin } from '../protocol/plugin.ts'
 import { type CniResult, emptyResult } from '../protocol/result.ts'
-import { reportStatus } from '../protocol/status.ts'
+import { refuseWithoutOverlay, reportStatus } from '../protocol/status.ts'
 import { compareVersions } from '../protocol/version.ts'
 import { shapePod, unshapePod } from '../shaping/shape.ts'
 import { Attempts, undoing } from '../undo.ts'
@@ -110,6 +110,7 @@ export class BridgePlugin implements Plugin {
     await reportStatus(async () => {
       const conf = this.#configuration(call)
       await new Ipam(call, ipamOptions(call, conf)).status()
+      if (conf.nodeSubnet !== undefined) refuseWithoutOverlay(call)
     })
   }
 

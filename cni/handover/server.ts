@@ -19,6 +19,8 @@ export interface CniServerOptions {
   readonly log: Logger
   readonly metrics: Registry
   readonly plugins: ReadonlyMap<string, Plugin>
+  /** What of the overlay is wrong, for STATUS; undefined while it is well, or where there is none. */
+  readonly overlayTrouble?: (() => string | undefined) | undefined
 }
 
 export interface CniComponent {
@@ -135,7 +137,7 @@ export class CniServer implements CniComponent {
 
   async #serve(request: RequestFrame): Promise<ReplyFrame> {
     const { environment, type } = request
-    const { log, plugins } = this.#options
+    const { log, plugins, overlayTrouble } = this.#options
     if (request.netns !== this.#netns) {
       log.warn(
         { object: `CNI plugin ${type}`, netns: request.netns },
@@ -147,7 +149,7 @@ export class CniServer implements CniComponent {
     // A runtime runs one operation per container at a time, but one that gave up waiting may come again. By type, for
     // a foreign plugin that one of ours delegates to may call us in its turn.
     const turn = `${type}/${environment['CNI_CONTAINERID'] ?? ''}`
-    const reply = await this.#queue.run(turn, () => dispatch(request, { plugins, log }))
+    const reply = await this.#queue.run(turn, () => dispatch(request, { plugins, log, overlayTrouble }))
     const durationMs = performance.now() - started
     // The runtime is waiting for its pod; nobody waits for the log.
     setImmediate(() => this.#report(request, reply, durationMs))

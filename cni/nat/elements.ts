@@ -49,7 +49,7 @@ export function elementsOf(key: AttachmentKey, publication: Publication, family:
 }
 
 function portElements(
-  { portMappings, bridge }: Publication,
+  { portMappings, bridge, masqueradeSources = 'local' }: Publication,
   family: Family,
   cidr: string | undefined,
   comment: string,
@@ -70,9 +70,14 @@ function portElements(
   const used = any.length + one.length > 0 && bridge !== ''
   return [
     { set: sets.hostports, elements: any },
-    { set: sets.hostportKeys, elements: any.map(withoutData) },
+    { set: sets.hostportKeys, elements: masqueradeSources === 'local' ? any.map(withoutData) : [] },
+    { set: sets.masqueradedHostports, elements: masqueradeSources === 'all' ? any.map(withoutData) : [] },
     { set: sets.hostipHostports, elements: one },
-    { set: sets.hostipHostportKeys, elements: one.map(withoutData) },
+    { set: sets.hostipHostportKeys, elements: masqueradeSources === 'local' ? one.map(withoutData) : [] },
+    {
+      set: sets.masqueradedHostipHostports,
+      elements: masqueradeSources === 'all' ? one.map(withoutData) : [],
+    },
     { set: sets.bridges, elements: used ? [{ key: packIfname(bridge) }] : [] },
   ]
 }

@@ -14,6 +14,9 @@ export const sets = {
   /** Keys of the maps above: an nft map cannot be asked for membership alone. */
   hostportKeys: 'hostport_keys',
   hostipHostportKeys: 'hostip_hostport_keys',
+  /** Keys of mappings that everybody reaches under an address of this node (masqAll). */
+  masqueradedHostports: 'masqueraded_hostports',
+  masqueradedHostipHostports: 'masqueraded_hostip_hostports',
   /** Bridges of pods: what comes from there to a published port needs a new source address. */
   bridges: 'bridges',
 } as const

@@ -30,6 +30,47 @@ export function readPortMappings(fields: Fields): PortMapping[] {
   })
 }
 
+/** `none`: sources are kept (snat false). `local`: pods of the bridge and the node itself. `all`: masqAll. */
+export type MasqueradeSources = 'none' | 'local' | 'all'
+
+/** Bit of the mark for packets to masquerade; see `hairpinMark`. */
+const masqueradeBit = 13
+
+/** Reads the other keys of the reference portmap plugin; those that cannot be honoured are refused by name. */
+export function readMasqueradeSources(fields: Fields): MasqueradeSources {
+  const backend = fields.string('backend') ?? ''
+  if (!['', 'iptables', 'nftables'].includes(backend)) throw invalid(`unrecognized backend "${backend}"`)
+  const bit = fields.integer('markMasqBit')
+  const chain = fields.string('externalSetMarkChain') ?? ''
+  if (chain !== '' && bit !== undefined) {
+    throw invalid('Cannot specify externalSetMarkChain and markMasqBit')
+  }
+  if (bit !== undefined && (bit < 0 || bit > 31)) throw invalid('MasqMarkBit must be between 0 and 31')
+  if (bit !== undefined && bit !== masqueradeBit) {
+    throw unsupported(
+      'markMasqBit',
+      bit,
+      `the mark is bit ${masqueradeBit}, from the lookup of a port to the masquerading`,
+    )
+  }
+  if (chain !== '') throw unsupported('externalSetMarkChain', chain, 'there are no iptables chains here')
+  for (const name of ['conditionsV4', 'conditionsV6']) {
+    const conditions = fields.list(name) ?? []
+    if (conditions.length > 0) {
+      throw unsupported(name, conditions, 'name the addresses to publish on with hostIP instead')
+    }
+  }
+  if (fields.boolean('snat') === false) return 'none'
+  return fields.boolean('masqAll') === true ? 'all' : 'local'
+}
+
+function unsupported(name: string, value: unknown, hint: string): CniError {
+  return new CniError(
+    cniCodes.unsupportedField,
+    `unsupported field ${name}=${JSON.stringify(value)}: ${hint}`,
+  )
+}
+
 /** Whether a mapping concerns pods of this family, and for which host address (undefined: any). */
 export function mappingForFamily(
   { hostIP }: PortMapping,

@@ -22,7 +22,7 @@ import {
   tableFamily,
   tableName,
 } from './names.ts'
-import type { PortMapping } from './port-mapping.ts'
+import type { MasqueradeSources, PortMapping } from './port-mapping.ts'
 import { addMasqueradeChain, addScaffold } from './scaffold.ts'
 import { forgetStaleUdpFlows } from './udp-flows.ts'
 
@@ -31,6 +31,8 @@ export interface Publication {
   readonly ips: readonly CniIp[]
   readonly ipMasq: boolean
   readonly portMappings: readonly PortMapping[]
+  /** Who comes to a published port under another source address (absent: 'local'). */
+  readonly masqueradeSources?: MasqueradeSources | undefined
   readonly bridge: string
   /** Networks reached without masquerading, besides the pod's own. */
   readonly clusterNetworks: readonly string[]
@@ -39,8 +41,8 @@ export interface Publication {
 const families: readonly Family[] = [4, 6]
 /** A map and the set with the same keys. */
 const portSets = [
-  { map: sets.hostports, keys: sets.hostportKeys },
-  { map: sets.hostipHostports, keys: sets.hostipHostportKeys },
+  { map: sets.hostports, keys: sets.hostportKeys, all: sets.masqueradedHostports },
+  { map: sets.hostipHostports, keys: sets.hostipHostportKeys, all: sets.masqueradedHostipHostports },
 ] as const
 
 /**
@@ -73,9 +75,10 @@ export function publishPod(
       commit({ scaffold: true })
     } else throw error
   }
-  if (publication.portMappings.length > 0 && publication.bridge !== '') {
+  const { portMappings, bridge, masqueradeSources } = publication
+  if (portMappings.length > 0 && bridge !== '' && masqueradeSources !== 'none') {
     // Lets 127.0.0.1:hostPort reach the pod (the packet leaves with a loopback source until it is masqueraded).
-    setSysctl(`net/ipv4/conf/${publication.bridge}/route_localnet`, '1')
+    setSysctl(`net/ipv4/conf/${bridge}/route_localnet`, '1')
   }
   forgetStaleUdpFlows(publication)
 }
@@ -97,10 +100,14 @@ export function withdrawPod(key: AttachmentKey, addresses: readonly string[]): v
         ? own.map((address): NftElement => ({ key: packAddressOf(family, address) }))
         : ownedBy(comment, elements(socket, family, sets.masquerade))
     if (masqueraded.length > 0) tx.destroyElements(at(family, sets.masquerade), masqueraded, comment)
-    for (const { map, keys } of portSets) {
+    for (const { map, keys, all } of portSets) {
       const published = ownedBy(comment, elements(socket, family, map))
+      if (published.length === 0) continue
       tx.destroyElements(at(family, map), published, comment)
       tx.destroyElements(at(family, keys), published, comment)
+      // A table that an earlier version made may not have this set.
+      const everybody = ownedBy(comment, elements(socket, family, all))
+      if (everybody.length > 0) tx.destroyElements(at(family, all), everybody, comment)
     }
   }
   if (!tx.empty) socket.commit(tx)

@@ -29,12 +29,22 @@ export class RememberedPods {
 
   /** A pod without masquerading and ports is none to remember. */
   remember(key: AttachmentKey, publication: Publication): void {
-    const { ips, ipMasq, portMappings, bridge, clusterNetworks } = publication
+    const { ips, ipMasq, portMappings, masqueradeSources, bridge, clusterNetworks } = publication
     if (!ipMasq && portMappings.length === 0) return
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
     const path = join(this.#directory, `${digestOf(key)}-${this.#type}.json`)
     const { network, containerID, ifname } = key
-    const kept = { network, containerID, ifname, ips, ipMasq, portMappings, bridge, clusterNetworks }
+    const kept = {
+      network,
+      containerID,
+      ifname,
+      ips,
+      ipMasq,
+      portMappings,
+      masqueradeSources,
+      bridge,
+      clusterNetworks,
+    }
     writeFileSync(`${path}.${process.pid}`, JSON.stringify(kept), { mode: 0o600 })
     renameSync(`${path}.${process.pid}`, path)
   }

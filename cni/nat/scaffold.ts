@@ -25,6 +25,8 @@ export function addScaffold(tx: NftTransaction, family: Family): void {
   tx.addSet({ ...at, name: sets.hostipHostports, key: [address, ...port], data: [address, 'inet_service'] })
   tx.addSet({ ...at, name: sets.hostportKeys, key: port })
   tx.addSet({ ...at, name: sets.hostipHostportKeys, key: [address, ...port] })
+  tx.addSet({ ...at, name: sets.masqueradedHostports, key: port })
+  tx.addSet({ ...at, name: sets.masqueradedHostipHostports, key: [address, ...port] })
   tx.addSet({ ...at, name: sets.bridges, key: ['ifname'] })
   tx.addChain({ ...at, name: chains.hostports })
   tx.addChain({ ...at, name: chains.prerouting, hook: { name: 'prerouting', priority: dstnat, type: 'nat' } })
@@ -80,10 +82,11 @@ function hostportRules(family: Family): (NftExpression | readonly NftExpression[
     port: family === 4 ? 9 : 2,
   })
   const rules: (NftExpression | readonly NftExpression[])[][] = []
-  for (const [tuple, keys] of [
-    [one, sets.hostipHostportKeys],
-    [any, sets.hostportKeys],
+  for (const [tuple, keys, all] of [
+    [one, sets.hostipHostportKeys, sets.masqueradedHostipHostports],
+    [any, sets.hostportKeys, sets.masqueradedHostports],
   ] as const) {
+    rules.push([nft.matchTuple(family, tuple, all), mark])
     rules.push([fromPods, nft.matchTuple(family, tuple, keys), mark])
     if (family === 4) rules.push([fromSelf, nft.matchTuple(family, tuple, keys), mark])
   }

@@ -4,7 +4,7 @@ import { KeptConfigurations } from '../flannel/kept.ts'
 import { readValidAttachments } from '../protocol/attachments.ts'
 import type { CniCall, Plugin } from '../protocol/plugin.ts'
 import { type CniResult, decodeResult } from '../protocol/result.ts'
-import { reportStatus } from '../protocol/status.ts'
+import { refuseWithoutOverlay, reportStatus } from '../protocol/status.ts'
 
 type Json = Record<string, unknown>
 
@@ -45,6 +45,7 @@ export const flannelPlugin: Plugin = {
   async status(call: CniCall): Promise<void> {
     await reportStatus(async () => {
       await delegate(call, delegateConfiguration(call.conf.fields), 'STATUS')
+      refuseWithoutOverlay(call)
     })
   },
 }

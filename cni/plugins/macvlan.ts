@@ -104,7 +104,7 @@ function create(call: CniCall, mode: Mode): Link {
     mtu,
     ...(mac === undefined ? {} : { mac }),
     ...(inside ? {} : { netns: call.netns }),
-    macvlan: { link: master.index, mode },
+    macvlan: { link: master.index, mode, broadcastQueueLength: fields.integer('bcqueuelen') || undefined },
   })
   const link = pod.link(call.ifname)
   if (link === undefined) throw failed(`failed to create macvlan: ${call.ifname} vanished at once`)
@@ -129,13 +129,6 @@ function findMaster({ conf }: CniCall, socket: RouteSocket): Link {
 }
 
 function readMode({ conf: { fields } }: CniCall): Mode {
-  const queue = fields.raw('bcqueuelen')
-  if (queue !== undefined && queue !== 0) {
-    throw new CniError(
-      cniCodes.unsupportedField,
-      `unsupported field bcqueuelen=${JSON.stringify(queue)}: the kernel's default is used, leave the key out`,
-    )
-  }
   const text = fields.string('mode') || 'bridge'
   const mode = modes.find((candidate) => candidate === text)
   if (mode === undefined) throw failed(`unknown macvlan mode: "${text}"`)

@@ -1,5 +1,5 @@
 import type { AttachmentKey } from '../attachment.ts'
-import { mappingForFamily, readPortMappings } from '../nat/port-mapping.ts'
+import { mappingForFamily, readMasqueradeSources, readPortMappings } from '../nat/port-mapping.ts'
 import { missingRules, type Publication, publishPod, withdrawPod } from '../nat/publish.ts'
 import { RememberedPods } from '../nat/remembered.ts'
 import { withdrawStalePods } from '../nat/stale.ts'
@@ -41,6 +41,7 @@ export const portmapPlugin: Plugin = {
 function publicationOf(call: CniCall, result: CniResult): Publication {
   const ips = podAddresses(call, result)
   const portMappings = readPortMappings(call.conf.fields)
+  const masqueradeSources = readMasqueradeSources(call.conf.fields)
   const unused = portMappings.length > 0 && ips.length === 0
   if (unused)
     throw new CniError(cniCodes.internal, 'the previous plugin gave the pod no address to publish ports of')
@@ -48,7 +49,7 @@ function publicationOf(call: CniCall, result: CniResult): Publication {
   const applicable = portMappings.filter((mapping) =>
     ips.some(({ address }) => mappingForFamily(mapping, familyOf(address)).applies),
   )
-  return { ips, ipMasq: false, portMappings: applicable, bridge, clusterNetworks: [] }
+  return { ips, ipMasq: false, portMappings: applicable, masqueradeSources, bridge, clusterNetworks: [] }
 }
 
 function keyOf({ conf, containerID, ifname }: CniCall): AttachmentKey {

@@ -25,11 +25,13 @@ export interface CniReply {
 export interface DispatchOptions {
   readonly plugins: ReadonlyMap<string, Plugin>
   readonly log?: Logger | undefined
+  readonly overlayTrouble?: (() => string | undefined) | undefined
 }
 
 /** Serves one request: checks in the order of the Go library's skel.go, then the plugin. Never throws. */
-export async function dispatch(request: CniRequest, { plugins, log }: DispatchOptions): Promise<CniReply> {
+export async function dispatch(request: CniRequest, options: DispatchOptions): Promise<CniReply> {
   const { environment, stdin, type } = request
+  const { plugins } = options
   if ((environment['CNI_COMMAND'] ?? '') === '') return { exitCode: 0, stdout: '', stderr: aboutText(type) }
   let cniVersion = newestVersion
   try {
@@ -42,7 +44,7 @@ export async function dispatch(request: CniRequest, { plugins, log }: DispatchOp
     checkVersion(conf.cniVersion)
     const plugin = plugins.get(type)
     if (plugin === undefined) throw new Error(`there is no plugin type "${type}" in this program`)
-    return succeed(await run(plugin, { ...variables, conf, environment, log, plugins }))
+    return succeed(await run(plugin, { ...variables, conf, environment, ...options }))
   } catch (thrown) {
     const error = toCniError(thrown)
     return { exitCode: 1, stdout: encodeError(error, cniVersion), stderr: '', error }

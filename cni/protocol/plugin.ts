@@ -9,6 +9,8 @@ export interface CniCall extends CniEnvironment {
   /** The variables handed to delegates besides the CNI_ ones in CniEnvironment. */
   readonly environment: Readonly<Record<string, string>>
   readonly log?: Logger | undefined
+  /** What of the overlay is wrong, as the agent sees it; undefined while it is well. */
+  readonly overlayTrouble?: (() => string | undefined) | undefined
   /** Every type of this program, for delegation without another process. */
   readonly plugins?: ReadonlyMap<string, Plugin> | undefined
 }

@@ -1,4 +1,11 @@
 import { CniError, cniCodes } from './errors.ts'
+import type { CniCall } from './plugin.ts'
+
+/** For networks that use the overlay: pods may exist that do not reach others, so the code is 51. */
+export function refuseWithoutOverlay({ overlayTrouble }: CniCall): void {
+  const trouble = overlayTrouble?.()
+  if (trouble !== undefined) throw new CniError(cniCodes.limitedConnectivity, `the overlay: ${trouble}`)
+}
 
 /** Runs a STATUS: whatever goes wrong means that the next ADD would fail, which is code 50 with the reason. */
 export async function reportStatus(body: () => Promise<void>): Promise<void> {

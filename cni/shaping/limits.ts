@@ -19,6 +19,13 @@ const latencyMs = 25
  * none. Texts as in the reference plugin (plugins/meta/bandwidth/main.go).
  */
 export function readBandwidth(fields: Fields): BandwidthLimits | undefined {
+  for (const name of ['shapedSubnets', 'unshapedSubnets']) {
+    if ((fields.list(name) ?? []).length === 0) continue
+    throw new CniError(
+      cniCodes.unsupportedField,
+      `unsupported field ${name}=${JSON.stringify(fields.list(name))}: a limit holds for all of a pod's traffic`,
+    )
+  }
   const own = readLimits(fields)
   const limits = own ?? readLimits(fields.object('runtimeConfig')?.object('bandwidth'))
   if (limits === undefined) return undefined

@@ -117,6 +117,8 @@ function writeVxlanUnderlay(writer: MessageWriter, vxlan: Pick<VxlanSpec, 'link'
 
 function writeMacvlan(writer: MessageWriter, macvlan: MacvlanSpec): void {
   writer.attrU32(1, MACVLAN_MODES[macvlan.mode ?? 'bridge'])
+  // IFLA_MACVLAN_BC_QUEUE_LEN
+  if (macvlan.broadcastQueueLength !== undefined) writer.attrU32(7, macvlan.broadcastQueueLength)
 }
 
 /** Body of RTM_NEWLINK that changes the link `index`. */

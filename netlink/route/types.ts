@@ -98,6 +98,8 @@ export interface MacvlanSpec {
   /** Index of the lower device. */
   link: number
   mode?: 'private' | 'vepa' | 'bridge' | 'passthru' | undefined
+  /** Broadcast and multicast packets that may wait; default 1000. */
+  broadcastQueueLength?: number | undefined
 }
 
 export interface LinkSpec {

@@ -231,3 +231,29 @@ test('port mappings that cannot be are refused', async (t) => {
   )
   t.deepEqual(node.leases(), [])
 })
+
+test('snat false keeps sources, masqAll hides all of them; DEL and a change of mind leave nothing', async (t) => {
+  const { node, outside } = withOutside(t)
+  await node.agent()
+  const pod = node.pod()
+  const runtimeConfig = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] }
+  const conf = (more: object) => node.conf({ isDefaultGateway: true, runtimeConfig, ...more })
+  const call = { command: 'ADD', netns: pod.path }
+  const marked = () => node.host.nft('list', 'set', 'ip', 'plexus-cni', 'hostport_keys').includes('8080')
+  t.is((await node.run(conf({ masqAll: true }), call)).code, 0)
+  await startEcho(node, pod, 80)
+  t.is(ask(outside, '192.0.2.1', 8080), '10.1.2.1', 'masqAll')
+  t.false(marked())
+  // As with a runtime that has forgotten how the pod was made.
+  t.is((await node.run(conf({}), { command: 'DEL', netns: pod.path })).code, 0)
+  t.deepEqual(node.rulesWith('8080'), [])
+  const added = await node.run(conf({ snat: false }), call)
+  t.is(added.code, 0, added.stdout)
+  t.is(ask(outside, '192.0.2.1', 8080), '192.0.2.2', 'snat false')
+  t.false(marked())
+  const checked = { ...conf({ snat: false }), prevResult: added.json }
+  t.is((await node.run(checked, { ...call, command: 'CHECK' })).code, 0)
+  t.not((await node.run({ ...checked, snat: true }, { ...call, command: 'CHECK' })).code, 0, 'T49')
+  t.is((await node.run(conf({}), { command: 'DEL' })).code, 0)
+  t.deepEqual(node.rulesWith('8080'), [])
+})
