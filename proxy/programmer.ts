@@ -7,7 +7,7 @@ import type { RecordEvent } from './events.ts'
 import { FamilyProxy } from './family-proxy.ts'
 import { familyLabel, type ProxyMetrics } from './metrics.ts'
 import type { NodeState } from './node-view.ts'
-import { otherProxy } from './other-proxy.ts'
+import { describeOther, type OtherProxy, otherProxy } from './other-proxy.ts'
 import type { TableSocket } from './sync/kernel-state.ts'
 import { OwnCommits } from './sync/own-commits.ts'
 import { TableGuard } from './table-guard.ts'
@@ -49,12 +49,14 @@ export class Programmer {
   #garbage: NodeJS.Timeout | undefined
   #retry: NodeJS.Timeout | undefined
   #retryMs = FIRST_RETRY_MS
-  #rival: string | undefined
+  readonly #netns: string | undefined
+  #rival: OtherProxy | undefined
 
   constructor(options: ProgrammerOptions) {
     const { store, config, log, netns, metrics, node, recordEvent } = options
     this.#log = log
     this.#config = config
+    this.#netns = netns
     const guard: TableGuard = new TableGuard({
       families: () => this.#families,
       openMonitor: (handlers) => new NftMonitor({ netns, ...handlers }),
@@ -75,9 +77,9 @@ export class Programmer {
     return this.#families
   }
 
-  /** The mode of a kube-proxy that has rules here, too, as last seen. */
+  /** What is known of a kube-proxy beside us, as last seen. */
   get rival(): string | undefined {
-    return this.#rival
+    return this.#rival === undefined ? undefined : describeOther(this.#rival)
   }
 
   /** Begins to look after tampering. */
@@ -175,12 +177,11 @@ export class Programmer {
 
   /** Looks whether a kube-proxy is at work beside us, and says so once. */
   #noteRival(): void {
-    const rival = otherProxy(this.#commits)
-    if (rival !== undefined && rival !== this.#rival) {
-      this.#log.warn(
-        { mode: rival },
-        'kube-proxy has rules on this node: stop it, and run kube-proxy --cleanup',
-      )
+    const rival = otherProxy(this.#commits, this.#netns)
+    if (rival !== undefined && describeOther(rival) !== this.rival) {
+      const advice =
+        rival.pid === undefined ? 'run kube-proxy --cleanup' : 'stop it, and run kube-proxy --cleanup'
+      this.#log.warn(rival, `${describeOther(rival)}: ${advice}`)
     }
     this.#rival = rival
   }

@@ -166,7 +166,7 @@ class ServiceProxy implements ProxyComponent {
     const refused = new Set(this.#programmer.families.flatMap(({ quarantined }) => [...quarantined.keys()]))
     if (refused.size > 0) notes.push(`not programmed: ${[...refused].join(', ')}`)
     const { rival } = this.#programmer
-    if (rival !== undefined) notes.push(`kube-proxy has rules on this node (${rival} mode)`)
+    if (rival !== undefined) notes.push(rival)
     const ok = this.#familyHealth().every(({ healthy }) => healthy)
     return notes.length === 0 ? { ok } : { ok, detail: notes.join('; ') }
   }

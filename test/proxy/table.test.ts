@@ -1,10 +1,19 @@
+import type { ChildProcess } from 'node:child_process'
+import { copyFileSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'ava'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { NftError, NftSocket, type NftTransaction, runInNetns } from '#netlink'
 import { cleanup, DEFAULT_CONFIGURATION, type ProxyComponent, startProxy } from '#proxy'
 import { memorySource, Store } from '#watch'
-import { type Teardown, type TestNamespace, testNamespace, waitUntil } from '../support/index.ts'
+import {
+  type Teardown,
+  type TestNamespace,
+  testDirectory,
+  testNamespace,
+  waitUntil,
+} from '../support/index.ts'
 import { kernelElements } from './support/kernel-elements.ts'
 import { node, service, slice } from './support/objects.ts'
 import { render } from './support/render.ts'
@@ -102,6 +111,25 @@ test('other tables are neither touched by us nor by cleanup', async (t) => {
   runInNetns(namespace.path, cleanup)
   t.is(namespace.nft('list', 'ruleset'), foreign)
   runInNetns(namespace.path, cleanup)
+})
+
+test('a kube-proxy that runs in our network namespace is named, one elsewhere is not', async (t) => {
+  const [namespace, elsewhere] = [testNamespace(t, 'rival'), testNamespace(t, 'elsewhere')]
+  const program = join(testDirectory(t), 'kube-proxy')
+  copyFileSync('/bin/sleep', program)
+  const named = (child: ChildProcess) =>
+    waitUntil(() => readFileSync(`/proc/${child.pid}/comm`, 'latin1') === 'kube-proxy\n', {
+      what: 'its name',
+    })
+  await named(elsewhere.start([program, '600']))
+  const store = await newStore()
+  const first = await start(t, { store, namespace })
+  t.deepEqual(first.proxy.health(), { ok: true })
+  await first.proxy.stop()
+  const rival = namespace.start([program, '600'])
+  await named(rival)
+  const second = await start(t, { store, namespace })
+  t.deepEqual(second.proxy.health(), { ok: true, detail: `kube-proxy runs on this node, pid ${rival.pid}` })
 })
 
 const tampering: [what: string, ...command: string[]][] = [
