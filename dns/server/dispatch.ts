@@ -144,16 +144,17 @@ export class Dispatcher implements QueryHome {
     if (reply.shuffle && reply.prepared === undefined) return
     const effects: Repeat[] = []
     for (const plugin of this.#route(query)?.plugins ?? []) {
-      if (plugin.name === reply.plugin) {
+      const effect = plugin.repeat?.(query, reply, answer.length)
+      const made = plugin.name === reply.plugin
+      if (effect === undefined && !(made && plugin.repeat === undefined)) return
+      if (effect !== undefined && effect !== nothingToRepeat) effects.push(effect)
+      if (made) {
         this.#repeats ??= new RepeatTable()
         const addresses = reply.shuffle ? reply.prepared?.addresses : undefined
         const family = peer.clientFamily
         this.#repeats.put({ query: query.wire, family, answer, freshness, addresses, effects })
         return
       }
-      const effect = plugin.repeat?.(query, reply, answer.length)
-      if (effect === undefined) return
-      if (effect !== nothingToRepeat) effects.push(effect)
     }
   }
 

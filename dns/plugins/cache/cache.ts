@@ -1,4 +1,5 @@
-import { type Next, type Outcome, onReply, type Plugin } from '../../core/plugin.ts'
+import type { Freshness } from '../../core/freshness.ts'
+import { type Next, type Outcome, onReply, type Plugin, type Repeat } from '../../core/plugin.ts'
 import { type Prepared, prepare } from '../../core/prepared.ts'
 import { isTransfer, type Query } from '../../core/query.ts'
 import type { Reply } from '../../core/reply.ts'
@@ -78,7 +79,21 @@ export class CachePlugin implements Plugin {
       return this.#serveStale(query, key, next, { item, store, stale: this.#options.stale })
     this.#metrics.hit(server, store)
     this.#prefetch(query, key, next, { item, left, now })
-    return fromCache(query, item, this.#options.keepTtl ? item.ttl : Math.max(0, Math.ceil(left)))
+    const shown = Math.max(0, Math.ceil(left))
+    const reply = fromCache(query, item, this.#options.keepTtl ? item.ttl : shown)
+    // Hits have to be counted one by one for prefetching.
+    if (left <= 0 || this.#options.prefetch.amount > 0) return reply
+    return reply.with({ plugin: this.name, freshness: freshnessOf(item, shown) })
+  }
+
+  /** Answers of the cluster pass by here without being kept: each is a miss. Its own count as hits. */
+  repeat(query: Query, reply: Reply): Repeat | undefined {
+    if (reply.plugin === this.name)
+      return this.#metrics.hitting(
+        query.home.label,
+        reply.rcode === Rcode.NOERROR && reply.answered ? 'success' : 'denial',
+      )
+    return reply.live ? this.#metrics.passing(query.home.label) : undefined
   }
 
   /** A fresh item, or a stale one that may still be served. A SERVFAIL does not hide a good answer. */
@@ -140,6 +155,7 @@ export class CachePlugin implements Plugin {
       hits: 0,
       lastHit: 0,
       nextRefresh: 0,
+      freshness: undefined,
     }
     this.#stores[store].put(query.name, key, item)
     // What is right now replaces what was; a failure replaces nothing.
@@ -219,6 +235,13 @@ export class CachePlugin implements Plugin {
 /** What queries that may share one answer have in common. */
 function flightOf(query: Query, key: number): string {
   return `${query.peer.transport} ${key} ${query.flags & Flag.RD} ${query.name}`
+}
+
+/** Until the TTL shown is another one. */
+function freshnessOf(item: CacheItem, shown: number): Freshness {
+  const until = item.stored + (item.ttl - shown + 1) * 1000
+  if (item.freshness === undefined || item.freshness.until !== until) item.freshness = { stale: false, until }
+  return item.freshness
 }
 
 /** The item as an answer to this client: AD only for clients that know it (RFC 6840 §5.8). */

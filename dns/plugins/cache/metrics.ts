@@ -57,6 +57,15 @@ export class CacheMetrics {
     this.#cellsOf(server)[what].value += 1
   }
 
+  /** Counts a query that is answered from the cache. */
+  hitting(server: string, type: 'success' | 'denial'): () => void {
+    const { requests, [type]: hits } = this.#cellsOf(server)
+    return () => {
+      requests.value += 1
+      hits.value += 1
+    }
+  }
+
   /** Counts a query that the cache neither answers nor keeps the answer of. */
   passing(server: string): () => void {
     const { requests, misses } = this.#cellsOf(server)

@@ -1,3 +1,4 @@
+import type { Freshness } from '../../core/freshness.ts'
 import type { Reply } from '../../core/reply.ts'
 
 /** An answer that is kept. */
@@ -12,6 +13,8 @@ export interface CacheItem {
   lastHit: number
   /** ms of performance.now() before which a stale item is not asked for again */
   nextRefresh: number
+  /** of the answer with the TTL it shows now; undefined until somebody asked */
+  freshness: Freshness | undefined
 }
 
 /**
@@ -43,30 +46,44 @@ export class CacheStore {
       items = new Map()
       this.#names.set(name, items)
     }
-    if (!items.has(key)) this.#size += 1
+    const before = items.get(key)
+    if (before === undefined) this.#size += 1
+    else expire(before)
     items.set(key, item)
     while (this.#size > this.#capacity) this.#evict()
   }
 
   delete(name: string, key: number): void {
     const items = this.#names.get(name)
-    if (items?.delete(key) !== true) return
+    const item = items?.get(key)
+    if (items === undefined || item === undefined) return
+    items.delete(key)
+    expire(item)
     this.#size -= 1
     if (items.size === 0) this.#names.delete(name)
   }
 
   /** Drops everything about a name. */
   forget(name: string): void {
-    this.#size -= this.#names.get(name)?.size ?? 0
+    const items = this.#names.get(name)
+    if (items === undefined) return
+    this.#size -= items.size
+    for (const item of items.values()) expire(item)
     this.#names.delete(name)
   }
 
   #evict(): void {
     for (const [name, items] of this.#names) {
       this.#size -= items.size
+      for (const item of items.values()) expire(item)
       this.#names.delete(name)
       for (let i = 0; i < items.size; i += 1) this.#onEvict()
       return
     }
   }
+}
+
+/** What was answered with it is not given again. */
+function expire(item: CacheItem): void {
+  if (item.freshness !== undefined) item.freshness.stale = true
 }

@@ -1,4 +1,5 @@
 import type { Key, Store } from '#watch'
+import { untilChanged } from '../../core/freshness.ts'
 import type { Next, Outcome } from '../../core/plugin.ts'
 import { prepare } from '../../core/prepared.ts'
 import { isTransfer, type Query } from '../../core/query.ts'
@@ -47,6 +48,8 @@ export class KubernetesPlugin implements ZoneSource {
   readonly #metrics: MetricFamilies
   readonly #negatives = new Map<string, NegativeAnswers>()
   readonly #answers = new AnswerTable()
+  /** of answers that any change of the cluster may make wrong */
+  #freshness = untilChanged()
   readonly #pods: PodNames
   readonly #clients: Clients
   onZoneChange: ((zone: string) => void) | undefined
@@ -124,10 +127,14 @@ export class KubernetesPlugin implements ZoneSource {
     const zone = longestZone(query.name, this.#options.zones)
     if (zone === undefined || query.class !== 1) return next(query)
     if (isTransfer(query.type)) return failure(Rcode.REFUSED, this.name)
-    const answer = isReverseName(zone) ? this.#reverse(query) : this.#forward(query, zone)
+    const reverse = isReverseName(zone)
+    const answer = reverse ? this.#reverse(query) : this.#forward(query, zone)
     if (answer === missing) return this.#notFound(query, zone, next)
     if (answer instanceof Promise || answer instanceof Reply) return answer
-    return this.#positive(query, zone, answer)
+    const reply = this.#positive(query, zone, answer)
+    // Of the apex of a reverse zone: which names this server has is not the cluster's to say.
+    const address = reverse && answer.answer.length > 0 && query.type === Type.PTR
+    return address ? reply.with({ freshness: this.#freshness }) : reply
   }
 
   #forward(query: Query, zone: string): Answer {
@@ -204,11 +211,13 @@ export class KubernetesPlugin implements ZoneSource {
     const sections = { answer: reply.answer, authority: reply.authority, additional: reply.additional }
     const prepared = prepare({ name: query.name, type: query.type }, sections)
     if (prepared === undefined) return reply
-    const kept = new Reply({ authoritative: true, prepared, live: true, plugin: this.name })
+    const lasting = found.answer.length > 0
+    const freshness = lasting ? this.#answers.freshness(key, query.name) : this.#freshness
+    const kept = new Reply({ authoritative: true, prepared, live: true, freshness, plugin: this.name })
     // A NODATA answer carries the serial of the zone, so it lasts until the next change of anything.
     this.#answers.put(key, query.name, query.type, {
       reply: kept,
-      serial: found.answer.length > 0 ? -1 : this.#cluster.serial,
+      serial: lasting ? -1 : this.#cluster.serial,
     })
     return kept
   }
@@ -259,11 +268,24 @@ export class KubernetesPlugin implements ZoneSource {
   #negative(query: Query, zone: string, rcode: number): Reply {
     const prepared = this.#negatives.get(zone)?.prepared(query, this.#cluster.serial)
     const authority = prepared === undefined ? [this.#soa(zone)] : undefined
-    return new Reply({ rcode, authoritative: true, prepared, authority, live: true, plugin: this.name })
+    // Names of pods come and go without a change of Services; and what is not known yet is no answer to give again.
+    const lasting = this.#cluster.synced && !query.name.includes('.pod.')
+    const freshness = lasting ? this.#freshness : undefined
+    return new Reply({
+      rcode,
+      authoritative: true,
+      prepared,
+      authority,
+      live: true,
+      freshness,
+      plugin: this.name,
+    })
   }
 
   /** Drops answers that a change concerns, here and in the caches of the block. */
   #changed(changed: { services: Iterable<Key>; addresses: Iterable<string>; everything: boolean }): void {
+    this.#freshness.stale = true
+    this.#freshness = untilChanged()
     if (changed.everything) this.#answers.clear()
     else for (const key of changed.services) this.#answers.drop(key)
     for (const zone of this.#options.zones) if (!isReverseName(zone)) this.onZoneChange?.(zone)

@@ -1,4 +1,11 @@
-import { type Next, type Outcome, onReply, type Plugin } from '../../core/plugin.ts'
+import {
+  type Next,
+  nothingToRepeat,
+  type Outcome,
+  onReply,
+  type Plugin,
+  type Repeat,
+} from '../../core/plugin.ts'
 import { isTransfer, type Query } from '../../core/query.ts'
 import type { Reply } from '../../core/reply.ts'
 import { Type } from '../../wire/index.ts'
@@ -12,6 +19,11 @@ export class LoadBalancePlugin implements Plugin {
   handle(query: Query, next: Next): Outcome {
     if (isTransfer(query.type)) return next(query)
     return onReply(next(query), shuffled)
+  }
+
+  /** What is given again is shuffled again. */
+  repeat(): Repeat {
+    return nothingToRepeat
   }
 }
 
