@@ -3,7 +3,7 @@ import { keyFrom } from '#watch'
 import type { Plugins, Route } from '../objects/index.ts'
 import { checkPlugins } from '../plugins/index.ts'
 import { AddressSet, compileExpression } from '../route/index.ts'
-import { addBackend, externalUpstream } from './backends.ts'
+import { addBackend, externalUpstream, speaksWebSocket } from './backends.ts'
 import { resourceIsOurs } from './classes.ts'
 import { DESCRIPTION, idOf, MANAGED_BY, routeName } from './names.ts'
 import { pluginsOf, type TranslationContext } from './plugin-settings.ts'
@@ -31,7 +31,7 @@ export function translateApisixRoute(context: TranslationContext, object: Apisix
       translation.routes.push({ id, name: full, desc: DESCRIPTION, labels, status: 1, ...route })
     }
   }
-  if (object.spec.stream.length > 0) translation.problem('spec.stream', 'stream routes are not available yet')
+  translateStream(context, translation, object)
   return translation
 }
 
@@ -92,7 +92,7 @@ function translateRule(
     ...(match.methods.length === 0 ? {} : { methods: match.methods }),
     ...(match.remoteAddrs.length === 0 ? {} : { remote_addrs: match.remoteAddrs }),
     ...(vars.length === 0 ? {} : { vars }),
-    ...(rule.websocket ? { enable_websocket: true } : {}),
+    ...(rule.websocket || speaksFirst(context, namespace, rule) ? { enable_websocket: true } : {}),
     ...(rule.timeout === undefined
       ? {}
       : {
@@ -105,6 +105,41 @@ function translateRule(
     ...(Object.keys(plugins).length === 0 ? {} : { plugins }),
     ...(shared === '' ? {} : { plugin_config_id: idOf(`${sharedNamespace}_${shared}`) }),
     upstream_id: first.id,
+  }
+}
+
+/** Whether a backend of the rule speaks WebSocket by its Service's appProtocol. */
+function speaksFirst({ store }: TranslationContext, namespace: string, rule: ApisixRouteHTTP): boolean {
+  return rule.backends.some(({ serviceName: service, servicePort: port, resolveGranularity: granularity }) =>
+    speaksWebSocket(store, { namespace, service, port, granularity }),
+  )
+}
+
+/** The rules of `stream`, each a route of the TCP and UDP proxy. */
+function translateStream(context: TranslationContext, translation: Translation, object: ApisixRoute): void {
+  const { namespace, name } = object.metadata
+  for (const [index, rule] of object.spec.stream.entries()) {
+    const field = `spec.stream[${index}]`
+    const full = `${routeName(namespace, name, rule.name)}_${rule.protocol.toLowerCase()}`
+    const id = idOf(full)
+    const plugins = pluginsOf(context, translation, namespace, rule.plugins, `${field}.plugins`)
+    if (plugins === undefined) {
+      translation.failed.add(`stream_routes/${id}`)
+      continue
+    }
+    const { serviceName: service, servicePort: port, resolveGranularity: granularity } = rule.backend
+    const reference = { namespace, service, port, granularity }
+    const upstream = addBackend(context.store, translation, reference, `${field}.backend`)
+    translation.streamRoutes.push({
+      id,
+      name: full,
+      desc: DESCRIPTION,
+      labels: MANAGED_BY,
+      server_port: rule.match.ingressPort,
+      ...(rule.match.host === '' ? {} : { sni: rule.match.host }),
+      ...(Object.keys(plugins).length === 0 ? {} : { plugins }),
+      upstream_id: upstream,
+    })
   }
 }
 
@@ -123,6 +158,8 @@ function upstreamsOf(
       port: backend.servicePort,
       granularity: backend.resolveGranularity,
     }
+    if (backend.subset !== '')
+      translation.problem(`${field}.backends[${index}].subset`, 'is not available: all endpoints are used')
     const id = addBackend(context.store, translation, reference, `${field}.backends[${index}]`)
     found.push({ id, weight: backend.weight })
   }
@@ -134,7 +171,9 @@ function upstreamsOf(
       translation.problem(`${field}.upstreams[${index}]`, `ApisixUpstream ${key} does not exist`)
       continue
     }
-    const external = externalUpstream(upstream)
+    for (const node of upstream.spec.externalNodes)
+      if (node.type === 'Service') translation.uses.add(`Service ${keyFrom(namespace, node.name)}`)
+    const external = externalUpstream(context.store, upstream)
     translation.upstreams.push(external)
     found.push({ id: String(external.id), weight: reference.weight })
   }
@@ -212,6 +251,11 @@ function authenticationPlugin(
     return { 'key-auth': header === '' ? {} : { header } }
   }
   if (authentication.type === 'basicAuth') return { 'basic-auth': {} }
+  if (authentication.type === 'hmacAuth') return { 'hmac-auth': {} }
+  if (authentication.type === 'jwtAuth') {
+    const given = Object.entries(authentication.jwtAuth).filter(([, value]) => value !== '')
+    return { 'jwt-auth': Object.fromEntries(given) }
+  }
   // Publishing the route without it would let everybody in.
   translation.problem(`${field}.type`, `${authentication.type} is not available yet`)
   return undefined

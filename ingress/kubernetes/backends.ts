@@ -14,6 +14,7 @@ export interface BackendReference {
   readonly service: string
   readonly port: number | string
   readonly granularity: 'endpoint' | 'service'
+  readonly settings?: Partial<Upstream> | undefined
 }
 
 function servicePort(service: Service | undefined, port: number | string) {
@@ -37,11 +38,27 @@ export function addBackend(
   else if (port === undefined && service.spec.type !== 'ExternalName') {
     translation.problem(field, `Service ${key} has no port ${reference.port}`)
   }
+  if (granularity === 'service' && service?.spec.clusterIP === 'None')
+    translation.problem(field, `Service ${key} is headless: resolveGranularity service needs a cluster IP`)
+  const secret = store.get('ApisixUpstream', key)?.spec.tlsSecret
+  if (secret !== undefined)
+    translation.uses.add(`Secret ${keyFrom(secret.namespace || namespace, secret.name)}`)
   const number = port?.port ?? reference.port
-  const name = upstreamName(namespace, serviceName, number, granularity)
+  const { settings } = reference
+  const plain = upstreamName(namespace, serviceName, number, granularity)
+  // Other settings than everybody else's make it another upstream.
+  const name = settings === undefined ? plain : `${plain}_${idOf(JSON.stringify(settings))}`
   const id = idOf(name)
   if (!translation.backends.some((one) => one.id === id)) {
-    translation.backends.push({ id, name, namespace, service: serviceName, port: number, granularity })
+    translation.backends.push({
+      id,
+      name,
+      namespace,
+      service: serviceName,
+      port: number,
+      granularity,
+      settings,
+    })
   }
   return id
 }
@@ -62,9 +79,24 @@ export function backendUpstream(
     hash_on: 'vars',
     scheme: 'http',
     pass_host: 'pass',
-    ...upstreamSettings(store.get('ApisixUpstream', key), backend.port),
+    ...schemeOf(servicePort(store.get('Service', key), backend.port)?.appProtocol),
+    ...upstreamSettings(store, store.get('ApisixUpstream', key), backend.port),
+    ...backend.settings,
     nodes: backendNodes(store, key, backend, nodeName),
   }
+}
+
+/** KEP-3726: what a Service says its port speaks. */
+function schemeOf(appProtocol: string | undefined): Partial<Upstream> {
+  if (appProtocol === 'https' || appProtocol === 'kubernetes.io/wss') return { scheme: 'https' }
+  return appProtocol === 'grpc' || appProtocol === 'kubernetes.io/h2c' ? { scheme: 'grpc' } : {}
+}
+
+/** Whether a Service says that its port speaks WebSocket. */
+export function speaksWebSocket(store: Store, reference: BackendReference): boolean {
+  const service = store.get('Service', keyFrom(reference.namespace, reference.service))
+  const protocol = servicePort(service, reference.port)?.appProtocol
+  return protocol === 'kubernetes.io/ws' || protocol === 'kubernetes.io/wss'
 }
 
 function backendNodes(
@@ -118,6 +150,7 @@ function node(host: string, port: number, priority = 0): UpstreamNode {
 
 /** The part of an upstream that an ApisixUpstream decides, its port's settings over the general ones. */
 export function upstreamSettings(
+  store: Store,
   upstream: ApisixUpstream | undefined,
   port: number | string,
 ): Partial<Upstream> {
@@ -126,7 +159,10 @@ export function upstreamSettings(
   const merged: Partial<Record<keyof Upstream, unknown>> = {}
   for (const settings of [upstream.spec, own]) {
     if (settings === undefined) continue
-    if (settings.scheme === 'https') merged.scheme = settings.scheme
+    // The decoder gives http where nothing was said.
+    if (settings.scheme !== 'http') merged.scheme = settings.scheme
+    const tls = clientCertificate(store, upstream.metadata.namespace, settings.tlsSecret)
+    if (tls !== undefined) merged.tls = tls
     if (settings.retries !== undefined) merged.retries = settings.retries
     if (settings.timeout !== undefined) {
       merged.timeout = { connect: 60, send: 60, read: 60, ...withoutUndefined(settings.timeout) }
@@ -147,8 +183,9 @@ export function upstreamSettings(
 }
 
 /** An ApisixUpstream that lists servers itself. */
-export function externalUpstream(upstream: ApisixUpstream): Upstream {
+export function externalUpstream(store: Store, upstream: ApisixUpstream): Upstream {
   const { namespace, name } = upstream.metadata
+  const { discovery, externalNodes } = upstream.spec
   const full = `${namespace}_${name}`
   return {
     id: idOf(full),
@@ -159,14 +196,41 @@ export function externalUpstream(upstream: ApisixUpstream): Upstream {
     hash_on: 'vars',
     scheme: 'http',
     pass_host: 'pass',
-    ...upstreamSettings(upstream, 0),
-    nodes: upstream.spec.externalNodes.map((one) => ({
-      host: one.name,
-      ...(one.port === undefined ? {} : { port: one.port }),
-      weight: one.weight,
-      priority: 0,
-    })),
+    ...upstreamSettings(store, upstream, 0),
+    ...(discovery === undefined
+      ? {
+          nodes: externalNodes.map((one) => ({
+            host: one.type === 'Service' ? externalName(store, namespace, one.name) : one.name,
+            ...(one.port === undefined ? {} : { port: one.port }),
+            weight: one.weight,
+            priority: 0,
+          })),
+        }
+      : {
+          service_name: discovery.serviceName,
+          discovery_type: discovery.type,
+          discovery_args: discovery.args,
+        }),
   }
+}
+
+/** An external node of type Service names a Service of type ExternalName. */
+function externalName(store: Store, namespace: string, name: string): string {
+  const found = store.get('Service', keyFrom(namespace, name))?.spec.externalName ?? ''
+  return found === '' ? `${name}.${namespace}.svc` : found
+}
+
+/** The certificate shown to servers, from a Secret; undefined as long as the Secret is not there. */
+function clientCertificate(
+  store: Store,
+  namespace: string,
+  reference: { readonly name: string; readonly namespace: string } | undefined,
+): Upstream['tls'] | undefined {
+  if (reference === undefined) return undefined
+  const secret = store.get('Secret', keyFrom(reference.namespace || namespace, reference.name))
+  const cert = (secret?.data['tls.crt'] ?? secret?.data.cert)?.toString('utf8')
+  const key = (secret?.data['tls.key'] ?? secret?.data.key)?.toString('utf8')
+  return cert === undefined || key === undefined ? undefined : { client_cert: cert, client_key: key }
 }
 
 function withoutUndefined<T extends object>(value: T): Partial<T> {

@@ -1,7 +1,7 @@
 import type { Ingress, IngressBackend, IngressPath } from '#watch'
-import type { Route } from '../objects/index.ts'
+import type { Route, Upstream } from '../objects/index.ts'
 import { annotationSettings } from './annotations.ts'
-import { addBackend } from './backends.ts'
+import { addBackend, type BackendReference, speaksWebSocket } from './backends.ts'
 import { ingressIsOurs } from './classes.ts'
 import { DESCRIPTION, idOf, ingressRouteName, MANAGED_BY } from './names.ts'
 import type { TranslationContext } from './plugin-settings.ts'
@@ -25,8 +25,9 @@ export function translateIngress(context: TranslationContext, ingress: Ingress):
       )
       return
     }
-    const upstreamId = backendId(context, translation, namespace, backend, field)
-    if (upstreamId === undefined) {
+    const from = settings.serviceNamespace ?? namespace
+    const upstreamId = backendId(context, translation, from, backend, field, settings.upstream)
+    if (upstreamId === undefined || settings.unusable) {
       translation.failed.add(`routes/${id}`)
       return
     }
@@ -39,6 +40,7 @@ export function translateIngress(context: TranslationContext, ingress: Ingress):
       status: 1,
       ...(host === '' ? {} : { host }),
       ...settings.route,
+      ...(upstreamSpeaksWebSocket(context, from, backend) ? { enable_websocket: true } : {}),
       ...uris,
       upstream_id: upstreamId,
     })
@@ -72,17 +74,32 @@ function backendId(
   namespace: string,
   backend: IngressBackend,
   field: string,
+  settings: Partial<Upstream> | undefined,
 ): string | undefined {
   if (backend.service === undefined) {
     translation.problem(field, 'only backends of kind Service can be used')
     return undefined
   }
-  const { name, port } = backend.service
-  const reference = {
+  const reference = { ...referenceOf(namespace, backend.service), settings }
+  return addBackend(context.store, translation, reference, `${field}.service`)
+}
+
+function referenceOf(
+  namespace: string,
+  { name, port }: NonNullable<IngressBackend['service']>,
+): BackendReference {
+  return {
     namespace,
     service: name,
     port: port.name === '' ? port.number : port.name,
     granularity: 'endpoint',
-  } as const
-  return addBackend(context.store, translation, reference, `${field}.service`)
+  }
+}
+
+function upstreamSpeaksWebSocket(
+  context: TranslationContext,
+  namespace: string,
+  { service }: IngressBackend,
+): boolean {
+  return service !== undefined && speaksWebSocket(context.store, referenceOf(namespace, service))
 }

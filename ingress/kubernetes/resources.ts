@@ -31,6 +31,24 @@ export function translatePlugins(
 const AUTH_PLUGINS: Readonly<Record<string, { plugin: string; fields: readonly string[] }>> = {
   keyAuth: { plugin: 'key-auth', fields: ['key'] },
   basicAuth: { plugin: 'basic-auth', fields: ['username', 'password'] },
+  jwtAuth: {
+    plugin: 'jwt-auth',
+    fields: ['key', 'secret', 'public_key', 'algorithm', 'exp', 'base64_secret', 'lifetime_grace_period'],
+  },
+  hmacAuth: { plugin: 'hmac-auth', fields: ['access_key', 'key_id', 'secret_key'] },
+}
+
+/** Secrets hold text only; the older CRD calls hmac-auth's key `access_key`. */
+function normalized(plugin: string, conf: JsonObject): JsonObject {
+  const made = { ...conf }
+  for (const field of ['exp', 'lifetime_grace_period'])
+    if (typeof made[field] === 'string') made[field] = Number(made[field])
+  if (typeof made.base64_secret === 'string') made.base64_secret = made.base64_secret === 'true'
+  if (plugin === 'hmac-auth' && made.access_key !== undefined) {
+    made.key_id ??= made.access_key
+    delete made.access_key
+  }
+  return made
 }
 
 /** ApisixConsumer -> a consumer with its credentials. */
@@ -50,7 +68,7 @@ export function translateConsumer(context: TranslationContext, object: ApisixCon
       good = false
       continue
     }
-    const conf: JsonObject = { ...parameter.value }
+    let conf: JsonObject = { ...parameter.value }
     if (parameter.secretRef !== '') {
       const key = keyFrom(namespace, parameter.secretRef)
       translation.uses.add(`Secret ${key}`)
@@ -61,6 +79,7 @@ export function translateConsumer(context: TranslationContext, object: ApisixCon
       }
       if (secret === undefined) translation.problem(`${field}.secretRef`, `Secret ${key} does not exist`)
     }
+    conf = normalized(known.plugin, conf)
     const fault = checkPlugins({ [known.plugin]: conf }, context.registry, { forConsumer: true })
     if (fault !== undefined) {
       translation.problem(field, fault)

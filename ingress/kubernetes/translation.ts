@@ -1,4 +1,12 @@
-import type { Consumer, GlobalRule, PluginConfig, Route, Ssl, Upstream } from '../objects/index.ts'
+import type {
+  Consumer,
+  GlobalRule,
+  PluginConfig,
+  Route,
+  Ssl,
+  StreamRoute,
+  Upstream,
+} from '../objects/index.ts'
 
 /** A reason why (a part of) a Kubernetes object has no effect. */
 export interface TranslationProblem {
@@ -16,12 +24,15 @@ export interface ServiceBackend {
   readonly service: string
   readonly port: number | string
   readonly granularity: 'endpoint' | 'service'
+  /** Over those of the ApisixUpstream: what annotations of an Ingress ask for. */
+  readonly settings?: Partial<Upstream> | undefined
 }
 
 /** What one Kubernetes object becomes. */
 export class Translation {
   readonly object: string
   readonly routes: Route[] = []
+  readonly streamRoutes: StreamRoute[] = []
   readonly backends: ServiceBackend[] = []
   readonly upstreams: Upstream[] = []
   readonly consumers: Consumer[] = []

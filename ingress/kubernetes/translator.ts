@@ -168,6 +168,7 @@ export class Translator {
     for (const value of translation.globalRules) own({ kind: 'global_rules', id: String(value.id), value })
     for (const value of translation.ssls) own({ kind: 'ssls', id: String(value.id), value })
     for (const value of translation.consumers) own({ kind: 'consumers', id: value.username, value })
+    for (const value of translation.streamRoutes) own({ kind: 'stream_routes', id: String(value.id), value })
     for (const value of translation.routes) own({ kind: 'routes', id: String(value.id), value })
   }
 

@@ -17,12 +17,8 @@ interface Conf {
   readonly group?: string
 }
 
-const AMOUNT: Schema = {
-  anyOf: [
-    { type: 'integer', exclusiveMinimum: 0 },
-    { type: 'string', minLength: 1 },
-  ],
-}
+/** A whole number above 0, or a template that gives one; checked by checkQuotas, whose words are clearer. */
+const AMOUNT: Schema = { description: 'integer > 0, or a string with variables' }
 
 function counterOf(conf: JsonObject, environment: PluginEnvironment): Counter {
   const kind = conf.window_type === 'sliding' ? 'sliding' : 'fixed'

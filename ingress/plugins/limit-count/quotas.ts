@@ -48,16 +48,29 @@ export function quotasOf(conf: JsonObject): (context: RequestContext) => Quota[]
     })
 }
 
+function amountFault(name: string, value: unknown): string | undefined {
+  const fault = (() => {
+    if (typeof value === 'string')
+      return value === '' ? 'string too short, expected at least 1, got 0' : undefined
+    if (!Number.isInteger(value)) return `wrong type: expected integer, got ${typeof value}`
+    return Number(value) > 0 ? undefined : `expected ${value} to be greater than 0`
+  })()
+  return fault === undefined ? undefined : `property "${name}" validation failed: ${fault}`
+}
+
 /** Faults of a configuration that its schema does not see. */
 export function checkQuotas(conf: JsonObject): string | undefined {
   const single = conf.count !== undefined || conf.time_window !== undefined
   if (conf.rules === undefined) {
     const missing = ['count', 'time_window'].find((name) => conf[name] === undefined)
-    return missing === undefined ? undefined : `property "${missing}" is required`
+    if (missing !== undefined) return `property "${missing}" is required`
+    return amountFault('count', conf.count) ?? amountFault('time_window', conf.time_window)
   }
   if (single) return 'count/time_window and rules cannot be specified at the same time'
   const seen = new Set<string>()
-  for (const { key } of conf.rules as Rule[]) {
+  for (const { key, count, time_window } of conf.rules as Rule[]) {
+    const fault = amountFault('count', count) ?? amountFault('time_window', time_window)
+    if (fault !== undefined) return fault
     if (seen.has(key)) return `duplicate key '${key}' in rules`
     seen.add(key)
   }
