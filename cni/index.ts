@@ -5,6 +5,7 @@ import { plugins } from './plugins/index.ts'
 
 export type { CniComponent } from './handover/server.ts'
 export { buildShim, defaultConflist, type InstallCniOptions, installCni } from './install.ts'
+export { cleanUpOverlay } from './overlay/cleanup.ts'
 export { NetConfError } from './overlay/errors.ts'
 export { OverlayFlagError, type OverlayFlags, parseOverlayFlags } from './overlay/flags.ts'
 export { loadNetConf, type NetConf, parseNetConf } from './overlay/net-conf.ts'

@@ -52,6 +52,7 @@ export function addComponentCommands(program: Command): void {
     )
     .option('--node-name <name>', 'the Node object that this machine is (default: NODE_NAME)')
     .option('--net-conf <file>', 'net-conf.json (default: /etc/kube-flannel/net-conf.json)')
+    .option('--cleanup', 'remove devices, routes, tables and files of the overlay, and exit')
     .allowUnknownOption()
     .allowExcessArguments()
     .action(async (options: OverlayCommandOptions, command: Command) =>

@@ -8,6 +8,7 @@ import { asConfiguration, UsageError } from './usage-error.ts'
 export interface OverlayCommandOptions extends SingleComponentOptions {
   readonly nodeName?: string | undefined
   readonly netConf?: string | undefined
+  readonly cleanup?: boolean | undefined
 }
 
 /** `rest` are the arguments that are not ours: flannel's flags. */
@@ -15,9 +16,13 @@ export async function runOverlayCommand(
   options: OverlayCommandOptions,
   rest: readonly string[],
 ): Promise<void> {
-  const { loadNetConf, parseOverlayFlags, startOverlay } = await import('#cni')
+  const { cleanUpOverlay, loadNetConf, parseOverlayFlags, startOverlay } = await import('#cni')
   const flags = await asConfiguration(() => parseOverlayFlags(rest, process.env))
   const { subnetFile, settings } = flags
+  if (options.cleanup === true) {
+    for (const change of cleanUpOverlay(subnetFile)) process.stdout.write(`${change}\n`)
+    return
+  }
   const netConfFile = options.netConf ?? flags.netConf
   const where = sourceOf(options, flags)
   const named = options.nodeName ?? flags.nodeName

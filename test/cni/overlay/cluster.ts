@@ -82,6 +82,14 @@ export class Machine {
 
   /** Starts `plexus overlay` and waits until it serves. */
   async start(...flags: string[]): Promise<void> {
+    const { child, ready } = this.launch(...flags)
+    const options = { what: 'ready', timeoutMs: 100_000 }
+    await waitUntil(() => child.exitCode !== null || existsSync(ready), options).catch(() => {})
+    if (!existsSync(ready)) throw new Error(`overlay of ${this.#name} is not ready: ${this.output}`)
+  }
+
+  /** Starts it and does not wait. */
+  launch(...flags: string[]): { child: ReturnType<typeof startProcess>; ready: string } {
     const ready = join(this.#directory, `${this.#name}.${Math.random()}.ready`)
     const netConf = join(this.#directory, 'net-conf.json')
     const overlay = ['overlay', ...this.source, '--net-conf', netConf, '--subnet-file', this.subnetFile]
@@ -93,9 +101,7 @@ export class Machine {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.output += text
     })
-    const options = { what: 'ready', timeoutMs: 100_000 }
-    await waitUntil(() => child.exitCode !== null || existsSync(ready), options).catch(() => {})
-    if (!existsSync(ready)) throw new Error(`overlay of ${this.#name} is not ready: ${this.output}`)
+    return { child, ready }
   }
 
   /** Of the running overlay. */

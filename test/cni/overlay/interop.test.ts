@@ -1,34 +1,65 @@
 import test from 'ava'
 import { waitUntil } from '../../support/index.ts'
-import { Cluster, type Machine, node1, node2, passes } from './cluster.ts'
-import { download, echoes, serve } from './traffic.ts'
+import { Cluster, type Machine, type NodeSpec, node1, node2, passes } from './cluster.ts'
+import { download, echoes, echoStream, serve } from './traffic.ts'
 
 const mac = '02:f1:a2:b3:c4:d5'
 const prefix = 'flannel.alpha.coreos.com'
-/** Node 2 as flannel leaves it behind. */
-const flannelNode = {
-  ...node2,
+/** A Node as flannel leaves it behind. */
+const flannelled = (node: NodeSpec, vtep: string): NodeSpec => ({
+  ...node,
   annotations: {
     [`${prefix}/kube-subnet-manager`]: 'true',
     [`${prefix}/backend-type`]: 'vxlan',
-    [`${prefix}/backend-data`]: JSON.stringify({ VNI: 1, VtepMAC: mac }),
-    [`${prefix}/public-ip`]: '198.18.0.12',
+    [`${prefix}/backend-data`]: JSON.stringify({ VNI: 1, VtepMAC: vtep }),
+    [`${prefix}/public-ip`]: node.addresses[0] ?? '',
   },
+})
+const flannelNode = flannelled(node2, mac)
+
+/** One node of flannel's: 1 or 2, and the MAC address of its device. */
+interface FlannelEnd {
+  readonly n: 1 | 2
+  readonly mac: string
 }
 
 /** The commands that flannel's netlink calls amount to (backend/vxlan, device.go and vxlan_network.go). */
-function flannelCommands(machine: Machine, peer: { mac: string; publicIp: string }): void {
+function flannelCommands(machine: Machine, own: FlannelEnd, peer: FlannelEnd): void {
   const run = (line: string): string => machine.namespace.run(...line.split(' '))
-  run(
-    'ip link add flannel.1 address 02:f1:a2:b3:c4:d5 type vxlan id 1 dev under0 local 198.18.0.12 dstport 8472 nolearning',
-  )
+  const outer = `id 1 dev under0 local 198.18.0.1${own.n} dstport 8472 nolearning`
+  run(`ip link add flannel.1 address ${own.mac} type vxlan ${outer}`)
   run('ip link set flannel.1 mtu 1450')
-  run('ip addr add 10.244.2.0/32 dev flannel.1')
+  run(`ip addr add 10.244.${own.n}.0/32 dev flannel.1`)
   run('ip link set flannel.1 up')
-  run(`ip neigh replace 10.244.1.0 lladdr ${peer.mac} dev flannel.1 nud permanent`)
-  run(`bridge fdb replace ${peer.mac} dev flannel.1 dst ${peer.publicIp} self permanent`)
-  run('ip route replace 10.244.1.0/24 via 10.244.1.0 dev flannel.1 onlink')
+  run(`ip neigh replace 10.244.${peer.n}.0 lladdr ${peer.mac} dev flannel.1 nud permanent`)
+  run(`bridge fdb replace ${peer.mac} dev flannel.1 dst 198.18.0.1${peer.n} self permanent`)
+  run(`ip route replace 10.244.${peer.n}.0/24 via 10.244.${peer.n}.0 dev flannel.1 onlink`)
   run('sysctl -qw net.ipv4.ip_forward=1')
+}
+
+/** flannel's rules in nftables (pkg/trafficmngr/nftables) with --ip-masq. */
+function flannelRules(machine: Machine, n: 1 | 2): void {
+  machine.namespace.runWith(
+    {
+      input: `table ip flannel-ipv4 {
+        chain postrtg { type nat hook postrouting priority srcnat;
+          meta mark 0x4000 return
+          ip saddr 10.244.${n}.0/24 ip daddr 10.244.0.0/16 return
+          ip saddr 10.244.0.0/16 ip daddr 10.244.${n}.0/24 return
+          ip saddr != 10.244.${n}.0/24 ip daddr 10.244.0.0/16 return
+          ip saddr 10.244.0.0/16 ip daddr != 224.0.0.0/4 masquerade fully-random
+          ip saddr != 10.244.0.0/16 ip daddr 10.244.0.0/16 masquerade fully-random
+        }
+        chain forward { type filter hook forward priority filter;
+          ip saddr 10.244.0.0/16 accept
+          ip daddr 10.244.0.0/16 accept
+        }
+      }`,
+    },
+    '/usr/sbin/nft',
+    '-f',
+    '-',
+  )
 }
 
 test.serial("flannel's exact commands on the other side: everything passes, both ways", async (t) => {
@@ -36,7 +67,7 @@ test.serial("flannel's exact commands on the other side: everything passes, both
   const { a, b } = cluster
   cluster.writeNodes(node1, flannelNode)
   await a.start('--ip-masq', '--kube-subnet-mgr')
-  flannelCommands(b, { mac: a.device('flannel.1')?.address ?? '', publicIp: '198.18.0.11' })
+  flannelCommands(b, { n: 2, mac }, { n: 1, mac: a.device('flannel.1')?.address ?? '' })
   const pod1 = a.addPod(t, '10.244.1.5', '10.244.1.1')
   const pod2 = b.addPod(t, '10.244.2.5', '10.244.2.1')
   await Promise.all([serve(pod1), serve(pod2)])
@@ -59,7 +90,7 @@ test.serial('a node taken over from flannel keeps device, MAC and entries', asyn
   const { a, b } = cluster
   cluster.writeNodes(node1, flannelNode)
   await a.start()
-  flannelCommands(b, { mac: a.device('flannel.1')?.address ?? '', publicIp: '198.18.0.11' })
+  flannelCommands(b, { n: 2, mac }, { n: 1, mac: a.device('flannel.1')?.address ?? '' })
   const before = b.device('flannel.1')
   const paths = (): string =>
     b.namespace.run('ip', 'route', 'show', 'dev', 'flannel.1') +
@@ -71,6 +102,41 @@ test.serial('a node taken over from flannel keeps device, MAC and entries', asyn
   t.is(b.device('flannel.1')?.address, mac)
   t.is(paths(), pathsBefore)
   await b.reached('10.244.1.0')
+})
+
+test.serial('a cluster of flannel is taken over node by node, and given back, without loss', async (t) => {
+  const cluster = new Cluster(t, { Network: '10.244.0.0/16', Backend: { Type: 'vxlan' } })
+  const { a, b } = cluster
+  const ends = [
+    { n: 1, mac: '02:f1:00:00:00:01' },
+    { n: 2, mac: '02:f1:00:00:00:02' },
+  ] as const
+  cluster.writeNodes(flannelled(node1, ends[0].mac), flannelled(node2, ends[1].mac))
+  flannelCommands(a, ends[0], ends[1])
+  flannelCommands(b, ends[1], ends[0])
+  flannelRules(a, 1)
+  flannelRules(b, 2)
+  const pod1 = a.addPod(t, '10.244.1.5', '10.244.1.1')
+  const pod2 = b.addPod(t, '10.244.2.5', '10.244.2.1')
+  await serve(pod2)
+  await passes(pod1, '10.244.2.5')
+  const devices = () => [a, b].map((machine) => machine.device('flannel.1')?.ifindex)
+  const before = devices()
+  const end = await echoStream(pod1, '10.244.2.5')
+  await a.start('--ip-masq', '--kube-subnet-mgr')
+  a.namespace.nft('delete', 'table', 'ip', 'flannel-ipv4')
+  await b.start('--ip-masq', '--kube-subnet-mgr')
+  b.namespace.nft('delete', 'table', 'ip', 'flannel-ipv4')
+  t.is(download(pod1, '10.244.2.5', 1_000_000), 1_000_000)
+  // And back: flannel finds a device that fits, and replaces what is there by the same.
+  await a.stop()
+  flannelRules(a, 1)
+  a.namespace.nft('delete', 'table', 'ip', 'plexus-overlay')
+  t.is(download(pod1, '10.244.2.5', 1_000_000), 1_000_000)
+  const { sent, lost } = await end()
+  t.true(sent > 100, `${sent} datagrams sent`)
+  t.is(lost, 0, `of ${sent}`)
+  t.deepEqual(devices(), before)
 })
 
 test.serial('dual stack: a peer that moves in one family only is followed', async (t) => {

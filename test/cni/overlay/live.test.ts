@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'ava'
 import { waitUntil } from '../../support/index.ts'
 import { Cluster, node1, node2, passes } from './cluster.ts'
 
+const PLEXUS = join(import.meta.dirname, '../../../bin/plexus')
 const Network = '10.244.0.0/16'
 const vxlan = (more: object = {}) => ({ Network, Backend: { Type: 'vxlan', ...more } })
 
@@ -139,3 +141,37 @@ test.serial(
     t.deepEqual(left, [])
   },
 )
+
+test.serial('--cleanup takes away all of it, of each backend, and nothing else', async (t) => {
+  const families = { Network, EnableIPv6: true, IPv6Network: 'fd00:244::/48' }
+  const cluster = new Cluster(t, { ...families, Backend: { Type: 'vxlan' } })
+  const { a } = cluster
+  const dual = (node: typeof node1, n: number) => ({
+    ...node,
+    podCIDRs: [...node.podCIDRs, `fd00:244:0:${n}::/64`],
+    addresses: [...node.addresses, `fd00:18::1${n}`],
+  })
+  cluster.writeNodes(dual(node1, 1), dual(node2, 2))
+  a.namespace.nft('add', 'table', 'ip', 'theirs')
+  a.namespace.run('ip', 'route', 'add', '10.250.0.0/24', 'via', '198.18.0.9')
+  const state = (): string =>
+    [
+      a.namespace.run('ip', '-br', 'link'),
+      a.namespace.run('ip', 'route'),
+      a.namespace.run('ip', '-6', 'route', 'show', 'root', 'fd00:244::/48'),
+      a.namespace.nft('list', 'ruleset'),
+      readdirSync(cluster.directory)
+        .filter((name) => name.startsWith('node1.env'))
+        .join(),
+    ].join('\n')
+  const before = state()
+  for (const backend of [{ Type: 'vxlan' }, { Type: 'host-gw' }, { Type: 'vxlan', DirectRouting: true }]) {
+    cluster.writeNetConf({ ...families, Backend: backend })
+    await a.start('--ip-blackhole-route')
+    t.is(a.route('10.244.0.0/16')?.type, 'blackhole')
+    await a.stop()
+    t.not(state(), before)
+    a.namespace.run(PLEXUS, 'overlay', '--cleanup', '--subnet-file', a.subnetFile)
+    t.is(state(), before, JSON.stringify(backend))
+  }
+})

@@ -1,5 +1,6 @@
 import test from 'ava'
-import { sleep, waitUntil } from '../../support/index.ts'
+import fc from 'fast-check'
+import { joinNamespaces, sleep, waitUntil } from '../../support/index.ts'
 import { Cluster, node1, node2, passes, pings } from './cluster.ts'
 import { download, echoes, echoStream, serve } from './traffic.ts'
 
@@ -103,4 +104,55 @@ test.serial('a forwarding entry that is deleted or led astray is put right', asy
   a.namespace.run('ip', 'neigh', 'replace', '10.244.2.0', 'lladdr', '02:00:00:00:00:99', 'dev', 'flannel.1')
   await waitUntil(() => a.reaches('10.244.2.0'), { what: 'a neighbour led astray' })
   t.pass()
+})
+
+test.serial('killed at random points of starts and changes, it ends with what the Nodes say', async (t) => {
+  const cluster = new Cluster(t, netConf)
+  const { a } = cluster
+  const seed = Date.now() & 0x7fffffff
+  t.log(`seed ${seed}`)
+  const random = fc.sample(fc.record({ from: fc.integer({ min: 3, max: 200 }), ms: fc.nat(700) }), {
+    seed,
+    numRuns: 8,
+  })
+  const peers = (from: number) =>
+    Array.from({ length: 50 }, (_, i) => ({
+      name: `peer${from + i}`,
+      podCIDRs: [`10.244.${from + i}.0/24`],
+      addresses: [`198.18.${(from + i) % 3}.${from + i}`],
+    }))
+  for (const { from, ms } of random) {
+    cluster.writeNodes(node1, ...peers(from))
+    a.launch()
+    await sleep(ms)
+    await a.kill()
+  }
+  const last = peers(100)
+  cluster.writeNodes(node1, ...last)
+  await a.start()
+  const list = (...argv: string[]) => a.namespace.json<{ dst: string; mac?: string }[]>(...argv)
+  const routes = list('ip', '-j', 'route', 'show', 'root', '10.244.0.0/16').map(({ dst }) => dst)
+  const fdb = list('bridge', '-j', 'fdb', 'show', 'dev', 'flannel.1').map(({ dst }) => dst)
+  const neighbours = list('ip', '-j', 'neigh', 'show', 'dev', 'flannel.1', 'nud', 'permanent')
+  t.deepEqual(routes.sort(), last.map(({ podCIDRs }) => podCIDRs[0] ?? '').sort())
+  t.deepEqual(fdb.sort(), last.flatMap(({ addresses }) => addresses).sort())
+  t.is(neighbours.length, last.length)
+  await a.subnetSays(/FLANNEL_MTU=1450/)
+})
+
+test.serial('the underlay is deleted and made anew, and the tunnel with it', async (t) => {
+  const cluster = new Cluster(t, netConf)
+  const { a, b } = cluster
+  cluster.writeNodes(node1, node2)
+  await Promise.all([a.start(), b.start()])
+  await a.reached('10.244.2.0')
+  // The kernel deletes a VXLAN device with the device it stands on.
+  a.namespace.run('ip', 'link', 'del', 'under0')
+  joinNamespaces(
+    { namespace: a.namespace, name: 'under0', addresses: ['198.18.0.11/24'] },
+    { namespace: b.namespace, name: 'under0', addresses: ['198.18.0.12/24'] },
+  )
+  await a.reached('10.244.2.0')
+  await b.reached('10.244.1.0')
+  t.is(a.device('flannel.1')?.linkinfo.info_data.link, 'under0')
 })
