@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { DnsError } from './errors.ts'
 import { pluginOrder } from './plugin-order.ts'
+import { addressFamily } from './wire/index.ts'
 
 /** What CoreDNS's command line can say. */
 export interface DnsFlags {
@@ -99,8 +100,12 @@ export function parseDnsFlags(argv: readonly string[]): DnsFlags {
 function readNodeLocal(values: ReadonlyMap<string, string>): NodeLocalFlags | undefined {
   const addresses = values.get('localip')
   if (addresses === undefined) return undefined
+  const list = addresses.split(',').map((address) => address.trim())
+  for (const address of list)
+    if (addressFamily(address) === undefined)
+      throw new DnsError('DNS_FLAG', `-localip '${address}' is no IP address`)
   return {
-    addresses: addresses.split(',').map((address) => address.trim()),
+    addresses: list,
     interfaceName: values.get('interfacename') ?? 'nodelocaldns',
     withoutInterface: !readSwitch('setupinterface', values, { fallback: 'true' }),
     withoutNotrack: !readSwitch('setupiptables', values, { fallback: 'true' }),

@@ -10,7 +10,8 @@ const mostWorkers = 4
  * that every Plexus component has.
  */
 export async function runDnsCommand(argv: readonly string[]): Promise<void> {
-  const { describeDnsFlags, loadCorefile, parseDnsFlags, serviceHost, startDns } = await import('#dns')
+  const { CorefileError, describeDnsFlags, loadCorefile, parseDnsFlags, serviceHost, startDns } =
+    await import('#dns')
   const { own, rest } = takeSourceFlags(argv)
   const flags = await asConfiguration(() => parseDnsFlags(rest))
   const immediate = describeDnsFlags(flags)
@@ -35,6 +36,10 @@ export async function runDnsCommand(argv: readonly string[]): Promise<void> {
         port: flags.port,
         clusterDns: serviceHost(nodeLocal.upstreamService, process.env),
       },
+    }).catch((error: unknown) => {
+      // What a plugin finds wrong in its directive is found when it is set up.
+      if (error instanceof CorefileError) throw new UsageError(error.message, { cause: error })
+      throw error
     }),
   )
 }
