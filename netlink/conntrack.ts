@@ -148,12 +148,15 @@ function writeHeader(writer: MessageWriter, family: 4 | 6): void {
 }
 
 function writeFilter(writer: MessageWriter, filter: ConntrackFilter): void {
-  const { family, protocol, destination, destinationPort } = filter
+  const { family, protocol, destinationPort } = filter
+  // Linux compares IPv6 addresses the wrong way round here (ctnetlink_filter_match_tuple: `!ipv6_addr_cmp`) and would send all
+  // connections but those. `matches` picks them out.
+  const destination = family === 4 ? filter.destination : undefined
   writeHeader(writer, family)
   const tuple = writer.nest(CTA_TUPLE_ORIG)
   if (destination !== undefined) {
     const ip = writer.nest(CTA_TUPLE_IP)
-    writer.attrBytes(family === 4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, packAddress(destination))
+    writer.attrBytes(CTA_IP_V4_DST, packAddress(destination))
     writer.endNest(ip)
   }
   const proto = writer.nest(CTA_TUPLE_PROTO)

@@ -14,7 +14,7 @@ export interface ListenOptions {
   readonly log: Logger
   /** what is served, for logs */
   readonly what: string
-  /** told each time the address cannot be had */
+  /** told when the address cannot be had, once for each reason */
   onFailure?(reason: string): void
 }
 
@@ -42,16 +42,18 @@ export async function listen(options: ListenOptions): Promise<Listener> {
 /** Opens an HTTP listener as soon as its address can be had, trying again and again. */
 export function keepListening(options: ListenOptions): Listener {
   let closed = false
+  let told = ''
   let timer: NodeJS.Timeout | undefined
   let opening: Promise<Listener | undefined> = Promise.resolve(undefined)
   const attempt = (): void => {
     opening = listen(options).catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error)
-      options.log.error(
-        { host: options.host, port: options.port, reason },
-        `${options.what} cannot be served`,
-      )
-      options.onFailure?.(reason)
+      if (reason !== told) {
+        const { host, port, log, what } = options
+        log.error({ host, port, reason }, `${what} cannot be served yet; it is tried again every 5 s`)
+        options.onFailure?.(reason)
+      }
+      told = reason
       if (!closed) timer = setTimeout(attempt, RETRY_MS).unref()
       return undefined
     })

@@ -10,7 +10,12 @@ const frontends = {
   clusterIP: { address: '10.96.0.10', port: 80 },
   'node port': { address: '192.0.2.1', port: 30_053 },
   VIP: { address: '203.0.113.5', port: 80 },
+  'clusterIP, IPv6': { address: 'fd00:96::a', port: 80 },
+  'node port, IPv6': { address: '2001:db8::1', port: 30_053 },
 }
+
+/** An endpoint by both of its addresses. */
+type Place = Partial<EndpointInput> & { readonly on: readonly string[] }
 
 async function udpPods(t: ConstructorParameters<typeof NodeFixture>[0]) {
   const fixture = new NodeFixture(t)
@@ -18,18 +23,30 @@ async function udpPods(t: ConstructorParameters<typeof NodeFixture>[0]) {
   for (const [name, { probe, addresses }] of Object.entries({ a, b })) {
     for (const address of addresses) await probe.listen(name, { protocol: 'udp', address, port: 8080 })
   }
-  const use = (...endpoints: Partial<EndpointInput>[]): void =>
+  const use = (...places: Place[]): void =>
     fixture.put(
-      slice({
-        service: 'web',
-        ports: [{ port: 8080, protocol: 'UDP' }],
-        endpoints: endpoints.map((endpoint) => ({ address: '', node: NODE, ...endpoint })),
-      }),
+      ...([4, 6] as const).map((family) =>
+        slice({
+          service: 'web',
+          family,
+          ports: [{ port: 8080, protocol: 'UDP' }],
+          endpoints: places.map(({ on, ...state }) => ({
+            address: on[family === 4 ? 0 : 1] ?? '',
+            node: NODE,
+            ...state,
+          })),
+        }),
+      ),
     )
   fixture.put(
-    service({ name: 'web', ports: [{ port: 80, protocol: 'UDP', nodePort: 30_053 }], vips: ['203.0.113.5'] }),
+    service({
+      name: 'web',
+      clusterIPs: ['10.96.0.10', 'fd00:96::a'],
+      ports: [{ port: 80, protocol: 'UDP', nodePort: 30_053 }],
+      vips: ['203.0.113.5'],
+    }),
   )
-  const [onA, onB] = [{ address: a.addresses[0] ?? '' }, { address: b.addresses[0] ?? '' }]
+  const [onA, onB] = [{ on: a.addresses }, { on: b.addresses }]
   return { fixture, a, b, use, onA, onB }
 }
 
