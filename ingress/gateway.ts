@@ -5,6 +5,7 @@ import type { ObjectStorage } from './admin/object-storage.ts'
 import { openStorage } from './admin/open-storage.ts'
 import { type AdminServer, startAdmin } from './admin/server.ts'
 import type { GatewayConfig, ListenAddress } from './config/gateway-config.ts'
+import { type MetricsServer, metricsAddress, startMetrics } from './control/metrics-server.ts'
 import { type ControlServer, startControl } from './control/server.ts'
 import { type RequestTrace, Serving, type TraceRequest, traceRequest } from './dataplane/index.ts'
 import { type TranslationProblem, Translator, WATCHED } from './kubernetes/index.ts'
@@ -52,6 +53,8 @@ export interface GatewayComponent {
   trace(request: TraceRequest): RequestTrace
   /** Where the control API listens. */
   readonly controlListen: ListenAddress | undefined
+  /** Where the metrics have a port of their own. */
+  readonly metricsListen: ListenAddress | undefined
   stop(): Promise<void>
 }
 
@@ -78,6 +81,7 @@ class Gateway implements GatewayComponent {
   #storage: ObjectStorage | undefined
   #admin: AdminServer | undefined
   #control: ControlServer | undefined
+  #metrics: MetricsServer | undefined
   #subscription: Subscription | undefined
   #translator: Translator | undefined
   #stopped = false
@@ -140,6 +144,9 @@ class Gateway implements GatewayComponent {
   get processes(): readonly number[] {
     return [process.pid, ...this.#workers.pids]
   }
+  get metricsListen(): ListenAddress | undefined {
+    return this.#metrics?.address
+  }
   get controlListen(): ListenAddress | undefined {
     return this.#control?.address
   }
@@ -173,6 +180,8 @@ class Gateway implements GatewayComponent {
         settled: () => this.#workers.settled(),
       })
     }
+    const exported = metricsAddress(config.pluginAttributes)
+    if (exported !== undefined) this.#metrics = await startMetrics(exported, this.#options.metrics)
     if (config.control !== undefined) {
       const groups = () => this.#serving.plane.tables.groups()
       this.#control = await startControl({ listen: config.control, catalogue, registry, groups })
@@ -262,6 +271,7 @@ class Gateway implements GatewayComponent {
     this.#stopped = true
     await this.#admin?.close()
     await this.#control?.close()
+    await this.#metrics?.close()
     const { shutdownTimeout } = this.#options.config
     await Promise.all([this.#serving.drain(), this.#workers.stop(shutdownTimeout)])
     // The store is followed to the end, so that what is still running reaches servers that exist.

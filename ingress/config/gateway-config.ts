@@ -96,6 +96,10 @@ export interface GatewayConfig {
   readonly pluginAttributes: Readonly<Record<string, unknown>>
   /** Path of the access log, undefined: none. */
   readonly accessLog: string | undefined
+  /** nginx's log_format; undefined: JSON. */
+  readonly accessLogFormat:
+    | { readonly text: string; readonly escape: 'default' | 'json' | 'none' }
+    | undefined
   readonly ingressClass: string
   /** Time running requests get on stop, in ms. */
   readonly shutdownTimeout: number

@@ -97,6 +97,7 @@ function build(root: Section): GatewayConfig {
     },
     accessLog:
       (nginx.boolean('enable_access_log') ?? true) ? accessLog(nginx.string('access_log')) : undefined,
+    accessLogFormat: accessLogFormat(nginx),
     ingressClass: plexus.string('ingress_class') ?? 'apisix',
     shutdownTimeout: nginxMain.duration('worker_shutdown_timeout') ?? DEFAULT_SHUTDOWN_MS,
     ignored: [],
@@ -221,6 +222,12 @@ function keys(section: Section, value: unknown): AdminKey[] {
     }
     return [{ name: String(name ?? asRole), key: String(key), role: asRole }]
   })
+}
+
+function accessLogFormat(nginx: Section): GatewayConfig['accessLogFormat'] {
+  const escaping = nginx.choice('access_log_format_escape', ['default', 'json', 'none'] as const) ?? 'default'
+  const text = nginx.string('access_log_format')
+  return text === undefined ? undefined : { text, escape: escaping }
 }
 
 /** `apisix.control.{ip,port}`; off unless `enable_control` is true or an address is given. */

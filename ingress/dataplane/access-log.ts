@@ -1,11 +1,14 @@
 import { createWriteStream, type WriteStream } from 'node:fs'
 import type { RequestContext } from './context.ts'
 
-/** One JSON line per request, with nginx's variable names, to a file or standard output. */
+/** One line per request, to a file or standard output: in nginx's log_format, or JSON with nginx's variable names. */
 export class AccessLog {
   readonly #stream: WriteStream | NodeJS.WriteStream
 
-  constructor(path: string) {
+  readonly #format: ((context: RequestContext) => string) | undefined
+
+  constructor(path: string, format?: ((context: RequestContext) => string) | undefined) {
+    this.#format = format
     this.#stream =
       path === '/dev/stdout' ? process.stdout : createWriteStream(path, { flags: 'a', mode: 0o640 })
     // A full disk must not take the gateway down.
@@ -13,6 +16,10 @@ export class AccessLog {
   }
 
   write(context: RequestContext): void {
+    if (this.#format !== undefined) {
+      this.#stream.write(`${this.#format(context)}\n`)
+      return
+    }
     const { exchange } = context
     const line = {
       time: new Date().toISOString(),

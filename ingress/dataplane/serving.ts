@@ -15,6 +15,7 @@ import { AddressSet } from '../route/index.ts'
 import { StreamListener, UdpListener } from '../stream/index.ts'
 import { AccessLog } from './access-log.ts'
 import { DataPlane } from './data-plane.ts'
+import { compileLogFormat } from './log-format.ts'
 
 export interface ServingOptions {
   readonly config: GatewayConfig
@@ -39,7 +40,7 @@ export class Serving {
     this.#config = config
     this.network = network
     this.#log = log
-    this.#accessLog = config.accessLog === undefined ? undefined : new AccessLog(config.accessLog)
+    this.#accessLog = openAccessLog(config)
     this.plane = new DataPlane({
       registry: selectPlugins(config.plugins).registry,
       mode: config.router,
@@ -173,6 +174,23 @@ export class Serving {
         this.set({ state: 'upstream_idle' }, plane.pool.idle())
       },
     })
+    registry.removeSingleMetric('apisix_upstream_status')
+    new Gauge({
+      name: 'apisix_upstream_status',
+      help: 'Health of servers that are checked: 1 healthy, 0 not',
+      labelNames: ['name', 'ip', 'port'],
+      registers,
+      collect() {
+        this.reset()
+        for (const [owner, { health, servers }] of plane.tables.groups()) {
+          if (health === undefined) continue
+          for (const server of servers) {
+            const { host: ip, port } = server
+            this.set({ name: `/apisix/${owner}`, ip, port }, health.isHealthy(server) ? 1 : 0)
+          }
+        }
+      },
+    })
   }
 
   /** Stops accepting; running requests get the configuration's time to finish. */
@@ -189,4 +207,11 @@ export class Serving {
     this.plane.close()
     await this.#accessLog?.close()
   }
+}
+
+function openAccessLog({ accessLog, accessLogFormat }: GatewayConfig): AccessLog | undefined {
+  if (accessLog === undefined) return undefined
+  const format =
+    accessLogFormat === undefined ? undefined : compileLogFormat(accessLogFormat.text, accessLogFormat.escape)
+  return new AccessLog(accessLog, format)
 }

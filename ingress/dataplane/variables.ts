@@ -37,8 +37,40 @@ const VARIABLES: Readonly<Record<string, Read>> = {
   bytes_sent: (context) => context.exchange.writer.bytes,
   body_bytes_sent: (context) => context.exchange.writer.bytes,
   request_length: (context) => context.exchange.bytesReceived,
+  request: ({ exchange: { request } }) => `${request.method} ${request.target} HTTP/1.${request.minor}`,
+  request_time: (context) => seconds(performance.now() - context.exchange.startedAt),
+  upstream_response_time: (context) =>
+    context.upstreamStartedAt === 0 ? undefined : seconds(context.upstreamMs),
+  upstream_scheme: () => 'http',
+  upstream_host: (context) => context.upstreamHost ?? context.rawHost,
+  upstream_uri: (context) => context.upstreamTarget,
+  http_host: (context) => context.rawHost,
+  msec: () => seconds(Date.now()),
+  time_iso8601: () => new Date().toISOString().replace(/\.\d+Z$/, '+00:00'),
+  time_local: () => localTime(new Date()),
+  remote_user: (context) => basicUser(context.exchange.headers.get('authorization')),
   apisix_request_id: (context) => context.requestId,
   request_id: (context) => context.requestId,
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(3)
+}
+
+/** nginx's `21/Nov/2026:12:00:00 +0000`; in UTC, wherever the machine is. */
+function localTime(date: Date): string {
+  const [, day, month, year, time] = date.toUTCString().split(' ')
+  return `${day}/${month}/${year}:${time} +0000`
+}
+
+/** The name in a Basic authorization field. */
+function basicUser(authorization: string | undefined): string | undefined {
+  const match = /^basic +(\S+)$/i.exec(authorization ?? '')
+  return match === null
+    ? undefined
+    : Buffer.from(match[1] ?? '', 'base64')
+        .toString('utf8')
+        .split(':')[0]
 }
 
 function cookie(context: RequestContext, name: string): string | undefined {

@@ -227,7 +227,7 @@ export class Exchange {
   end(trailers?: FieldTable | undefined): void {
     if (this.ended || this.#draining) return
     if (this.bodyFilter !== undefined) {
-      const rest = this.bodyFilter(undefined, { last: true })
+      const rest = this.bodyFilter(undefined, { last: true, trailers })
       if (rest !== undefined) this.writer.content(rest, 0, rest.length)
     }
     this.writer.end(trailers)

@@ -1,6 +1,7 @@
 export { chooseNetwork, type TransportChoice } from './choose-network.ts'
 export { Deadlines, type Timed } from './deadlines.ts'
 export { BodyTooLarge, Exchange, type ExchangeObserver } from './exchange.ts'
+export type { FieldTable } from './fields.ts'
 export { Forward } from './forward.ts'
 export type { FailureKind, ForwardPlan } from './forward-plan.ts'
 export type { HeadFault } from './head.ts'

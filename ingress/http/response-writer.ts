@@ -57,7 +57,10 @@ export interface Response {
   readonly drop: readonly string[] | undefined
 }
 
-export type BodyFilter = (chunk: Buffer | undefined, state: { readonly last: boolean }) => Buffer | undefined
+export type BodyFilter = (
+  chunk: Buffer | undefined,
+  state: { readonly last: boolean; readonly trailers?: FieldTable | undefined },
+) => Buffer | undefined
 
 /** Where an exchange writes its response: an HTTP/1.1 connection or an HTTP/2 stream. */
 export interface ResponseSink {

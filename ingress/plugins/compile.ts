@@ -1,8 +1,9 @@
 import type { RequestContext } from '../dataplane/context.ts'
-import type { Response } from '../http/index.ts'
+import type { FieldTable, Response } from '../http/index.ts'
 import { isObject, type JsonObject, type Plugins, type Schema, validate } from '../objects/index.ts'
 import { compileExpression, type Expression } from '../route/index.ts'
 import type { Handler, Plugin, PluginEnvironment } from './plugin.ts'
+import { checkReferences, resolveReferences } from './references.ts'
 
 export interface Step<F> {
   readonly plugin: string
@@ -23,7 +24,7 @@ export interface Chain {
     (
       context: RequestContext,
       chunk: Buffer | undefined,
-      state: { readonly last: boolean },
+      state: { readonly last: boolean; readonly trailers?: FieldTable | undefined },
     ) => Buffer | undefined
   >[]
   readonly log: readonly Step<(context: RequestContext) => void>[]
@@ -80,6 +81,7 @@ function checkPlugin(
   try {
     const consumer = options.forConsumer ? plugin.consumerSchema : undefined
     return (
+      checkReferences(conf) ??
       validate(consumer ?? plugin.schema, conf) ??
       (consumer === undefined ? plugin.check?.(conf) : plugin.consumerCheck?.(conf))
     )
@@ -123,7 +125,7 @@ export function compileChain(
   }
   for (const { plugin, conf, meta } of chosen) {
     const { _meta, ...own } = conf
-    const instance = plugin.compile(own, environmentOf(plugin.name))
+    const instance = plugin.compile(resolveReferences(own), environmentOf(plugin.name))
     const filter = Array.isArray(meta.filter) ? compileExpression(meta.filter) : undefined
     const errorResponse = meta.error_response as string | JsonObject | undefined
     const common = { plugin: plugin.name, filter, errorResponse }

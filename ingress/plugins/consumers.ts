@@ -1,4 +1,5 @@
 import type { Consumer, Credential, JsonObject, Plugins } from '../objects/index.ts'
+import { resolveReferences } from './references.ts'
 
 export interface AuthEntry {
   readonly consumer: Consumer
@@ -12,6 +13,15 @@ interface Holder {
   readonly username: string
   readonly credential: string | undefined
   readonly conf: JsonObject
+}
+
+/** With references resolved; undefined if one leads nowhere: then nobody gets in by it. */
+function resolved(conf: JsonObject): JsonObject | undefined {
+  try {
+    return resolveReferences(conf)
+  } catch {
+    return undefined
+  }
 }
 
 /** Consumers by authentication plugin and key; a lookup per request, rebuilt per consumer when it changes. */
@@ -50,7 +60,9 @@ export class AuthIndex {
 
   #hold(owner: string, username: string, credential: string | undefined, plugins: Plugins | undefined): void {
     const keys: (readonly [string, string])[] = []
-    for (const [plugin, conf] of Object.entries(plugins ?? {})) {
+    for (const [plugin, written] of Object.entries(plugins ?? {})) {
+      const conf = resolved(written)
+      if (conf === undefined) continue
       const key = this.#keyOf(plugin, conf)
       if (key === undefined) continue
       const table = this.#byPlugin.get(plugin) ?? new Map<string, Holder>()

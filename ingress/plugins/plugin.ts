@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { RequestContext } from '../dataplane/context.ts'
-import type { Response } from '../http/index.ts'
+import type { FieldTable, Response } from '../http/index.ts'
 import type { JsonObject, Schema, Upstream } from '../objects/index.ts'
 import type { Expression } from '../route/index.ts'
 import type { AuthIndex } from './consumers.ts'
@@ -31,7 +31,7 @@ export interface PluginInstance {
   bodyFilter?: (
     context: RequestContext,
     chunk: Buffer | undefined,
-    state: { readonly last: boolean },
+    state: { readonly last: boolean; readonly trailers?: FieldTable | undefined },
   ) => Buffer | undefined
   /** Whether this answer's body is to be filtered; asked after headerFilter. Absent: always. */
   filtersBody?: (context: RequestContext) => boolean

@@ -1,0 +1,101 @@
+import type { RequestContext } from '../../dataplane/context.ts'
+import type { FieldTable, Response } from '../../http/index.ts'
+import type { Plugin } from '../plugin.ts'
+
+const BODY_LIMIT = 4 * 1024 * 1024
+const TRAILER_FRAME = 0x80
+const STATUS_FIELDS = ['grpc-status', 'grpc-message', 'grpc-status-details-bin']
+
+interface State {
+  readonly text: boolean
+  readonly contentType: string
+  /** grpc-status and its kin, where a server without a message to send put them: in the head. */
+  early: string
+  /** Bytes that do not fill a group of three yet: base64 pieces end at such. */
+  rest: Buffer
+}
+
+/** Trailer fields as the last frame of a body (grpc-web protocol, "trailers"). */
+function trailerFrame(lines: string): Buffer {
+  const body = Buffer.from(lines)
+  const head = Buffer.alloc(5)
+  head[0] = TRAILER_FRAME
+  head.writeUInt32BE(body.length, 1)
+  return Buffer.concat([head, body])
+}
+
+function linesOf(trailers: FieldTable | undefined): string {
+  let lines = ''
+  for (let index = 0; index < (trailers?.count ?? 0); index++)
+    lines += `${trailers?.name(index).toLowerCase()}: ${trailers?.value(index)}\r\n`
+  return lines
+}
+
+/** Lets browsers speak gRPC: their requests become gRPC, the trailers of the answer a last frame of its body. */
+export const grpcWeb: Plugin = {
+  name: 'grpc-web',
+  priority: 505,
+  schema: {
+    type: 'object',
+    properties: { cors_allow_headers: { type: 'string', default: 'content-type,x-grpc-web,x-user-agent' } },
+  },
+  compile(conf) {
+    const states = new WeakMap<RequestContext, State>()
+    return {
+      access(context) {
+        const { headers } = context.exchange
+        if (context.method === 'OPTIONS') return { status: 204, body: '' }
+        if (context.method !== 'POST') return { status: 405 }
+        const contentType = (headers.get('content-type') ?? '').toLowerCase()
+        const match = /^application\/grpc-web(-text)?(\+[a-z0-9.-]+)?(?:;|$)/.exec(contentType)
+        if (match === null) return { status: 400 }
+        const text = match[1] !== undefined
+        states.set(context, { text, contentType, early: '', rest: Buffer.alloc(0) })
+        headers.set('Content-Type', `application/grpc${match[2] ?? ''}`)
+        if (!text) return undefined
+        return context.exchange.collectBody(BODY_LIMIT).then(
+          (body) => {
+            // Pieces of base64, each with padding of its own, may follow each other.
+            const pieces = body.toString('latin1').match(/[^=]+=*/g) ?? []
+            context.exchange.collected = Buffer.concat(pieces.map((piece) => Buffer.from(piece, 'base64')))
+            return undefined
+          },
+          () => ({ status: 413 }),
+        )
+      },
+      headerFilter(context, response: Response) {
+        const { headers } = response
+        headers.set('Access-Control-Allow-Origin', context.exchange.headers.get('origin') ?? '*')
+        if (context.method === 'OPTIONS') {
+          headers.set('Access-Control-Allow-Methods', 'POST')
+          headers.set('Access-Control-Allow-Headers', String(conf.cors_allow_headers))
+          return
+        }
+        headers.set('Access-Control-Expose-Headers', 'grpc-message,grpc-status')
+        const state = states.get(context)
+        if (state === undefined || !response.upstream) return
+        headers.set('Content-Type', state.contentType)
+        for (const name of STATUS_FIELDS) {
+          const value = headers.get(name)
+          if (value !== undefined) state.early += `${name}: ${value}\r\n`
+        }
+        if (state.early !== '') response.length = -1
+      },
+      filtersBody: (context) => states.has(context),
+      bodyFilter(context, chunk, { last, trailers }) {
+        const state = states.get(context)
+        if (state === undefined || context.upstreamStatus === '') return chunk
+        const pieces = chunk === undefined ? [] : [chunk]
+        if (last) {
+          const lines = linesOf(trailers)
+          pieces.push(trailerFrame(lines === '' ? state.early : lines))
+        }
+        if (!state.text) return pieces.length === 0 ? undefined : Buffer.concat(pieces)
+        const all = Buffer.concat([state.rest, ...pieces])
+        const whole = last ? all.length : all.length - (all.length % 3)
+        state.rest = all.subarray(whole)
+        return Buffer.from(all.subarray(0, whole).toString('base64'))
+      },
+    }
+  },
+}

@@ -1,0 +1,147 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import test from 'ava'
+import { parseGatewayConfig } from '#ingress'
+import { httpBackend } from './support/backend.ts'
+import { temporaryDirectory, testGateway } from './support/gateway.ts'
+import { frame, grpcServer } from './support/grpc.ts'
+
+async function lines(file: string, count: number): Promise<string[]> {
+  for (let n = 0; n < 1000; n++) {
+    try {
+      const found = readFileSync(file, 'utf8').trim().split('\n')
+      if (found.length >= count) return found
+    } catch {
+      // Not there yet.
+    }
+    await sleep(20)
+  }
+  return []
+}
+
+test("the access log in nginx's format, escaped as nginx does", async (t) => {
+  const file = path.join(temporaryDirectory(t), 'access.log')
+  const text =
+    '$remote_addr - $remote_user [$time_local] $http_host "$request" $status "$http_x_odd" $arg_none $upstream_status'
+  const parsed = parseGatewayConfig(
+    `nginx_config: { http: { access_log: ${file}, access_log_format: '${text}' } }`,
+    'c',
+  )
+  t.deepEqual(parsed.accessLogFormat, { text, escape: 'default' })
+  const backend = await httpBackend(t)
+  const { url, put } = await testGateway(t, {
+    config: { accessLog: file, accessLogFormat: parsed.accessLogFormat },
+  })
+  await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
+  await fetch(`${url}/a?b=c`, { headers: { 'x-odd': 'a"b\\c', authorization: `Basic ${btoa('ann:pw')}` } })
+  const [line = ''] = await lines(file, 1)
+  t.regex(
+    line,
+    /^127\.0\.0\.1 - ann \[\d\d\/\w{3}\/\d{4}:\d\d:\d\d:\d\d \+0000\] 127\.0\.0\.1:\d+ "GET \/a\?b=c HTTP\/1\.1" 200 "a\\x22b\\x5Cc" - 200$/,
+  )
+  const json = path.join(temporaryDirectory(t), 'json.log')
+  const second = await testGateway(t, { config: { accessLog: json } })
+  await fetch(`${second.url}/none`)
+  t.like(JSON.parse((await lines(json, 1))[0] ?? ''), { uri: '/none', status: 404, request_method: 'GET' })
+})
+
+test('metrics on a port of their own, with the health of checked servers', async (t) => {
+  const backend = await httpBackend(t)
+  const { url, put, gateway } = await testGateway(t, {
+    config: {
+      pluginAttributes: { prometheus: { export_addr: { ip: '127.0.0.1', port: 0 }, export_uri: '/m' } },
+    },
+  })
+  const nodes = { [`127.0.0.1:${backend.port}`]: 1, '127.0.0.1:1': 1 }
+  const checks = { active: { unhealthy: { interval: 1, tcp_failures: 1 }, healthy: { interval: 1 } } }
+  await put('/upstreams/1', { nodes, checks })
+  await put('/routes/1', { uri: '/*', upstream_id: 1, plugins: { prometheus: {} } })
+  const read = async () => (await fetch(`http://127.0.0.1:${gateway.metricsListen?.port}/m`)).text()
+  let text = ''
+  for (let n = 0; n < 1000 && !/port="1"\} 0/.test(text); n++) {
+    await fetch(url)
+    text = await read()
+    await sleep(20)
+  }
+  t.regex(text, /apisix_upstream_status\{name="\/apisix\/upstreams\/1",ip="127\.0\.0\.1",port="1"\} 0/)
+  t.true(text.includes(`port="${backend.port}"} 1`))
+  t.regex(text, /apisix_http_requests_total \d+/)
+})
+
+test('secrets from the environment; what refers to a manager is refused', async (t) => {
+  process.env.PLX_TEST_KEY = 'from outside'
+  process.env.PLX_TEST_JSON = '{"key":"within"}'
+  const backend = await httpBackend(t)
+  const { url, put, admin } = await testGateway(t)
+  await put('/consumers', { username: 'ann', plugins: { 'key-auth': { key: '$env://PLX_TEST_KEY' } } })
+  await put('/consumers', { username: 'bob', plugins: { 'key-auth': { key: '$ENV://PLX_TEST_JSON/key' } } })
+  await put('/consumers', { username: 'eve', plugins: { 'key-auth': { key: '$env://PLX_TEST_NOT_SET' } } })
+  const upstream = { nodes: { [`127.0.0.1:${backend.port}`]: 1 } }
+  await put('/routes/1', { uri: '/*', upstream, plugins: { 'key-auth': {} } })
+  const as = async (apikey: string) => (await fetch(url, { headers: { apikey } })).status
+  t.deepEqual(
+    [
+      await as('from outside'),
+      await as('within'),
+      await as('$env://PLX_TEST_KEY'),
+      await as('$env://PLX_TEST_NOT_SET'),
+    ],
+    [200, 200, 401, 401],
+  )
+  t.is(
+    String((await admin('GET', '/consumers/ann')).body.value?.plugins?.['key-auth']?.key),
+    '$env://PLX_TEST_KEY',
+  )
+  const refused = await admin('PUT', '/consumers', {
+    username: 'sue',
+    plugins: { 'key-auth': { key: '$secret://vault/1/key' } },
+  })
+  t.regex(String(refused.body.error_msg), /secret managers .* are not available/)
+})
+
+/** Cuts a grpc-web body into its frames. */
+function frames(body: Buffer): { readonly trailer: boolean; readonly text: string }[] {
+  const found: { trailer: boolean; text: string }[] = []
+  for (let at = 0; at < body.length; ) {
+    const length = body.readUInt32BE(at + 1)
+    found.push({ trailer: body[at] === 0x80, text: body.toString('utf8', at + 5, at + 5 + length) })
+    at += 5 + length
+  }
+  return found
+}
+
+test('grpc-web: binary and text, trailers in the body, failures, preflight', async (t) => {
+  const server = await grpcServer(t)
+  const { url, put } = await testGateway(t)
+  const upstream = { scheme: 'grpc', nodes: { [`127.0.0.1:${server.port}`]: 1 } }
+  await put('/routes/1', { uri: '/t.T/*', plugins: { 'grpc-web': {} }, upstream })
+  const post = (path: string, type: string, body: Buffer | string) =>
+    fetch(url + path, {
+      method: 'POST',
+      headers: { 'content-type': type, origin: 'https://a.example' },
+      body: new Uint8Array(Buffer.from(body)),
+    })
+  const binary = await post('/t.T/Echo', 'application/grpc-web+proto', frame('hello'))
+  t.is(binary.status, 200)
+  t.is(binary.headers.get('content-type'), 'application/grpc-web+proto')
+  t.is(binary.headers.get('access-control-allow-origin'), 'https://a.example')
+  const [message, trailer] = frames(Buffer.from(await binary.arrayBuffer()))
+  t.deepEqual(message, { trailer: false, text: 'hello' })
+  t.true(trailer?.trailer)
+  t.regex(trailer?.text ?? '', /grpc-status: 0\r\n/)
+  t.is(server.seen[0]?.['content-type'], 'application/grpc+proto')
+  const text = await post('/t.T/Echo', 'application/grpc-web-text', frame('hi').toString('base64'))
+  const decoded = Buffer.from(await text.text(), 'base64')
+  t.deepEqual(
+    frames(decoded).map((one) => one.trailer),
+    [false, true],
+  )
+  t.is(frames(decoded)[0]?.text, 'hi')
+  const failed = await post('/t.T/Fail', 'application/grpc-web', frame('x'))
+  const [status] = frames(Buffer.from(await failed.arrayBuffer()))
+  t.regex(status?.text ?? '', /grpc-status: [1-9]/)
+  const preflight = await fetch(`${url}/t.T/Echo`, { method: 'OPTIONS' })
+  t.deepEqual([preflight.status, preflight.headers.get('access-control-allow-methods')], [204, 'POST'])
+  t.is((await post('/t.T/Echo', 'application/json', '{}')).status, 400)
+})
