@@ -14,6 +14,7 @@ import { cancel } from './plugins/cancel/setup.ts'
 import { chaos } from './plugins/chaos/setup.ts'
 import { debug } from './plugins/debug/setup.ts'
 import { dns64 } from './plugins/dns64/setup.ts'
+import { dnssec } from './plugins/dnssec/setup.ts'
 import { erratic } from './plugins/erratic/setup.ts'
 import { errors } from './plugins/errors/setup.ts'
 import { file } from './plugins/file/setup.ts'
@@ -38,6 +39,7 @@ import { reload } from './plugins/reload/setup.ts'
 import { rewrite } from './plugins/rewrite/setup.ts'
 import { root } from './plugins/root/setup.ts'
 import { secondary } from './plugins/secondary/setup.ts'
+import { sign } from './plugins/sign/setup.ts'
 import { template } from './plugins/template/setup.ts'
 import { timeouts } from './plugins/timeouts/setup.ts'
 import { tls } from './plugins/tls/setup.ts'
@@ -91,7 +93,7 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   acl,
   cache,
   header,
-  planned('dnssec'),
+  dnssec,
   tls,
   minimal,
   template,
@@ -112,7 +114,7 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   erratic,
   whoami,
   planned('on', 'hooks that run commands are not planned'),
-  planned('sign'),
+  sign,
   view,
   planned('nomad', 'a data source outside the cluster, not planned'),
 ]

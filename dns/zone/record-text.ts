@@ -10,6 +10,7 @@ import {
   Type,
   typeNumber,
 } from '../wire/index.ts'
+import { readDnssecData } from './dnssec/text.ts'
 import { ZoneError } from './errors.ts'
 
 export interface RecordContext {
@@ -174,8 +175,12 @@ function readData(head: Head, tokens: readonly Token[], origin: string): Resourc
       const fixed = Buffer.from([number(0, 255), number(1, 255)])
       return { ...head, kind: 'raw', rdata: Buffer.concat([fixed, hex(tokens.slice(2))]) }
     }
-    default:
+    default: {
+      const rest = (i: number): string[] => tokens.slice(i).map((token) => token.text)
+      const rdata = readDnssecData(head.type, { text, name, number, rest })
+      if (rdata !== undefined) return { ...head, kind: 'raw', rdata }
       throw new ZoneError('records of this type have to be written in the form of RFC 3597 (\\# LENGTH HEX)')
+    }
   }
 }
 

@@ -10,6 +10,9 @@ import { readZoneFile } from '../../zone/master-file.ts'
 import type { ZoneSource } from '../../zone/source.ts'
 import { Zone } from '../../zone/zone.ts'
 
+/** a file that is not there yet is looked for at least this often */
+const waitMs = 1000
+
 export interface FileOptions {
   readonly file: string
   readonly zones: readonly string[]
@@ -37,16 +40,34 @@ export class FilePlugin implements ZoneSource {
     this.#log = log
   }
 
-  /** Throws ZoneError: a zone that cannot be read at the start stops it. */
+  /**
+   * Throws ZoneError: a zone that cannot be read at the start stops it. A file that is not there may still come (from
+   * *sign*, or from outside), if it is looked for again.
+   */
   start(): void {
-    this.#load()
-    if (this.#options.reloadMs === 0) return
-    this.#timer = setInterval(() => this.#refresh(), this.#options.reloadMs)
+    const { file, reloadMs } = this.#options
+    const missing = statSync(file, { throwIfNoEntry: false }) === undefined
+    if (missing && reloadMs > 0) this.#log.warn({ object: file }, 'the zone file is not there yet')
+    else this.#load()
+    if (reloadMs > 0) this.#schedule()
+  }
+
+  #schedule(): void {
+    const { reloadMs } = this.#options
+    const wait = this.#zones.size > 0 ? reloadMs : Math.min(reloadMs, waitMs)
+    this.#timer = setTimeout(() => {
+      this.#refresh()
+      this.#schedule()
+    }, wait)
     this.#timer.unref()
   }
 
+  trouble(): string | undefined {
+    return this.#zones.size > 0 ? undefined : `${this.#options.file} has not been read`
+  }
+
   stop(): void {
-    clearInterval(this.#timer)
+    clearTimeout(this.#timer)
   }
 
   /** The zone of this name, for *transfer*. */
@@ -61,7 +82,9 @@ export class FilePlugin implements ZoneSource {
   handle(query: Query, next: Next): Outcome {
     const origin = longestZone(query.name, this.#options.zones)
     const zone = origin === undefined ? undefined : this.#zones.get(origin)
-    if (zone === undefined || query.opcode === Opcode.NOTIFY) return next(query)
+    if (origin === undefined || query.opcode === Opcode.NOTIFY) return next(query)
+    if (zone === undefined)
+      return failure(Rcode.SERVFAIL, this.name, new Error(`zone ${origin} has not been read`))
     if (isTransfer(query.type)) return failure(Rcode.REFUSED, this.name)
     return answerFrom(zone, query, next, { plugin: this.name, fallthrough: this.#options.fallthrough })
   }
@@ -71,8 +94,9 @@ export class FilePlugin implements ZoneSource {
     const { mtimeMs, size, ino } = statSync(file)
     const stamp = `${mtimeMs} ${size} ${ino}`
     if (stamp === this.#stamp) return
-    const fresh = zones.map((origin) => new Zone(origin, readZoneFile(file, origin)))
+    // What is wrong now is not said again before it changes.
     this.#stamp = stamp
+    const fresh = zones.map((origin) => new Zone(origin, readZoneFile(file, origin)))
     for (const zone of fresh) {
       const before = this.#zones.get(zone.origin)
       if (!byMtime && before?.soa.serial === zone.soa.serial) continue
@@ -87,6 +111,7 @@ export class FilePlugin implements ZoneSource {
 
   /** A file that has become wrong leaves the zone as it was. */
   #refresh(): void {
+    if (statSync(this.#options.file, { throwIfNoEntry: false }) === undefined) return
     try {
       this.#load()
     } catch (error) {

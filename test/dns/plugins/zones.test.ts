@@ -278,7 +278,7 @@ test('setup errors of file, auto, secondary and transfer', async (t) => {
     ['secondary {\n transfer to 192.0.2.1\n }', /must be: transfer from/],
     ['transfer', /needs the line: to/],
     ['transfer {\n to nobody\n }', /no address/],
-    ['file /nonexistent/zone', /nonexistent/],
+    ['file /nonexistent/zone {\n reload 0\n }', /nonexistent/],
   ] as const)
     await t.throwsAsync(serve(t, block(lines)), { message })
 })
