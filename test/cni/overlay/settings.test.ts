@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import test from 'ava'
+import { type OffloadVerdict, probePeer } from '../../../cni/overlay/checksum-offload.ts'
 import { chooseExternalInterface, type ExternalChoice } from '../../../cni/overlay/external-interface.ts'
-import { RouteSocket } from '../../../netlink/index.ts'
-import { testNamespace, waitUntil } from '../../support/index.ts'
-import { Cluster, node1, node2 } from './cluster.ts'
+import { RouteSocket, runInNetns } from '../../../netlink/index.ts'
+import { joinNamespaces, testNamespace, waitUntil } from '../../support/index.ts'
+import { Cluster, node1, node2, passes } from './cluster.ts'
 
 const netConf = { Network: '10.244.0.0/16', Backend: { Type: 'vxlan' } }
 
@@ -110,6 +111,32 @@ test.serial(
     await a.says(/packets with offloaded checksums do not arrive at any peer/)
   },
 )
+
+test.serial('the checksum probe: good is good, and silence is no proof of a broken checksum', async (t) => {
+  const [a, b] = [testNamespace(t, 'knocks'), testNamespace(t, 'hears')]
+  joinNamespaces(
+    { namespace: a, name: 'eth0', addresses: ['198.18.0.1/24'] },
+    { namespace: b, name: 'eth0', addresses: ['198.18.0.2/24'] },
+  )
+  // A probe does not keep a process alive.
+  const alive = setInterval(() => {}, 1000)
+  t.teardown(() => clearInterval(alive))
+  // The sockets are made at once, in the namespace.
+  const probe = (signal = new AbortController().signal): Promise<OffloadVerdict> =>
+    runInNetns(a.path, () => ({ verdict: probePeer('198.18.0.2', signal) })).verdict
+  await passes(a, '198.18.0.2')
+  await waitUntil(async () => (await probe()) === 'good', { what: 'an answer in time' })
+  b.nft('add', 'table', 'ip', 'silent')
+  b.nft('add', 'chain', 'ip', 'silent', 'in', '{ type filter hook input priority 0; }')
+  b.nft('add', 'rule', 'ip', 'silent', 'in', 'ip', 'protocol', 'udp', 'drop')
+  t.is(await probe(), 'unknown', 'a firewall')
+  b.run('ip', 'link', 'set', 'eth0', 'down')
+  t.is(await probe(), 'unknown', 'a dead peer')
+  const stop = new AbortController()
+  const stopped = probe(stop.signal)
+  stop.abort()
+  await t.throwsAsync(stopped, { name: 'AbortError' })
+})
 
 test.serial('a change of one of 250 peers touches that one only', async (t) => {
   const cluster = new Cluster(t, netConf)
