@@ -25,7 +25,10 @@ export class ProxyMetrics {
   readonly programming
   readonly endpointChanges
   readonly serviceChanges
+  readonly endpointPending
+  readonly servicePending
   readonly syncFailures
+  readonly cleanupFailures
   readonly eventToKernel
   readonly conntrackDuration
   readonly conntrackDeleted
@@ -80,6 +83,20 @@ export class ProxyMetrics {
       help: 'Services changed, themselves or their endpoints',
       registers,
     })
+    this.endpointPending = new Gauge({
+      name: 'kubeproxy_sync_proxy_rules_endpoint_changes_pending',
+      help: 'EndpointSlice changes that are not programmed yet',
+      registers,
+    })
+    this.servicePending = new Gauge({
+      name: 'kubeproxy_sync_proxy_rules_service_changes_pending',
+      help: 'Service changes that are not programmed yet',
+      registers,
+    })
+    this.cleanupFailures = counter(
+      'sync_proxy_rules_nftables_cleanup_failures_total',
+      'Commits refused that delete chains out of use',
+    )
     this.syncFailures = counter('sync_proxy_rules_nftables_sync_failures_total', 'Commits the kernel refused')
     this.eventToKernel = new Histogram({
       name: 'plexus_proxy_event_to_kernel_seconds',

@@ -42,6 +42,7 @@ export interface Work {
 export class Programmer {
   readonly #log: Logger
   readonly #config: KubeProxyConfiguration
+  readonly #metrics: ProxyMetrics
   readonly #commits: OwnCommits
   readonly #conntrack: ConntrackTable
   readonly #guard: TableGuard
@@ -56,6 +57,7 @@ export class Programmer {
     const { store, config, log, netns, metrics, node, recordEvent } = options
     this.#log = log
     this.#config = config
+    this.#metrics = metrics
     this.#netns = netns
     const guard: TableGuard = new TableGuard({
       families: () => this.#families,
@@ -128,6 +130,8 @@ export class Programmer {
     this.#cleanConntrack()
     this.#scheduleGarbage()
     if (errors.length > 0) throw errors[0]
+    this.#metrics.servicePending.set(0)
+    this.#metrics.endpointPending.set(0)
     this.#retryMs = FIRST_RETRY_MS
   }
 
@@ -160,7 +164,9 @@ export class Programmer {
     this.#garbage = setTimeout(() => {
       this.#garbage = undefined
       this.#guarded(() => {
-        for (const { table } of this.#families) table.collectGarbage()
+        for (const { family, table } of this.#families) {
+          if (!table.collectGarbage()) this.#metrics.cleanupFailures.inc({ ip_family: familyLabel(family) })
+        }
       })
     }, GARBAGE_DELAY_MS).unref()
   }

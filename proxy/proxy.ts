@@ -208,6 +208,8 @@ class ServiceProxy implements ProxyComponent {
     this.#node = node
     this.#metrics.serviceChanges.inc(changes.services.size)
     this.#metrics.endpointChanges.inc(changes.objects('EndpointSlice').size)
+    this.#metrics.servicePending.inc(changes.services.size)
+    this.#metrics.endpointPending.inc(changes.objects('EndpointSlice').size)
     this.#serviceHealth.update(changes.services)
     if (changed) this.#serviceHealth.refresh()
     this.#programmer.program({

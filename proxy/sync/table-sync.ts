@@ -108,20 +108,21 @@ export class TableSync {
     return 'untouched'
   }
 
-  /** Deletes shared chains nothing leads to any more. */
-  collectGarbage(): void {
+  /** Deletes shared chains nothing leads to any more; false if the kernel refuses. */
+  collectGarbage(): boolean {
     const used = this.#withPicks(this.#ledger.chains().keys())
     const unused = [...this.#sharedChains].filter((chain) => !used.has(chain))
-    if (unused.length === 0) return
+    if (unused.length === 0) return true
     const transaction = new NftTransaction()
     deleteChains(transaction, this.#options.table, unused)
     const failures = this.#commit(transaction)
     if (failures !== undefined) {
       this.doubt()
-      return
+      return false
     }
     this.#sharedChains = used
     this.#watchman.chainsChanged(this.#ledger.chains())
+    return true
   }
 
   /** Undefined if the kernel does not hold what it should, so that everything must be compared. */

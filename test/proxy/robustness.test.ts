@@ -141,7 +141,7 @@ for (const code of ['ENOBUFS', 'EBUSY', 'ERESTART'] as const) {
 test('changes that wait for two sync periods make the proxy unhealthy (24)', async (t) => {
   let failing = false
   const nftables = { ...DEFAULT_CONFIGURATION.nftables, syncPeriod: 100 }
-  const { put, proxy } = await start(t, {
+  const { put, proxy, metrics } = await start(t, {
     config: { nftables },
     intercept: () => {
       if (failing) throw new NetlinkError({ errno: 105, request: 'commit' })
@@ -150,10 +150,12 @@ test('changes that wait for two sync periods make the proxy unhealthy (24)', asy
   t.true(proxy.health().ok)
   failing = true
   put(endpoints('10.244.1.9'))
+  const pending = /kubeproxy_sync_proxy_rules_service_changes_pending 1/
+  t.regex(await metrics.metrics(), pending)
   await waitUntil(() => !proxy.health().ok, { what: 'the proxy to call itself unhealthy' })
   failing = false
   await waitUntil(() => proxy.health().ok, { what: 'it to recover' })
-  t.pass()
+  t.notRegex(await metrics.metrics(), pending)
 })
 
 test('a Service the kernel refuses is told as an Event', async (t) => {
