@@ -8,7 +8,6 @@ import { AddressSet } from '../route/index.ts'
 import type {
   AdminConfig,
   AdminKey,
-  EtcdConfig,
   GatewayConfig,
   ListenAddress,
   PlainListenAddress,
@@ -16,6 +15,7 @@ import type {
   TlsListenAddress,
 } from './gateway-config.ts'
 import { Section } from './section.ts'
+import { etcd, keyring, objectsFile } from './stores.ts'
 
 /**
  * Reads a config.yaml with APISIX's keys; without a file, the defaults. Throws GatewayConfigError naming file and field.
@@ -236,62 +236,6 @@ function control(apisix: Section): ListenAddress | undefined {
   const given = section.raw('port') !== undefined || section.raw('ip') !== undefined
   if (!(apisix.boolean('enable_control') ?? given)) return undefined
   return address(section, 'port', section.all(), { host: '127.0.0.1', port: 9090 })
-}
-
-/** `deployment.etcd`, or `etcd` as in APISIX 2.x; only a given host makes it used. */
-function etcd(section: Section, older: Section): EtcdConfig | undefined {
-  const from = section.raw('host') === undefined ? older : section
-  const host = from.raw('host')
-  if (host === undefined) return undefined
-  const hosts = (Array.isArray(host) ? host : [host]).map(String)
-  const wrong = hosts.find((one) => !/^https?:\/\/[^/]+\/?$/.test(one))
-  if (hosts.length === 0 || wrong !== undefined)
-    throw from.error('host', `${JSON.stringify(wrong)} is no address such as http://127.0.0.1:2379`)
-  const tls = from.section('tls')
-  const file = (field: string) => {
-    const path = tls.string(field)
-    try {
-      return path === undefined ? undefined : readFileSync(path, 'utf8')
-    } catch (cause) {
-      throw tls.error(field, cause instanceof Error ? cause.message : String(cause))
-    }
-  }
-  return {
-    hosts,
-    prefix: from.string('prefix') ?? '/apisix',
-    timeoutMs: from.duration('timeout') ?? 30_000,
-    user: from.string('user'),
-    password: from.string('password'),
-    tls: {
-      cert: file('cert'),
-      key: file('key'),
-      verify: tls.boolean('verify') ?? true,
-      sni: tls.string('sni'),
-    },
-  }
-}
-
-/** `plexus.objects_file`, which APISIX's standalone mode (config_provider yaml) needs here. */
-function objectsFile(deployment: Section, plexus: Section): string | undefined {
-  deployment.raw('role')
-  const provider = deployment.section('role_data_plane').string('config_provider')
-  deployment.section('role_traditional').string('config_provider')
-  const file = plexus.string('objects_file')
-  if (provider !== undefined && provider !== 'etcd' && file === undefined)
-    throw plexus.error(
-      'objects_file',
-      `must name the ${provider} file, as deployment asks for standalone mode`,
-    )
-  return file
-}
-
-function keyring(section: Section): string[] {
-  const value = section.raw('keyring')
-  if (!(section.boolean('enable_encrypt_fields') ?? true) || value === undefined) return []
-  const words = (Array.isArray(value) ? value : [value]).map(String)
-  const wrong = words.findIndex((word) => Buffer.byteLength(word) !== 16)
-  if (wrong !== -1) throw section.error(`keyring[${wrong}]`, 'must be 16 bytes long')
-  return words
 }
 
 function checkAddresses(section: Section, field: string, list: readonly string[]): void {
