@@ -88,7 +88,7 @@ export const componentDefinitions: Readonly<Record<ComponentName, ComponentDefin
     },
     start: async ({ dns }, context) => {
       if (dns === undefined) throw new Error('no dns section')
-      return (await import('#dns')).startDns({ ...context, corefile: dns.corefile })
+      return (await import('#dns')).startDns({ ...context, ...dns })
     },
   },
   gateway: {

@@ -26,7 +26,7 @@ export interface AgentConfiguration {
   readonly cni?: { readonly socket: string } | undefined
   readonly overlay?: OverlaySection | undefined
   readonly proxy?: { readonly config?: string | undefined } | undefined
-  readonly dns?: { readonly corefile: string } | undefined
+  readonly dns?: DnsSection | undefined
   readonly gateway?: GatewaySection | undefined
 }
 
@@ -52,6 +52,22 @@ export interface OverlaySection {
   readonly blackholeRoute?: boolean | undefined
   readonly annotationPrefix?: string | undefined
   readonly setNodeNetworkUnavailable?: boolean | undefined
+}
+
+/** Cluster DNS; see docs/dns.md. */
+export interface DnsSection {
+  readonly corefile: string
+  /** Processes that answer, the agent included (1). */
+  readonly workers?: number | undefined
+  readonly nodeLocal?: DnsNodeLocalSection | undefined
+}
+
+export interface DnsNodeLocalSection {
+  readonly addresses: readonly string[]
+  readonly interfaceName?: string | undefined
+  readonly clusterDns?: string | undefined
+  readonly healthPort?: number | undefined
+  readonly keepInterface?: boolean | undefined
 }
 
 const text = { type: 'string', minLength: 1 } as const
@@ -124,7 +140,25 @@ const schema = {
       ['netConf'],
     ),
     proxy: component({ config: text }),
-    dns: component({ corefile: text }, ['corefile']),
+    dns: component(
+      {
+        corefile: text,
+        workers: { type: 'integer', minimum: 1, maximum: 1024 },
+        nodeLocal: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['addresses'],
+          properties: {
+            addresses: { type: 'array', items: text, minItems: 1 },
+            interfaceName: text,
+            clusterDns: text,
+            healthPort: { type: 'integer', minimum: 1, maximum: 65535 },
+            keepInterface: { type: 'boolean' },
+          },
+        },
+      },
+      ['corefile'],
+    ),
     gateway: component({
       config: text,
       statusAddresses: { type: 'array', items: text, minItems: 1 },
@@ -228,7 +262,7 @@ function withAbsolutePaths(config: AgentConfiguration, base: string): AgentConfi
     cni: cni && { socket: at(cni.socket) },
     overlay: overlay && { ...overlay, netConf: at(overlay.netConf), subnetFile: at(overlay.subnetFile) },
     proxy: proxy && { config: proxy.config === undefined ? undefined : at(proxy.config) },
-    dns: dns && { corefile: at(dns.corefile) },
+    dns: dns && { ...dns, corefile: at(dns.corefile) },
     gateway: gateway && {
       ...gateway,
       config: gateway.config === undefined ? undefined : at(gateway.config),
