@@ -21,6 +21,9 @@ test.serial('VNI, port and backend change under way, and nothing of before is le
   const port = () => a.device('flannel.7')?.linkinfo.info_data.port
   await waitUntil(() => port() === 4789, { what: 'port' })
   await works('port 4789')
+  cluster.writeNetConf(vxlan({ VNI: 7, Port: 4789, GBP: true }))
+  await waitUntil(() => [a, b].every((m) => m.device('flannel.7')?.linkinfo.info_data.gbp), { what: 'GBP' })
+  await works('GBP')
   cluster.writeNetConf({ Network, Backend: { Type: 'host-gw' } })
   await waitUntil(() => a.route('10.244.2.0/24')?.dev === 'under0', { what: 'host-gw' })
   await waitUntil(() => a.device('flannel.7') === undefined, { what: 'no device' })

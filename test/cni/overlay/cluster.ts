@@ -36,7 +36,15 @@ export interface IpLink {
   address: string
   mtu: number
   linkinfo: {
-    info_data: { id: number; local?: string; local6?: string; port: number; learning: boolean; link: string }
+    info_data: {
+      id: number
+      local?: string
+      local6?: string
+      port: number
+      learning: boolean
+      link: string
+      gbp?: boolean
+    }
   }
 }
 
