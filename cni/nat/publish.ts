@@ -11,6 +11,7 @@ import { type AttachmentKey, findHostLink } from '../attachment.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import { type CniIp, familyOf } from '../protocol/result.ts'
 import { elementsOf, exemptNetworks, packAddressOf, type SetElements } from './elements.ts'
+import { removeIptablesLeftovers } from './iptables-leftovers.ts'
 import { nftables } from './kernel.ts'
 import {
   chains,
@@ -91,13 +92,15 @@ export function withdrawPod(key: AttachmentKey, addresses: readonly string[]): v
   const socket = nftables()
   const tx = new NftTransaction()
   const comment = commentOf(key)
-  const tables = socket.tables().filter(({ name }) => name === tableName)
+  const tables = socket.tables()
+  removeIptablesLeftovers(socket, key, tables)
   for (const family of families) {
-    if (!tables.some((table) => table.family === tableFamily(family))) continue
-    const own = addresses.filter((address) => familyOf(address) === family)
+    const own = tables.some((table) => table.name === tableName && table.family === tableFamily(family))
+    if (!own) continue
+    const ofFamily = addresses.filter((address) => familyOf(address) === family)
     const masqueraded =
       addresses.length > 0
-        ? own.map((address): NftElement => ({ key: packAddressOf(family, address) }))
+        ? ofFamily.map((address): NftElement => ({ key: packAddressOf(family, address) }))
         : ownedBy(comment, elements(socket, family, sets.masquerade))
     if (masqueraded.length > 0) tx.destroyElements(at(family, sets.masquerade), masqueraded, comment)
     for (const { map, keys, all } of portSets) {

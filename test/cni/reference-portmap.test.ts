@@ -1,6 +1,6 @@
 import test from 'ava'
 import { forBoth } from './both.ts'
-import { Node } from './runtime.ts'
+import { type Json, Node, referenceDirectory } from './runtime.ts'
 
 /** `[protocol, address or *, port, destination]` of every published port, from whichever rules there are. */
 function published(node: Node, isOurs: boolean, family: 'ip' | 'ip6'): string[] {
@@ -108,4 +108,47 @@ test('T48: settings of portmap that cannot be, or are not honoured, are named', 
     t.like(await add({ [name]: value }), { code: 2 }, name)
   }
   t.is((await add({ markMasqBit: 13, conditionsV4: [], backend: 'iptables' })).code, undefined)
+})
+
+test('pods that the reference plugins have wired: our DEL leaves nothing of them, and other pods alone', async (t) => {
+  const node = new Node(t)
+  await node.agent()
+  const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }
+  const ranges = { ranges: [[{ subnet: '10.1.2.0/24' }], [{ subnet: 'fd00:1::/64' }]] }
+  const bridge = node.conf({ type: 'bridge', isDefaultGateway: true, ipMasq: true }, ranges)
+  const portmap = (lane: number, prevResult?: unknown): Json => ({
+    cniVersion: '1.0.0',
+    name: 'net',
+    type: 'portmap',
+    socket: node.socket,
+    prevResult,
+    runtimeConfig: { portMappings: [{ hostPort: 8080 + lane, containerPort: 80, protocol: 'tcp' }] },
+  })
+  const pods = [node.pod(), node.pod()]
+  for (const [lane, { path: netns }] of pods.entries()) {
+    const call = { command: 'ADD', id: `c${lane}`, netns, environment }
+    const added = await node.run(bridge, call, referenceDirectory)
+    t.is(added.code, 0, added.stdout)
+    t.is((await node.run(portmap(lane, added.json), call, referenceDirectory)).code, 0)
+  }
+  const rules = () =>
+    [4, 6].map((family) => node.host.run(family === 4 ? 'iptables-save' : 'ip6tables-save', '-t', 'nat'))
+  const mentioning = (text: RegExp) => rules().filter((all) => text.test(all)).length
+  t.is(mentioning(/id: \\?"c0/), 2)
+  for (const conf of [portmap(0), bridge]) {
+    const deleted = await node.run(conf, { command: 'DEL', id: 'c0', netns: pods[0]?.path ?? '' })
+    t.is(deleted.code, 0, deleted.stdout)
+  }
+  t.is(mentioning(/id: \\?"c0/), 0)
+  t.is(mentioning(/--dport 8080/), 0)
+  t.is(mentioning(/id: \\?"c1/), 2)
+  t.is(mentioning(/--dport 8081/), 2)
+  t.deepEqual(node.leases(), ['10.1.2.3', 'fd00:1::3'])
+  t.is(node.links().length, 2)
+  for (const conf of [portmap(1), bridge]) t.is((await node.run(conf, { command: 'DEL', id: 'c1' })).code, 0)
+  const chains = rules()
+    .join('\n')
+    .split('\n')
+    .filter((line) => /^:CNI-[0-9a-f]|^:CNI-DN-/.test(line))
+  t.deepEqual([chains, node.leases()], [[], []])
 })
