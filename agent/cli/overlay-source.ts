@@ -13,13 +13,17 @@ const retryMs = 3000
  * Manifests or a kubeconfig where one is named; else, inside a pod, its service account. `--kube-api-url` replaces the
  * address of the API server.
  */
-export function sourceOf(options: SourceSettings, flags: OverlayFlags): SourceSettings {
+export function sourceOf(
+  options: SourceSettings,
+  flags: Pick<OverlayFlags, 'kubeconfig' | 'apiServer'>,
+  environment: NodeJS.ProcessEnv = process.env,
+): SourceSettings {
   const kubeconfig = options.kubeconfig ?? flags.kubeconfig
   const { manifests } = options
   const apiServer = flags.apiServer === undefined ? undefined : [flags.apiServer]
   if (manifests !== undefined && apiServer !== undefined)
     throw new UsageError('--kube-api-url has no meaning beside --manifests')
-  const inPod = (process.env['KUBERNETES_SERVICE_HOST'] ?? '') !== '' || apiServer !== undefined
+  const inPod = (environment['KUBERNETES_SERVICE_HOST'] ?? '') !== '' || apiServer !== undefined
   const inCluster = manifests === undefined && kubeconfig === undefined && inPod ? true : undefined
   return { manifests, kubeconfig, inCluster, apiServer }
 }
