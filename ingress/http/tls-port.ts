@@ -11,6 +11,8 @@ import { NOBODY, type Peer, type Transport } from './transport.ts'
 /** Certificate and demands for one server name. */
 export interface HandshakeCredentials {
   readonly context: tls.SecureContext
+  /** What the context was made from. */
+  readonly options: tls.SecureContextOptions
   readonly mutual: boolean
 }
 
@@ -81,6 +83,14 @@ export function openTlsPort(options: TlsPortOptions): Promise<Port> {
     allowHalfOpen: true,
     // A session resumed under another name would skip what that name demands.
     secureOptions: constants.SSL_OP_NO_TICKET,
+  })
+  // Node asks SNICallback only if the client names somebody: what the others get has to be there before.
+  let unnamed: HandshakeCredentials | undefined
+  server.prependListener('connection', () => {
+    const found = credentials('')
+    if (found === unnamed) return
+    unnamed = found
+    server.setSecureContext(found === undefined || found.mutual ? {} : found.options)
   })
   // A failed handshake is the client's business; the socket is gone already.
   server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy())

@@ -1,10 +1,17 @@
 import { X509Certificate } from 'node:crypto'
-import { createSecureContext, type SecureContext, type SecureVersion } from 'node:tls'
+import {
+  createSecureContext,
+  type SecureContext,
+  type SecureContextOptions,
+  type SecureVersion,
+} from 'node:tls'
 import type { Ssl } from '../objects/index.ts'
 
 /** What a TLS handshake for a name is done with. */
 export interface Credentials {
   readonly context: SecureContext
+  /** What the context was made from. */
+  readonly options: SecureContextOptions
   /** Clients must show a certificate signed by the object's CA. */
   readonly mutual: boolean
 }
@@ -54,14 +61,14 @@ function credentialsOf(ssl: Ssl): Credentials {
   const versions = (ssl.ssl_protocols ?? ['TLSv1.2', 'TLSv1.3'])
     .flatMap((name) => VERSIONS[name] ?? [])
     .sort()
-  const context = createSecureContext({
+  const options: SecureContextOptions = {
     cert: pairs.map(({ cert }) => cert),
     key: pairs.map(({ key }) => key),
     minVersion: versions[0] ?? 'TLSv1.2',
     maxVersion: versions.at(-1) ?? 'TLSv1.3',
     ...(ssl.client === undefined ? {} : { ca: ssl.client.ca }),
-  })
-  return { context, mutual: ssl.client !== undefined }
+  }
+  return { context: createSecureContext(options), options, mutual: ssl.client !== undefined }
 }
 
 interface Holder {

@@ -90,6 +90,27 @@ test('certificates by server name: exact before wildcard, one label deep, change
   t.is(await presented(tlsPort, 'shop.example.org'), '*.example.org')
 })
 
+test('a client that names nobody gets the certificate of fallback_sni, and the new one after a change', async (t) => {
+  const { issue } = authority(t)
+  const { gateway, put } = await testGateway(t, {
+    config: { tlsListen: [{ host: '127.0.0.1', port: 0, http2: true }], fallbackSni: 'shop.example.org' },
+  })
+  const port = gateway.listen[1]?.port ?? 0
+  t.is(await presented(port, ''), undefined)
+  const [first, second] = [issue('shop.example.org'), issue('renewed.example.org')]
+  await put('/ssls/1', { sni: 'shop.example.org', cert: first.cert, key: first.key })
+  t.is(await presented(port, ''), 'shop.example.org')
+  await put('/ssls/1', { sni: 'shop.example.org', cert: second.cert, key: second.key })
+  t.is(await presented(port, ''), 'renewed.example.org')
+  await put('/ssls/1', {
+    sni: 'shop.example.org',
+    cert: second.cert,
+    key: second.key,
+    client: { ca: first.cert },
+  })
+  t.is(await presented(port, ''), undefined)
+})
+
 test('mTLS: a certificate of the right authority opens the name, and only that name', async (t) => {
   const ours = authority(t)
   const theirs = authority(t)
