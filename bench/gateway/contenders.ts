@@ -19,64 +19,182 @@ export const requestHeaders = [
   'Upgrade-Insecure-Requests: 1',
 ]
 
-const common = (folder: string, name: string): string => `
-worker_processes 1;
-error_log ${folder}/${name}.log;
-pid ${folder}/${name}.pid;
-events { worker_connections 4096; }
-`
 const paths = (folder: string, name: string): string =>
   ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `${kind}_temp_path ${folder}/${name}-${kind};`)
     .join(' ')
 
-export const nginxConfiguration = {
-  backend: (folder: string, port: number): string => `${common(folder, 'backend')}
+const frame = (
+  folder: string,
+  name: string,
+  http: string,
+  options: { workers?: number; lua?: boolean } = {},
+): string => `
+${options.lua === true ? 'load_module /usr/lib/nginx/modules/ndk_http_module.so; load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;' : ''}
+user root;
+worker_processes ${options.workers ?? 1};
+error_log ${folder}/${name}.log;
+pid ${folder}/${name}.pid;
+events { worker_connections 8192; }
 http {
-  access_log off; ${paths(folder, 'backend')}
+  access_log off; ${paths(folder, name)}
   keepalive_requests 1000000000;
-  server {
-    listen 127.0.0.1:${port};
-    location / { default_type text/plain; return 200 'a book about networks, with sixty bytes in this very answer\\n'; }
-  }
-}`,
-  proxy: (folder: string, port: number, backend: number): string => `${common(folder, 'proxy')}
-http {
-  access_log off; ${paths(folder, 'proxy')}
-  keepalive_requests 1000000000;
-  upstream backend { server 127.0.0.1:${backend}; keepalive 320; keepalive_requests 1000000000; }
-  server {
-    listen 127.0.0.1:${port};
-    server_name shop.example.test;
-    location /api/ {
-      proxy_pass http://backend;
+  ${http}
+}`
+
+/** 60 bytes for any path, files of 1 KB, 100 KB and 1 MB below /body/. */
+export const backendConfiguration = (folder: string, port: number): string =>
+  frame(
+    folder,
+    'backend',
+    `server {
+    listen 127.0.0.1:${port} backlog=4096;
+    location / { default_type text/plain; return 200 'a book about networks, with sixty bytes in this very answer\n'; }
+    location /body/ { alias ${folder}/body/; sendfile on; tcp_nopush on; }
+  }`,
+  )
+
+const fields = `
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_set_header Host $host;
       proxy_set_header X-Real-IP $remote_addr;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_set_header X-Forwarded-Host $host;
-    }
-  }
-}`,
+      proxy_set_header X-Forwarded-Host $host;`
+
+export interface Ports {
+  readonly plain: number
+  readonly tls: number
 }
 
-/** http-proxy with a keep-alive agent, as its users run it. */
-export const httpProxyProgram = (port: number, backend: number): string => `
+export interface Targets {
+  readonly backend: number
+  readonly sockets: number
+}
+
+const listen = (folder: string, { plain, tls }: Ports, options = ''): string => `
+    listen 127.0.0.1:${plain} backlog=4096 ${options};
+    listen 127.0.0.1:${tls} ssl http2 backlog=4096 ${options};
+    ssl_certificate ${folder}/cert.pem; ssl_certificate_key ${folder}/key.pem; ssl_session_tickets off;
+    server_name shop.example.test;`
+
+export const nginxProxy = (
+  folder: string,
+  name: string,
+  ports: Ports,
+  { backend, sockets }: Targets,
+  workers = 1,
+): string =>
+  frame(
+    folder,
+    name,
+    `upstream backend { server 127.0.0.1:${backend}; keepalive 320; keepalive_requests 1000000000; }
+  server {${listen(folder, ports, workers > 1 ? 'reuseport' : '')}
+    location / { proxy_pass http://backend; ${fields} }
+    location /ws {
+      proxy_pass http://127.0.0.1:${sockets};
+      proxy_http_version 1.1;
+      proxy_set_header Connection upgrade;
+      proxy_set_header Upgrade $http_upgrade;
+    }
+  }`,
+    { workers },
+  )
+
+/** nginx with a Lua handler in every phase that does next to nothing, as APISIX's engine has: a floor for APISIX itself. */
+export const luaProxy = (folder: string, name: string, ports: Ports, { backend }: Targets): string =>
+  frame(
+    folder,
+    name,
+    `lua_package_path "/usr/share/lua/5.1/?.lua;;";
+  init_by_lua_block { require "resty.core" }
+  upstream backend {
+    server 0.0.0.1;
+    balancer_by_lua_block { local balancer = require "ngx.balancer"; balancer.set_current_peer("127.0.0.1", ${backend}) }
+    keepalive 320; keepalive_requests 1000000000;
+  }
+  log_format short '$remote_addr $status $request_time';
+  server {${listen(folder, ports)}
+    location / {
+      rewrite_by_lua_block { local ctx = {}; ngx.ctx.api_ctx = ctx; ctx.uri = ngx.var.uri; ctx.host = ngx.var.host }
+      access_by_lua_block { local ctx = ngx.ctx.api_ctx; ctx.method = ngx.req.get_method() }
+      header_filter_by_lua_block { ngx.header["Server"] = "lua" }
+      body_filter_by_lua_block { local ctx = ngx.ctx.api_ctx }
+      log_by_lua_block { ngx.ctx.api_ctx = nil }
+      proxy_pass http://backend; ${fields}
+      access_log ${folder}/lua-access.log short buffer=64k;
+    }
+  }`,
+    { lua: true },
+  )
+
+export const haproxyConfiguration = (
+  folder: string,
+  { plain, tls }: Ports,
+  { backend, sockets }: Targets,
+): string => `
+global
+  nbthread 1
+  maxconn 8192
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  timeout tunnel 60s
+  option forwardfor
+  http-reuse always
+frontend front
+  bind 127.0.0.1:${plain} backlog 4096
+  bind 127.0.0.1:${tls} ssl crt ${folder}/both.pem alpn h2,http/1.1
+  http-request set-header X-Real-IP %[src]
+  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
+  http-request set-header X-Forwarded-Host %[req.hdr(host)]
+  use_backend sockets if { path /ws }
+  default_backend books
+backend books
+  server one 127.0.0.1:${backend}
+backend sockets
+  server one 127.0.0.1:${sockets}
+`
+
+/** http-proxy or http-proxy-3 with a keep-alive agent, as their users run them. */
+export const httpProxyProgram = (
+  library: 'http-proxy' | 'http-proxy-3',
+  port: number,
+  { backend, sockets }: Targets,
+): string => `
 import { createServer, Agent } from 'node:http'
-import httpProxy from 'http-proxy'
-const proxy = httpProxy.createProxyServer({ target: 'http://127.0.0.1:${backend}', agent: new Agent({ keepAlive: true, maxSockets: 320 }), xfwd: true })
+import * as library from '${library}'
+const create = library.createProxyServer ?? library.default.createProxyServer
+const proxy = create({ target: 'http://127.0.0.1:${backend}', agent: new Agent({ keepAlive: true, maxSockets: 320 }), xfwd: true })
 proxy.on('error', (_error, _request, response) => { response.statusCode = 502; response.end() })
-createServer((request, response) => proxy.web(request, response)).listen(${port}, '127.0.0.1')
+const server = createServer((request, response) => proxy.web(request, response))
+server.on('upgrade', (request, socket, head) => proxy.ws(request, socket, head, { target: 'http://127.0.0.1:${sockets}' }))
+server.listen(${port}, '127.0.0.1')
+`
+
+/** Sends every byte back after an upgrade. */
+export const socketBackend = (port: number): string => `
+import { createServer } from 'node:net'
+createServer((socket) => {
+  socket.setNoDelay(true)
+  socket.on('error', () => {})
+  socket.once('data', () => {
+    socket.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: upgrade\\r\\nUpgrade: websocket\\r\\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\\r\\n\\r\\n')
+    socket.on('data', (chunk) => socket.write(chunk))
+  })
+}).listen(${port}, '127.0.0.1')
 `
 
 /** Manifests and configuration for the Plexus gateway: an ApisixRoute to a Service with one endpoint. */
 export function plexusFiles(
   folder: string,
-  ports: { plexus: number; admin: number; backend: number },
+  ports: Ports & { readonly admin: number; readonly backend: number },
+  workers = 1,
 ): { manifests: string; config: string } {
-  const manifests = join(folder, 'manifests')
+  const manifests = join(folder, `manifests-${ports.plain}`)
   mkdirSync(manifests)
   const endpoint = { addresses: ['127.0.0.1'], conditions: { ready: true } }
   const metadata = { name: 'books', namespace: 'shop' }
@@ -103,7 +221,7 @@ export function plexusFiles(
         http: [
           {
             name: 'books',
-            match: { hosts: ['shop.example.test'], paths: ['/api/*'] },
+            match: { hosts: ['shop.example.test'], paths: ['/api/*', '/body/*'] },
             backends: [{ serviceName: 'books', servicePort: 80 }],
           },
         ],
@@ -114,13 +232,39 @@ export function plexusFiles(
     join(manifests, 'books.json'),
     JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }),
   )
-  const config = join(folder, 'gateway.yaml')
+  const config = join(folder, `gateway-${ports.plain}.yaml`)
   writeFileSync(
     config,
     JSON.stringify({
-      apisix: { node_listen: [{ ip: '127.0.0.1', port: ports.plexus }] },
-      deployment: { admin: { admin_listen: { ip: '127.0.0.1', port: ports.admin } } },
+      apisix: {
+        node_listen: [{ ip: '127.0.0.1', port: ports.plain }],
+        ssl: {
+          enable: true,
+          listen: [{ ip: '127.0.0.1', port: ports.tls }],
+          fallback_sni: 'shop.example.test',
+        },
+      },
+      nginx_config: { worker_processes: workers },
+      deployment: {
+        admin: {
+          admin_listen: { ip: '127.0.0.1', port: ports.admin },
+          admin_key: [{ name: 'bench', key: adminKey, role: 'admin' }],
+        },
+      },
     }),
   )
   return { manifests, config }
+}
+
+const adminKey = 'bench-bench-bench-bench-bench-00'
+
+/** Puts an object through the Admin API. */
+export async function put(admin: number, path: string, body: object): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${admin}/apisix/admin${path}`, {
+    method: 'PUT',
+    headers: { 'X-API-KEY': adminKey },
+    body: JSON.stringify(body),
+  })
+  if (!response.ok) throw new Error(`PUT ${path}: ${response.status} ${await response.text()}`)
+  await response.arrayBuffer()
 }
