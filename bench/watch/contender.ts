@@ -73,6 +73,8 @@ export async function contend(sync: (heard: (at: number) => void) => Promise<unk
     }
     process.send?.(report)
   })
+  // By exit, so that --cpu-prof has its say.
+  process.on('SIGTERM', () => process.exit(0))
   process.send?.(figures)
   // Alive, and what was read with it.
   setInterval(() => kept, 60_000)

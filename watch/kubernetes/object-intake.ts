@@ -3,6 +3,7 @@ import { formatPath } from '../objects/field.ts'
 import type { AnyObject, Kind } from '../objects/kinds.ts'
 import { type Key, keyFrom } from '../objects/meta.ts'
 import type { Problem, Regarding } from '../source.ts'
+import { compactObject } from './compact.ts'
 
 /** What the metadata of a raw object says, valid or not. */
 export interface RawIdentity {
@@ -50,7 +51,7 @@ export class ObjectIntake {
     const decoded = decodeObject(raw)
     if (decoded.outcome === 'object') {
       this.forget(key)
-      return decoded.object
+      return compactObject(decoded.object)
     }
     const object = `${this.#kind} ${key}`
     const regarding = regardingOf(raw)

@@ -225,10 +225,11 @@ export class Reflector {
   #apply(events: readonly WatchEvent[]): void {
     const at = performance.now()
     const changes: Change[] = []
+    const counts = new Map<string, number>()
     let version = this.#version
     try {
       for (const event of events) {
-        this.#options.metrics.count('events', this.#name, { type: event.type.toLowerCase() })
+        counts.set(event.type, (counts.get(event.type) ?? 0) + 1)
         if (event.type === 'ERROR') throw this.#errorOf(event.object)
         const change = this.#changeOf(event)
         if (change !== undefined) changes.push(change)
@@ -237,7 +238,10 @@ export class Reflector {
     } finally {
       if (changes.length > 0) this.#options.sink.apply(changes, { at })
       this.#version = version
-      this.#options.metrics.version(this.#name, version)
+      const { metrics } = this.#options
+      for (const [type, count] of counts)
+        metrics.count('events', this.#name, { type: type.toLowerCase() }, count)
+      metrics.version(this.#name, version)
     }
   }
 

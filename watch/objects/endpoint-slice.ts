@@ -36,21 +36,52 @@ export const headlessLabel = 'service.kubernetes.io/headless'
 
 export function decodeEndpointSlice(root: Field): EndpointSlice {
   const addressType = root.at('addressType').requiredOneOf(['IPv4', 'IPv6', 'FQDN'])
+  const listed = root.at('endpoints')
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
     metadata: metadataIn(root.at('metadata'), { namespaced: true }),
     addressType,
-    endpoints: root.at('endpoints').list((item) => sliceEndpointIn(item, addressType)),
+    endpoints: areDecoded(listed.value, addressType)
+      ? listed.value
+      : listed.list((item) => sliceEndpointIn(item, addressType)),
     ports: root.at('ports').list(endpointPortIn),
   }
 }
 
 /** Shared strings and objects: most endpoints have no hints and the same conditions. */
-const noHints: SliceEndpoint['hints'] = Object.freeze({
+export const noHints: SliceEndpoint['hints'] = Object.freeze({
   forZones: Object.freeze([]),
   forNodes: Object.freeze([]),
 })
+
+const allConditions = Array.from({ length: 8 }, (_, bits) =>
+  Object.freeze({ ready: (bits & 4) !== 0, serving: (bits & 2) !== 0, terminating: (bits & 1) !== 0 }),
+)
+
+/** The one object that stands for these conditions. */
+export function sliceConditions({
+  ready,
+  serving,
+  terminating,
+}: SliceEndpoint['conditions']): SliceEndpoint['conditions'] {
+  const bits = (ready ? 4 : 0) + (serving ? 2 : 0) + (terminating ? 1 : 0)
+  return allConditions[bits] ?? { ready, serving, terminating }
+}
+
+/** Lists of endpoints that a reader of the wire has put into their stored form already. */
+export const decodedEndpoints = new WeakSet<object>()
+
+function areDecoded(
+  list: unknown,
+  addressType: EndpointSlice['addressType'],
+): list is readonly SliceEndpoint[] {
+  if (!Array.isArray(list) || !decodedEndpoints.has(list)) return false
+  const colon = addressType === 'IPv6'
+  return (list as readonly SliceEndpoint[]).every(({ addresses }) =>
+    addresses.every((address) => address.includes(':') === colon),
+  )
+}
 
 function sliceEndpointIn(field: Field, addressType: EndpointSlice['addressType']): SliceEndpoint {
   const conditions = field.requiredObject().at('conditions').object()
@@ -67,15 +98,15 @@ function sliceEndpointIn(field: Field, addressType: EndpointSlice['addressType']
   if (addresses.length === 0) field.at('addresses').expected('at least one address')
   return {
     addresses,
-    conditions: {
+    conditions: sliceConditions({
       ready: conditions.at('ready').boolean(true),
       serving: conditions.at('serving').boolean(true),
       terminating: conditions.at('terminating').boolean(false),
-    },
+    }),
     hostname: field.at('hostname').optionalString(),
     nodeName: field.at('nodeName').optionalString(),
     zone: field.at('zone').optionalString(),
-    targetRef: referenceIn(field.at('targetRef')),
+    targetRef: targetRefIn(field.at('targetRef')),
     hints: hints.missing
       ? noHints
       : {
@@ -86,6 +117,12 @@ function sliceEndpointIn(field: Field, addressType: EndpointSlice['addressType']
           forNodes: hints.at('forNodes').list((item) => item.requiredObject().at('name').requiredString()),
         },
   }
+}
+
+/** Kind and name are what is used of it; a hundred thousand uids are not kept. */
+function targetRefIn(field: Field): ObjectReference | undefined {
+  const { kind, name } = referenceIn(field) ?? {}
+  return kind === undefined || name === undefined ? undefined : { kind, namespace: '', name, uid: '' }
 }
 
 /** A port of a slice or of Endpoints. */

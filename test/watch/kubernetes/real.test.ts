@@ -17,6 +17,7 @@ import {
   ObjectWriter,
   openStore,
 } from '#watch'
+import { compactObject } from '../../../watch/kubernetes/compact.ts'
 import { needingComponents } from '../../../watch/kubernetes/needs.ts'
 import { pathOf, resourceOf } from '../../../watch/kubernetes/resources.ts'
 import { missingForRealCluster, RealCluster } from '../../apiserver/real/cluster.ts'
@@ -61,7 +62,7 @@ function shown(kind: Kind, namespace: string, name: string): unknown {
   const type = group === '' ? plural : `${plural}.${version}.${group}`
   const where = namespace === '' ? [] : ['-n', namespace]
   const decoded = decodeObject(JSON.parse(real().kubectl(['get', type, name, ...where, '-o', 'json'])))
-  return decoded.outcome === 'object' ? decoded.object : decoded
+  return decoded.outcome === 'object' ? compactObject(decoded.object) : decoded
 }
 
 /** Without the version: a change of what we trim is none here, and an object keeps the version it came with. */

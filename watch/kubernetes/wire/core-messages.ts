@@ -11,14 +11,8 @@ export const objectReference = new Message({
   uid: [4, 'text'],
 })
 
-/** Conditions of Pods and Nodes agree in these fields. */
-const condition = new Message({
-  type: [1, 'text'],
-  status: [2, 'text'],
-  lastTransitionTime: [4, 'time'],
-  reason: [5, 'text'],
-  message: [6, 'text'],
-})
+/** What is kept of the conditions of Pods and Nodes. */
+export const typeAndStatus = new Message({ type: [1, 'text'], status: [2, 'text'] })
 
 const loadBalancer = new Message({
   ingress: [
@@ -51,7 +45,7 @@ export const nodeMessage = new Message({
     3,
     {
       message: new Message({
-        conditions: [4, { list: condition }],
+        conditions: [4, { list: typeAndStatus }],
         addresses: [5, { list: new Message({ type: [1, 'text'], address: [2, 'text'] }) }],
       }),
     },
@@ -145,5 +139,3 @@ export const endpointsMessage = new Message({
     },
   ],
 })
-
-export { condition as conditionMessage }

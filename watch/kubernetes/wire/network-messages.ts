@@ -2,9 +2,12 @@
 import { loadBalancerStatus, objectReference } from './core-messages.ts'
 import { Message } from './message.ts'
 import { labelSelector, objectMeta } from './meta-messages.ts'
+import { endpointItems } from './slice-endpoint.ts'
 
 const metadata = [1, { message: objectMeta }] as const
 const named = new Message({ name: [1, 'text'] })
+
+const hintsMessage = new Message({ forZones: [1, { list: named }], forNodes: [2, { list: named }] })
 
 const sliceEndpoint = new Message({
   addresses: [1, { list: 'text' }],
@@ -22,12 +25,12 @@ const sliceEndpoint = new Message({
   targetRef: [4, { message: objectReference }],
   nodeName: [6, 'optionalText'],
   zone: [7, 'optionalText'],
-  hints: [8, { message: new Message({ forZones: [1, { list: named }], forNodes: [2, { list: named }] }) }],
+  hints: [8, { message: hintsMessage }],
 })
 
 export const endpointSliceMessage = new Message({
   metadata,
-  endpoints: [2, { list: sliceEndpoint }],
+  endpoints: [2, { items: sliceEndpoint, read: endpointItems(sliceEndpoint, hintsMessage) }],
   ports: [
     3,
     {

@@ -82,6 +82,19 @@ export class ProtobufReader {
     this.end = outer
   }
 
+  /** Bounds the reader to the next length-delimited field; `leave` takes what it returns. */
+  enter(): number {
+    const length = this.length()
+    const outer = this.end
+    this.end = this.position + length
+    return outer
+  }
+
+  leave(outer: number): void {
+    this.position = this.end
+    this.end = outer
+  }
+
   skip(wireType: number): void {
     if (wireType === 0) this.varint()
     else if (wireType === 2) {
