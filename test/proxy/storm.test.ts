@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import test from 'ava'
 import { sleep } from '../support/index.ts'
 import { NODE, NodeFixture } from './support/node-fixture.ts'
@@ -67,6 +69,18 @@ test.serial('a storm of changes fails no connect, and memory stays flat', async 
     }
   })
 
+  // People and monitoring look at the ruleset while it changes.
+  let listings = 0
+  const lister = (async () => {
+    const [file = '', ...args] = fixture.node.namespace.argv(['/usr/sbin/nft', '-j', 'list', 'ruleset'])
+    while (running) {
+      const { stdout } = await promisify(execFile)(file, args, { maxBuffer: 1 << 28, timeout: 20_000 })
+      t.true(JSON.parse(stdout).nftables.length > 100)
+      listings++
+      await sleep(200)
+    }
+  })()
+
   const heap = (): number => {
     globalThis.gc?.()
     return process.memoryUsage().heapUsed / 1e6
@@ -88,14 +102,15 @@ test.serial('a storm of changes fails no connect, and memory stays flat', async 
   await phase(seconds * 600)
   const after = heap()
   running = false
-  await Promise.all(callers)
+  await Promise.all([...callers, lister])
 
   t.log(
-    `${changes} changes, ${calls} connects in ${seconds} s; heap ${before.toFixed(1)} -> ${after.toFixed(1)} MB`,
+    `${changes} changes, ${calls} connects, ${listings} listings in ${seconds} s; heap ${before.toFixed(1)} -> ${after.toFixed(1)} MB`,
   )
   t.deepEqual(failures, [])
   t.true(changes > 500, `${changes} changes`)
   t.true(calls > 500, `${calls} connects`)
+  t.true(listings > 0)
   t.deepEqual(proxy.health(), { ok: true })
   // Without --expose-gc the heap holds garbage, too; a leak of every change would be far above this.
   t.true(after - before < 20, `heap grew from ${before} to ${after} MB`)
