@@ -11,7 +11,7 @@ import { type RequestTrace, Serving, type TraceRequest, traceRequest } from './d
 import { type TranslationProblem, Translator, WATCHED } from './kubernetes/index.ts'
 import { Catalogue, type ObjectChange } from './objects/index.ts'
 import { flushBatches, selectPlugins } from './plugins/index.ts'
-import { MergedRegistry, WorkerPool } from './workers/index.ts'
+import { countFor, MergedRegistry, WorkerPool } from './workers/index.ts'
 
 export interface GatewayOptions {
   /** The watch cache; without it the gateway serves Admin API objects only. */
@@ -109,9 +109,11 @@ class Gateway implements GatewayComponent {
       config: () => ({ ...config, ...gateway?.bound }),
       log,
       objects: () => gateway?.objects ?? [],
+      count: (request) => countFor(serving.plane.tables, request),
     })
     const merged = config.workers > 1 ? new MergedRegistry(metrics, () => workers.scrape()) : metrics
-    gateway = new Gateway(options, await Serving.create({ config, log, metrics: merged }), workers)
+    const serving = await Serving.create({ config, log, metrics: merged })
+    gateway = new Gateway(options, serving, workers)
     return gateway
   }
 

@@ -234,14 +234,19 @@ export class Tables {
     for (const [id, { inline }] of this.#compiled) if (inline !== undefined) yield [`routes/${id}`, inline]
   }
 
-  environment(plugin: string, owner: string): PluginEnvironment {
-    const configured = this.#options.registry.get(plugin)?.attributesOf ?? plugin
-    const attributes = this.#options.attributes[configured]
+  /** What a plugin keeps for the life of the process. */
+  stateOf(plugin: string): Map<string, unknown> {
     let state = this.#state.get(plugin)
     if (state === undefined) {
       state = new Map()
       this.#state.set(plugin, state)
     }
+    return state
+  }
+
+  environment(plugin: string, owner: string): PluginEnvironment {
+    const configured = this.#options.registry.get(plugin)?.attributesOf ?? plugin
+    const attributes = this.#options.attributes[configured]
     return {
       owner,
       log: this.#options.log,
@@ -249,7 +254,7 @@ export class Tables {
       auth: this.auth,
       attributes: isObject(attributes) ? attributes : {},
       metadata: () => this.#metadata.get(plugin) ?? {},
-      state,
+      state: this.stateOf(plugin),
       upstream: (id) => this.upstreams.get(id)?.config,
     }
   }

@@ -1,2 +1,3 @@
 export { MergedRegistry } from './merged-registry.ts'
+export { countFor } from './shared-counters.ts'
 export { WorkerPool } from './worker-pool.ts'

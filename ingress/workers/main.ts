@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { Serving } from '../dataplane/serving.ts'
 import type { FromWorker, MetricSamples, ToWorker } from './messages.ts'
+import { PrimaryCounters } from './shared-counters.ts'
 
 function tell(message: FromWorker): void {
   // A primary that is gone needs no answer.
@@ -16,24 +17,24 @@ const log = pino(
 )
 const metrics = new Registry()
 let serving: Serving | undefined
+const counters = new PrimaryCounters(tell)
 let working: Promise<void> = Promise.resolve()
 
 // The whole process group gets what a terminal sends; the primary says when it is time.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
 process.on('disconnect', () => process.exit(0))
 process.on('message', (message: ToWorker) => {
-  if (message.type === 'scrape') {
-    void scrape(message.id)
-    return
-  }
-  working = working.then(() => handle(message))
+  if (message.type === 'scrape') void scrape(message.id)
+  else if (message.type === 'counted') counters.counted(message.id, message.usage)
+  else working = working.then(() => handle(message))
 })
 
-async function handle(message: Exclude<ToWorker, { readonly type: 'scrape' }>): Promise<void> {
+async function handle(message: Exclude<ToWorker, { readonly type: 'scrape' | 'counted' }>): Promise<void> {
   switch (message.type) {
     case 'serve':
       try {
         serving = await Serving.create({ config: message.config, log, metrics })
+        counters.install(serving.plane.tables)
         serving.apply(message.changes)
         await serving.open()
         tell({ type: 'serving' })

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { ObjectChange } from '../objects/index.ts'
 import type { MetricSamples } from './messages.ts'
-import { Worker } from './worker.ts'
+import { Worker, type WorkerOptions } from './worker.ts'
 
 const FIRST_RESTART_MS = 100
 const LAST_RESTART_MS = 10_000
@@ -18,6 +18,7 @@ export interface WorkerPoolOptions {
   readonly log: Logger
   /** Every object there is, for a worker that starts. */
   readonly objects: () => readonly ObjectChange[]
+  readonly count: WorkerOptions['count']
 }
 
 /** The worker processes beside the primary: all listen on the same ports, and the kernel spreads clients over them. */
@@ -79,9 +80,14 @@ export class WorkerPool {
   async #start(number: number): Promise<void> {
     if (this.#stopped) return
     this.#timers.delete(number)
-    const { config, log, objects } = this.#options
+    const { config, log, objects, count } = this.#options
     const begun = performance.now()
-    const worker = new Worker(number, log, () => this.#ended(number, performance.now() - begun))
+    const worker = new Worker({
+      number,
+      log,
+      count,
+      onExit: () => this.#ended(number, performance.now() - begun),
+    })
     this.#workers.set(number, worker)
     try {
       // Later changes follow on the same channel, so nothing is missed in between.

@@ -2,7 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process'
 import type { Logger } from 'pino'
 import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { ObjectChange } from '../objects/index.ts'
+import type { Usage } from '../plugins/limit-count/counter.ts'
 import type { FromWorker, MetricSamples, ToWorker } from './messages.ts'
+import type { CountRequest } from './shared-counters.ts'
 
 const SCRAPE_MS = 2000
 /** Beyond the time running requests get, before a worker that does not end is killed. */
@@ -15,10 +17,19 @@ const LEVELS: Readonly<Record<number, 'debug' | 'info' | 'warn' | 'error'>> = {
   50: 'error',
 }
 
+export interface WorkerOptions {
+  readonly number: number
+  readonly log: Logger
+  /** Counts a request for limit-count. */
+  readonly count: (request: CountRequest) => Usage | Promise<Usage>
+  readonly onExit: () => void
+}
+
 /** A worker process as the primary sees it. */
 export class Worker {
   readonly #child: ChildProcess
   readonly #log: Logger
+  readonly #counts: WorkerOptions['count']
   readonly #exited = Promise.withResolvers<void>()
   readonly #serving = Promise.withResolvers<void>()
   readonly #scrapes = new Map<number, (samples: readonly MetricSamples[]) => void>()
@@ -27,7 +38,9 @@ export class Worker {
   #scrape = 0
   #applied = 0
 
-  constructor(number: number, log: Logger, onExit: () => void) {
+  constructor(options: WorkerOptions) {
+    const { number, log, onExit } = options
+    this.#counts = options.count
     this.#log = log.child({ worker: number })
     this.#serving.promise.catch(() => {})
     this.#child = fork(new URL('./main.ts', import.meta.url), [], {
@@ -70,10 +83,17 @@ export class Worker {
       case 'samples':
         this.#scrapes.get(message.id)?.(message.samples)
         break
+      case 'count':
+        void this.#count(message)
+        break
       case 'log':
         this.#relay(message.line)
         break
     }
+  }
+
+  async #count(request: CountRequest): Promise<void> {
+    this.#tell({ type: 'counted', id: request.id, usage: await this.#counts(request) })
   }
 
   #relay(line: string): void {

@@ -53,6 +53,26 @@ test('several processes serve one port; a change is in effect everywhere once it
   t.is(sum(/^apisix_http_latency_count\{.*type="request".*\} (\d+)$/gm), 140)
 })
 
+test('a limit is one limit, whichever process a request comes to', async (t) => {
+  const backend = await httpBackend(t)
+  const { port, put } = await testGateway(t, { text: TEXT })
+  const upstream = { nodes: { [`127.0.0.1:${backend.port}`]: 1 } }
+  for (const window_type of ['fixed', 'sliding']) {
+    const conf = { count: 30, time_window: 3600, window_type, rejected_code: 429 }
+    await put(`/routes/${window_type}`, {
+      uri: `/${window_type}`,
+      plugins: { 'limit-count': conf },
+      upstream,
+    })
+    const request = GET.replace('/', `/${window_type}`)
+    const statuses = await Promise.all(
+      Array.from({ length: 60 }, async () => statusOf(await exchange(port, request))),
+    )
+    t.is(statuses.filter((status) => status === 200).length, 30, window_type)
+    t.is(statuses.filter((status) => status === 429).length, 30, window_type)
+  }
+})
+
 test('a worker that is killed comes back with everything; stopping ends all, also with a server that never answers', async (t) => {
   const silent = await rawBackend(t, () => {})
   const backend = await httpBackend(t)
