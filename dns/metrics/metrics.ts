@@ -18,6 +18,7 @@ type Aggregator = 'sum' | 'max'
 /** A metric with its values, as worker processes hand it to their primary. */
 export interface FamilySamples {
   readonly name: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
   readonly values: readonly Sample[]
 }
 
@@ -77,8 +78,22 @@ abstract class Family<C> {
 
   /** The values of this process alone. */
   own(): FamilySamples {
-    return { name: this.name, values: this.samples() }
+    return { name: this.name, type: this.type, values: this.samples() }
   }
+}
+
+/** What processes that have ended had counted: added up, so that no counter goes back; gauges went with them. */
+export function addCounts(
+  total: readonly FamilySamples[],
+  more: readonly FamilySamples[],
+): readonly FamilySamples[] {
+  const names = new Map<string, FamilySamples>()
+  for (const family of [...total, ...more]) {
+    if (family.type === 'gauge') continue
+    const before = names.get(family.name)?.values ?? []
+    names.set(family.name, { ...family, values: combine([...before, ...family.values], 'sum') })
+  }
+  return [...names.values()]
 }
 
 function combine(samples: readonly Sample[], aggregator: Aggregator): Sample[] {

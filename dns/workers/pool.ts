@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Store } from '#watch'
-import type { FamilySamples } from '../metrics/metrics.ts'
+import { addCounts, type FamilySamples } from '../metrics/metrics.ts'
+import { kindsFor } from './kinds.ts'
 import type { Order } from './messages.ts'
 import { Worker } from './worker.ts'
 
@@ -21,6 +22,8 @@ export class WorkerPool {
   #order: Order | undefined
   #size = 0
   #stopped = false
+  /** counts of workers that have ended */
+  #departed: readonly FamilySamples[] = []
   #scraped: { at: number; families: Promise<readonly FamilySamples[]> } | undefined
 
   constructor(options: { readonly store: Store | undefined; readonly log: Logger }) {
@@ -31,12 +34,13 @@ export class WorkerPool {
   async serve(order: Order, size: number): Promise<void> {
     this.#order = order
     this.#size = size
-    const surplus = [...this.#workers].filter(([number]) => number > size)
+    const kinds = kindsFor(order.corefile)
+    const surplus = [...this.#workers].filter(([number, worker]) => number > size || !worker.holds(kinds))
+    await Promise.all(surplus.map(([, worker]) => worker.stop()))
     await Promise.all([
-      ...surplus.map(([, worker]) => worker.stop()),
       ...[...this.#workers]
         .filter(([number]) => number <= size)
-        .map(([, worker]) => this.#hand(worker, order)),
+        .map(([number, worker]) => this.#hand(number, worker, order)),
       ...Array.from({ length: size }, (_, i) => i + 1)
         .filter((number) => !this.#workers.has(number))
         .map((number) => this.#start(number)),
@@ -65,7 +69,7 @@ export class WorkerPool {
     const now = performance.now()
     if (this.#scraped === undefined || now - this.#scraped.at > scrapeKeptMs) {
       const answers = Promise.all([...this.#workers.values()].map((worker) => worker.scrape()))
-      this.#scraped = { at: now, families: answers.then((all) => all.flat()) }
+      this.#scraped = { at: now, families: answers.then((all) => [...this.#departed, ...all.flat()]) }
     }
     return this.#scraped.families
   }
@@ -86,30 +90,35 @@ export class WorkerPool {
     const begun = performance.now()
     const worker: Worker = new Worker({
       ...this.#options,
+      kinds: kindsFor(order.corefile),
       number,
       onExit: () => {
-        if (this.#workers.get(number) === worker) this.#ended(number, performance.now() - begun)
+        this.#departed = addCounts(this.#departed, worker.counted)
+        this.#scraped = undefined
+        this.#workers.delete(number)
+        if (!worker.stopping) this.#ended(number, performance.now() - begun)
       },
     })
     this.#workers.set(number, worker)
-    await this.#hand(worker, order)
+    await this.#hand(number, worker, order)
   }
 
-  async #hand(worker: Worker, order: Order): Promise<void> {
+  async #hand(number: number, worker: Worker, order: Order): Promise<void> {
     try {
       await worker.serve(order)
     } catch (error) {
-      if (this.#stopped) return
+      // When it ended by itself it is taken care of.
+      if (this.#stopped || this.#workers.get(number) !== worker) return
       this.#options.log.error(
         { err: error },
         'a DNS worker does not serve the configuration; it is started anew',
       )
       await worker.stop()
+      this.#ended(number, 0)
     }
   }
 
   #ended(number: number, livedMs: number): void {
-    this.#workers.delete(number)
     if (this.#stopped || number > this.#size) return
     const before = livedMs > settledMs ? 0 : (this.#delays.get(number) ?? 0)
     const delay = before === 0 ? firstRestartMs : Math.min(lastRestartMs, before * 2)

@@ -8,9 +8,6 @@ import { DnsError } from '../errors.ts'
 import type { FamilySamples } from '../metrics/metrics.ts'
 import { type FromWorker, type Order, replicaDescriptor, type ToWorker } from './messages.ts'
 
-/** What the DNS plugins read of the cluster. */
-const kinds: readonly Kind[] = ['Service', 'EndpointSlice', 'Namespace', 'Pod']
-
 /** A worker that does not answer a scrape is left out of it. */
 const scrapeTimeoutMs = 2000
 /** longer than listeners give answers that are under way */
@@ -19,6 +16,8 @@ const stopTimeoutMs = 8000
 export interface WorkerOptions {
   readonly number: number
   readonly store: Store | undefined
+  /** what its replica holds */
+  readonly kinds: readonly Kind[]
   readonly log: Logger
   readonly onExit: () => void
 }
@@ -26,16 +25,20 @@ export interface WorkerOptions {
 /** The primary's end of one worker process. */
 export class Worker {
   troubles: readonly string[] = []
+  /** what it had counted when it was last asked */
+  counted: readonly FamilySamples[] = []
   readonly #options: WorkerOptions
   readonly #child: ChildProcess
   readonly #feed: ReplicaFeed | undefined
   readonly #scrapes = new Map<number, (families: readonly FamilySamples[]) => void>()
+  /** it was told to end: no reason to start another one */
+  stopping = false
   #served: ((failed: string | undefined) => void) | undefined
   #scrapeId = 0
 
   constructor(options: WorkerOptions) {
     this.#options = options
-    const { log, number, store } = options
+    const { log, number, store, kinds } = options
     const program = new URL('./main.ts', import.meta.url).pathname
     this.#child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program], {
       stdio: ['ignore', 'pipe', 'inherit', 'ipc', 'pipe'],
@@ -49,6 +52,11 @@ export class Worker {
     const stream = this.#child.stdio[replicaDescriptor] as Duplex
     this.#feed =
       store === undefined ? undefined : feedReplica({ store, kinds, stream, name: `dns ${number}`, log })
+  }
+
+  /** True if its replica holds what is asked for. */
+  holds(kinds: readonly Kind[]): boolean {
+    return kinds.every((kind) => this.#options.kinds.includes(kind))
   }
 
   get pid(): number | undefined {
@@ -82,9 +90,11 @@ export class Worker {
 
   /** Lets it answer what is under way; resolves when the process has ended. */
   async stop(): Promise<void> {
+    this.stopping = true
     const child = this.#child
     if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
     const ended = once(child, 'exit')
+    await this.scrape()
     this.#tell({ type: 'stop' })
     const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs)
     await ended
@@ -94,8 +104,10 @@ export class Worker {
   #take(message: FromWorker): void {
     if (message.type === 'serving') this.#answer(undefined)
     else if (message.type === 'failed') this.#answer(message.reason)
-    else if (message.type === 'samples') this.#scrapes.get(message.id)?.(message.families)
-    else this.troubles = message.troubles
+    else if (message.type === 'samples') {
+      this.counted = message.families
+      this.#scrapes.get(message.id)?.(message.families)
+    } else this.troubles = message.troubles
   }
 
   #answer(failed: string | undefined): void {

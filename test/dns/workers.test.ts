@@ -56,6 +56,9 @@ test.serial(
     await waitUntil(async () => (await countOf(metrics)) === before + 60)
     const own = await (await fetch(`http://127.0.0.1:${dns.httpPort('127.0.0.1:0')}/metrics`)).text()
     t.regex(own, /^coredns_build_info\{[^}]*\} 1$/m, 'infos are not added up')
+    for (const pid of dns.workers().values()) process.kill(pid, 'SIGKILL')
+    await waitUntil(() => !dns.health().ok)
+    t.is(await countOf(metrics), before + 60, 'counts of workers that ended stay')
   },
 )
 
@@ -118,3 +121,30 @@ test.serial(
     t.deepEqual({ lost, wrong }, { lost: 0, wrong: 0 })
   },
 )
+
+test.serial('Pods are given to workers only where something asks for them', async (t) => {
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { namespace: 'shop', name: 'one' },
+    spec: { containers: [{ name: 'main', image: 'x' }] },
+    status: { phase: 'Running', podIP: '10.244.0.9', podIPs: [{ ip: '10.244.0.9' }] },
+  }
+  const { store } = await clusterOf(t, shop, service('catalog', '10.96.0.20'), pod)
+  const directory = mkdtempSync(join(tmpdir(), 'plexus-workers-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  const path = join(directory, 'Corefile')
+  const pods = (mode: string): string =>
+    `. {\n bind 127.0.0.1\n multisocket 2\n kubernetes cluster.local {\n  pods ${mode}\n }\n}`
+  writeFileSync(path, pods('insecure'))
+  const { dns, port } = await serve(t, path, { store, file: true })
+  const name = '10-244-0-9.shop.pod.cluster.local'
+  t.deepEqual(await answersOf(port, name), new Set(['10.244.0.9']))
+  const [before] = dns.workers().values()
+  writeFileSync(path, pods('verified'))
+  t.true(await dns.reload())
+  t.not([...dns.workers().values()][0], before, 'a worker without Pods gives way to one that has them')
+  t.deepEqual(await answersOf(port, name), new Set(['10.244.0.9']))
+  t.deepEqual(await answersOf(port, '10-244-0-8.shop.pod.cluster.local'), new Set(['rcode 3']))
+  t.true(dns.health().ok)
+})
