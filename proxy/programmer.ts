@@ -119,7 +119,7 @@ export class Programmer {
       try {
         family.sync()
       } catch (error) {
-        if (family.family === 6 && error instanceof NetlinkError && NO_FAMILY.has(error.code)) {
+        if (family.family === 6 && family.lastUpdated === 0 && isUnsupported(error)) {
           this.#log.warn({ reason: error.message }, 'this kernel has no IPv6 tables: only IPv4 is programmed')
           this.#families = this.#families.filter((other) => other !== family)
         } else {
@@ -200,4 +200,9 @@ export class Programmer {
       this.#scheduleRetry(error)
     }
   }
+}
+
+/** Said of the first commit already; later the same codes mean something else. */
+function isUnsupported(error: unknown): error is NetlinkError {
+  return error instanceof NetlinkError && NO_FAMILY.has(error.code)
 }

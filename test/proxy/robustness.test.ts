@@ -138,6 +138,27 @@ for (const code of ['ENOBUFS', 'EBUSY', 'ERESTART'] as const) {
   })
 }
 
+test('a kernel without IPv6 tables gets IPv4 rules; later the same refusal is an error like others', async (t) => {
+  let failing = true
+  const intercept = (transaction: NftTransaction) => {
+    if (failing && String(transaction).includes(' ip6 '))
+      throw new NetlinkError({ errno: 95, request: 'commit' })
+  }
+  const without = await start(t, { intercept })
+  t.deepEqual(without.proxy.health(), { ok: true })
+  t.true(without.rows().length > 0)
+  t.notRegex(without.namespace.nft('list', 'tables'), /ip6/)
+
+  failing = false
+  const { put, proxy, namespace } = await start(t, { intercept })
+  failing = true
+  put(service({ name: 'six', clusterIPs: ['fd00:96::6'] }))
+  t.regex(proxy.health().detail ?? '', /IPv6.*EOPNOTSUPP/)
+  failing = false
+  const listed = () => namespace.nft('list', 'map', 'ip6', 'plexus-proxy', 'no-endpoint-services')
+  await waitUntil(() => listed().includes('fd00:96::6'), { what: 'the retry' })
+})
+
 test('changes that wait for two sync periods make the proxy unhealthy (24)', async (t) => {
   let failing = false
   const nftables = { ...DEFAULT_CONFIGURATION.nftables, syncPeriod: 100 }
