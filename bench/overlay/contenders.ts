@@ -14,8 +14,8 @@ export interface Contender {
   stop(): Promise<void>
 }
 
-/** Kernel VXLAN made with ip(8) and bridge(8), without any rules. */
-export function vxlanByHand(): Contender {
+/** Kernel VXLAN made with ip(8) and bridge(8), without any rules or with flannel's (its nftables mode). */
+export function vxlanByHand(rules: 'none' | 'flannel'): Contender {
   const nodes = twoNodes(1450)
   const [a, b] = nodes.machines
   const mac = (machine: Machine): string => `02:00:00:00:00:0${machine === a ? 1 : 2}`
@@ -31,8 +31,28 @@ export function vxlanByHand(): Contender {
     own.run(`ip neigh replace ${peer.subnet} lladdr ${mac(peer)} dev flannel.1 nud permanent`)
     own.run(`bridge fdb replace ${mac(peer)} dev flannel.1 dst ${peer.address} self permanent`)
     own.run(`ip route replace ${peer.subnet}/24 via ${peer.subnet} dev flannel.1 onlink`)
+    if (rules === 'flannel') own.feed('/usr/sbin/nft -f -', flannelRules(own.subnet))
   }
-  return { name: 'kernel VXLAN by hand', nodes, stop: async () => nodes.remove() }
+  const name = rules === 'none' ? 'kernel VXLAN by hand' : "kernel VXLAN by hand, flannel's rules"
+  return { name, nodes, stop: async () => nodes.remove() }
+}
+
+/** pkg/trafficmngr/nftables with --ip-masq. */
+function flannelRules(subnet: string): string {
+  return `table ip flannel-ipv4 {
+    chain postrtg { type nat hook postrouting priority srcnat;
+      meta mark 0x4000 return
+      ip saddr ${subnet}/24 ip daddr 10.244.0.0/16 return
+      ip saddr 10.244.0.0/16 ip daddr ${subnet}/24 return
+      ip saddr != ${subnet}/24 ip daddr 10.244.0.0/16 return
+      ip saddr 10.244.0.0/16 ip daddr != 224.0.0.0/4 masquerade fully-random
+      ip saddr != 10.244.0.0/16 ip daddr 10.244.0.0/16 masquerade fully-random
+    }
+    chain forward { type filter hook forward priority filter;
+      ip saddr 10.244.0.0/16 accept
+      ip daddr 10.244.0.0/16 accept
+    }
+  }`
 }
 
 export function routesByHand(): Contender {

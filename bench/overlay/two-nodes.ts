@@ -4,9 +4,9 @@ import { createNetns, deleteNetns } from '#netlink'
 
 let counter = 0
 
-function run(argv: readonly string[]): void {
+function run(argv: readonly string[], input = ''): void {
   const [program = '', ...args] = argv
-  const result = spawnSync(program, args, { encoding: 'utf8' })
+  const result = spawnSync(program, args, { encoding: 'utf8', input })
   if (result.status !== 0) throw new Error(`${argv.join(' ')}: ${result.stderr}`)
 }
 
@@ -19,6 +19,8 @@ export interface Machine {
   readonly subnet: string
   /** Runs a command line in the node. */
   run(line: string): void
+  /** The same, with `input` as stdin. */
+  feed(line: string, input: string): void
 }
 
 export interface TwoNodes {
@@ -38,7 +40,8 @@ export function twoNodes(mtu: number): TwoNodes {
       createNetns(path)
       made.push(path)
     }
-    const inside = (path: string) => (line: string) => run(['nsenter', `--net=${path}`, ...line.split(' ')])
+    const inside = (path: string) => (line: string, input?: string) =>
+      run(['nsenter', `--net=${path}`, ...line.split(' ')], input)
     const inNode = inside(node)
     const inPod = inside(pod)
     inNode('ip link set lo up')
@@ -60,6 +63,7 @@ export function twoNodes(mtu: number): TwoNodes {
       podAddress: `10.244.${n}.5`,
       subnet: `10.244.${n}.0`,
       run: inNode,
+      feed: inNode,
     }
   }
   const machines = [machine(1), machine(2)] as const
