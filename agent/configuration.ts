@@ -202,6 +202,7 @@ export function parseConfiguration(file: string, source: string): AgentConfigura
   }
   const raw: unknown = document.toJS()
   dropDisabled(raw)
+  nameNode(raw)
   if (!validate(raw)) {
     const error = validate.errors?.[0]
     const path = error === undefined ? [] : fieldPath(error)
@@ -231,6 +232,14 @@ function dropDisabled(raw: unknown): void {
     if (typeof section === 'object' && section !== null && 'enabled' in section && section.enabled === false)
       delete sections[name]
   }
+}
+
+/** A ConfigMap is the same for all nodes: the DaemonSet gives each pod its node's name in NODE_NAME. */
+function nameNode(raw: unknown): void {
+  const { NODE_NAME: name } = process.env
+  if (typeof raw !== 'object' || raw === null || 'nodeName' in raw || name === undefined || name === '')
+    return
+  Object.assign(raw, { nodeName: name })
 }
 
 function fieldPath(error: ErrorObject): string[] {

@@ -83,6 +83,8 @@ export class RealCluster {
       `--service-account-signing-key-file=${file('sa.key', privateKey.export({ type: 'sec1', format: 'pem' }).toString())}`,
       '--disable-admission-plugins=ServiceAccount',
       '--endpoint-reconciler-type=none',
+      // As kubeadm has it: node agents are privileged.
+      '--allow-privileged=true',
       `--cert-dir=${join(this.directory, 'certs')}`,
     ]
   }

@@ -171,6 +171,8 @@ function tests(): void {
     'every component works with its ClusterRole of deploy/rbac.yaml, and with nothing else',
     async (t) => {
       real().kubectl(['apply', '-f', join(deploy, 'rbac.yaml')])
+      const applied = real().kubectl(['apply', '--dry-run=server', '-f', join(deploy, 'plexus.yaml')])
+      t.regex(applied, /daemonset\.apps\/plexus created/)
       for (const component of needingComponents) {
         const user = `plexus-${component}`
         real().kubectl(['create', 'clusterrolebinding', user, `--clusterrole=${user}`, `--user=${user}`])
