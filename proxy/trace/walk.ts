@@ -74,7 +74,8 @@ export function walk(packet: Packet, context: TraceContext): Way {
     if (choice.pick !== undefined) {
       const { pick, masqueraded } = choice
       pickStep(steps, pick)
-      const summary = `translated to one of ${pick.count} endpoint${pick.count === 1 ? '' : 's'}${pick.local ? ' on this node' : ''}`
+      const among = pick.count === 1 ? 'the only endpoint' : `one of ${pick.count} endpoints`
+      const summary = `translated to ${among}${pick.local ? ' on this node' : ''}`
       return { ...base, outcome: 'translated', summary, masqueraded, pick }
     }
   }
@@ -170,7 +171,8 @@ function pickStep(steps: Step[], pick: SharedChain): void {
   const map = pick.kind === 'pick' ? SETS.endpoints : SETS.nodePortEndpoints
   const rule = `dnat to ${keyText(map)} numgen random mod ${pick.count} map @${map.name}`
   const affinity = pick.sticky > 0 ? `; the client stays for ${pick.sticky} s (sessionAffinity)` : ''
-  steps.push({ chain: chainName(pick), rule, effect: `one of ${pick.count} by chance${affinity}` })
+  const choice = pick.count === 1 ? 'the only one' : `one of ${pick.count} by chance`
+  steps.push({ chain: chainName(pick), rule, effect: `${choice}${affinity}` })
 }
 
 function keyText(map: SetShape): string {
