@@ -15,6 +15,7 @@ import { chaos } from './plugins/chaos/setup.ts'
 import { debug } from './plugins/debug/setup.ts'
 import { dns64 } from './plugins/dns64/setup.ts'
 import { dnssec } from './plugins/dnssec/setup.ts'
+import { dnstap } from './plugins/dnstap/setup.ts'
 import { erratic } from './plugins/erratic/setup.ts'
 import { errors } from './plugins/errors/setup.ts'
 import { file } from './plugins/file/setup.ts'
@@ -43,29 +44,30 @@ import { sign } from './plugins/sign/setup.ts'
 import { template } from './plugins/template/setup.ts'
 import { timeouts } from './plugins/timeouts/setup.ts'
 import { tls } from './plugins/tls/setup.ts'
+import { trace } from './plugins/trace/setup.ts'
 import { transfer } from './plugins/transfer/setup.ts'
 import { tsig } from './plugins/tsig/setup.ts'
 import { view } from './plugins/view/setup.ts'
 import { whoami } from './plugins/whoami/setup.ts'
 
 /** A plugin that CoreDNS has and Plexus does not: what to tell whoever uses it. */
-interface Planned {
+interface Absent {
   readonly name: string
-  readonly planned: string
+  readonly absent: string
 }
 
-const planned = (name: string, why = 'it is planned'): Planned => ({ name, planned: why })
+const absent = (name: string, why: string): Absent => ({ name, absent: why })
 
-export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
+export const pluginOrder: readonly (PluginDefinition | Absent)[] = [
   root,
   metadata,
-  planned('geoip'),
+  absent('geoip', 'it reads MaxMind databases; use view with incidr for networks you know'),
   cancel,
-  planned('proxyproto'),
-  planned('quic'),
-  planned('grpc_server'),
-  planned('https'),
-  planned('https3'),
+  absent('proxyproto', 'put a balancer that keeps client addresses in front'),
+  absent('quic', 'Node has no QUIC that is stable; use tls:// or https://'),
+  absent('grpc_server', 'DNS over gRPC is not served; use tls:// or https://'),
+  absent('https', 'limits of https:// listeners are those of timeouts'),
+  absent('https3', 'Node has no HTTP/3; use https://'),
   timeouts,
   multisocket,
   reload,
@@ -73,15 +75,15 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   bufsize,
   bind,
   debug,
-  planned('trace'),
+  trace,
   ready,
   health,
   pprof,
-  planned('shed'),
+  absent('shed', 'a listener drops what it cannot take anyhow: nothing has to be turned on'),
   prometheus,
   errors,
   log,
-  planned('dnstap'),
+  dnstap,
   local,
   dns64,
   any,
@@ -99,22 +101,22 @@ export const pluginOrder: readonly (PluginDefinition | Planned)[] = [
   template,
   transfer,
   hosts,
-  planned('route53', 'a data source outside the cluster, not planned'),
-  planned('azure', 'a data source outside the cluster, not planned'),
-  planned('clouddns', 'a data source outside the cluster, not planned'),
+  absent('route53', 'it is a data source outside the cluster; forward can ask a server that has it'),
+  absent('azure', 'it is a data source outside the cluster; forward can ask a server that has it'),
+  absent('clouddns', 'it is a data source outside the cluster; forward can ask a server that has it'),
   k8sExternal,
   kubernetes,
   file,
   auto,
   secondary,
-  planned('etcd', 'a data source outside the cluster, not planned'),
+  absent('etcd', 'it is a data source outside the cluster; forward can ask a server that has it'),
   loop,
   forward,
-  planned('grpc'),
+  absent('grpc', 'DNS over gRPC is not spoken; use forward with tls:// or https://'),
   erratic,
   whoami,
-  planned('on', 'hooks that run commands are not planned'),
+  absent('on', 'it runs commands'),
   sign,
   view,
-  planned('nomad', 'a data source outside the cluster, not planned'),
+  absent('nomad', 'it is a data source outside the cluster; forward can ask a server that has it'),
 ]

@@ -96,7 +96,7 @@ function settingsOf(block: Block, defaultPort: number): BlockSettings {
       throw new CorefileError(
         'DNS_COREFILE_KEY',
         key,
-        `server block key '${key.text}': serving ${parsed.scheme}:// is planned; dns://, tls:// and https:// are served`,
+        `server block key '${key.text}': serving ${parsed.scheme}:// is not supported; dns://, tls:// and https:// are`,
       )
     }
     return parsed

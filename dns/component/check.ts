@@ -16,11 +16,11 @@ function checkDirective(directive: Directive): void {
     const hint = near === undefined ? '' : `; did you mean '${near}'?`
     throw new CorefileError('DNS_PLUGIN_UNKNOWN', directive, `unknown directive '${directive.name}'${hint}`)
   }
-  if ('planned' in entry) {
+  if ('absent' in entry) {
     throw new CorefileError(
       'DNS_PLUGIN_PLANNED',
       directive,
-      `'${directive.name}' is a CoreDNS plugin that Plexus does not have: ${entry.planned}`,
+      `'${directive.name}' is a CoreDNS plugin that Plexus does not have: ${entry.absent}`,
     )
   }
 }

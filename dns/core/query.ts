@@ -152,6 +152,15 @@ export class Query {
           }
   }
 
+  /** Calls `listener` for each exchange with an upstream, after those who asked before. */
+  whenExchanged(listener: (exchange: UpstreamExchange) => void): void {
+    const before = this.onExchange
+    this.onExchange = (exchange) => {
+      before?.(exchange)
+      listener(exchange)
+    }
+  }
+
   /** The same query for another name or type: for plugins that ask on. */
   derive(change: {
     name?: string | undefined

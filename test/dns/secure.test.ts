@@ -165,5 +165,5 @@ test('tls:// without a certificate, and with files that are none', async (t) => 
   await t.throwsAsync(serve(t, `tls://.:8853 {\n tls ${cert} ${cert}\n whoami\n}`), {
     message: /do not work/,
   })
-  await t.throwsAsync(serve(t, 'quic://.:8853 {\n whoami\n}'), { message: /quic:\/\/ is planned/ })
+  await t.throwsAsync(serve(t, 'quic://.:8853 {\n whoami\n}'), { message: /quic:\/\/ is not supported/ })
 })

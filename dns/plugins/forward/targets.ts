@@ -16,7 +16,7 @@ export function readTarget(argument: Argument, c: Setup): UpstreamAddress[] {
     throw directiveError(
       argument,
       name,
-      `upstreams over ${scheme}:// are planned; dns://, tls:// and https:// work today`,
+      `upstreams over ${scheme}:// are not supported; dns://, tls:// and https:// are`,
     )
   }
   const defaultPort = scheme === 'tls' ? 853 : scheme === 'https' ? 443 : 53

@@ -21,7 +21,7 @@ export class LocalPlugin implements Plugin {
   handle(query: Query, next: Next): Outcome {
     const { name, type } = query
     if (isSubdomain(name, 'localhost.') || (this.#prefix && /^localhost\.[^.]+\.[^.]+\.$/.test(name))) {
-      if (name !== 'localhost.' && !isSubdomain(name, 'localhost.')) this.#count.value += 1
+      if (name !== 'localhost.') this.#count.value += 1
       return this.#addresses(query)
     }
     const zone = reverseZones.find((candidate) => isSubdomain(name, candidate))

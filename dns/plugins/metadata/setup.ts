@@ -1,4 +1,4 @@
-import { expectArgs, noBlock, onlyDirective, type PluginDefinition } from '../../core/setup.ts'
+import { expectArgs, noBlock, onlyDirective, type PluginDefinition, zonesOrBlock } from '../../core/setup.ts'
 import { MetadataPlugin } from './metadata.ts'
 
 const name = 'metadata'
@@ -7,8 +7,8 @@ export const metadata: PluginDefinition = {
   name,
   setup: (c) => {
     const directive = onlyDirective(c)
-    expectArgs(directive, name, { min: 0, max: 10_000 })
+    const zones = zonesOrBlock(expectArgs(directive, name, { min: 0, max: 10_000 }), c, name)
     noBlock(directive, name)
-    return new MetadataPlugin(c.block.plugins)
+    return new MetadataPlugin(c.block.plugins, zones)
   },
 }
