@@ -38,9 +38,10 @@ for (const end of ['DEL', 'GC'] as const) {
     let over = false
     const agents = (async () => {
       while (!over) {
-        const agent = await node.agent()
+        // On a machine that is too busy to start one in time, the plugins work alone.
+        const agent = await node.agent().catch(() => undefined)
         await sleep(200 + random() * 800)
-        agent.kill('SIGKILL')
+        agent?.kill('SIGKILL')
       }
     })()
     const call = async (lane: number, command: string, { mayDie }: { mayDie: boolean }) => {
