@@ -95,7 +95,7 @@ test('source ranges, policies and node ports decide as the rules do', async (t) 
   t.like(allowed, {
     outcome: 'translated',
     masqueraded: 'no',
-    summary: 'translated to one of 1 endpoint on this node',
+    summary: 'translated to the only endpoint on this node',
   })
   t.is(allowed.endpoints[1]?.reason, 'not on this node, and the traffic policy is Local')
   t.like(proxy.trace({ from: '192.0.2.200', to: '192.0.2.1:30080' }), {
