@@ -5,7 +5,7 @@ import { sleep } from '../support/wait.ts'
 import { launchers, Node } from './runtime.ts'
 
 /** With PLEXUS_LONG=1: hundreds of operations and dozens of dead agents. */
-const rounds = process.env['PLEXUS_LONG'] === '1' ? 25 : 3
+const rounds = process.env['PLEXUS_LONG'] === '1' ? 25 : 2
 const lanes = 8
 const seed = 20261122
 
