@@ -237,5 +237,7 @@ test.serial('errors at start name what cannot be', async (t) => {
   await t.throwsAsync(start('. {\n forward . 1.1.1.1 {\n  excpt a\n }\n}'), {
     message: /Corefile:3: plugin\/forward: unknown property 'excpt'/,
   })
-  await t.throwsAsync(start('quic://. {\n whoami\n}'), { message: /Corefile:1: .*quic:\/\/ is not supported/ })
+  await t.throwsAsync(start('quic://. {\n whoami\n}'), {
+    message: /Corefile:1: .*quic:\/\/ is not supported/,
+  })
 })
