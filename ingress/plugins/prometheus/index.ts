@@ -1,5 +1,9 @@
+import type { RequestContext } from '../../dataplane/context.ts'
 import type { Plugin } from '../plugin.ts'
-import { trafficMetrics } from './metrics.ts'
+import { TrafficMetrics, type TrafficSeries } from './metrics.ts'
+
+/** Series remembered per route, so that a request finds its own by one short key. */
+const REMEMBERED = 1000
 
 /** Counts the requests of a route under apisix_* names. */
 export const prometheus: Plugin = {
@@ -7,32 +11,48 @@ export const prometheus: Plugin = {
   priority: 500,
   schema: { type: 'object', properties: { prefer_name: { type: 'boolean', default: false } } },
   compile(conf, environment) {
-    const metrics = trafficMetrics(environment.metrics)
+    const metrics = TrafficMetrics.of(environment.metrics)
     const preferName = conf.prefer_name === true
-    return {
-      log(context) {
-        const { exchange, route, service } = context
-        const named = (id: string | number | undefined, name: string | undefined) =>
-          String((preferName ? (name ?? id) : id) ?? '')
-        const labels = {
+    const named = (id: string | number | undefined, name: string | undefined) =>
+      String((preferName ? (name ?? id) : id) ?? '')
+    const noRoute = {}
+    const remembered = new WeakMap<object, Map<string, TrafficSeries>>()
+
+    const seriesOf = (context: RequestContext): TrafficSeries => {
+      const { route, consumer, upstreamAddr } = context
+      let known = remembered.get(route ?? noRoute)
+      if (known === undefined) {
+        known = new Map()
+        remembered.set(route ?? noRoute, known)
+      }
+      const host = context.service === undefined ? context.host : ''
+      const key = `${upstreamAddr} ${host} ${consumer?.username ?? ''}`
+      let series = known.get(key)
+      if (series === undefined) {
+        series = metrics.series({
           route: named(route?.id, route?.route.name),
-          service: named(service?.id, service?.name) || context.host,
-          consumer: context.consumer?.username ?? '',
-          node: context.upstreamAddr.slice(0, Math.max(0, context.upstreamAddr.lastIndexOf(':'))),
-        }
-        metrics.status.inc({
-          ...labels,
-          code: String(exchange.status),
+          service: named(context.service?.id, context.service?.name) || context.host,
+          consumer: consumer?.username ?? '',
+          node: upstreamAddr.slice(0, Math.max(0, upstreamAddr.lastIndexOf(':'))),
           matched_uri: route?.match.uris[0] ?? '',
           matched_host: route?.match.hosts[0] ?? '',
         })
+        if (known.size >= REMEMBERED) known.clear()
+        known.set(key, series)
+      }
+      return series
+    }
+    return {
+      log(context) {
+        const { exchange } = context
+        const series = seriesOf(context)
+        series.statuses.set(exchange.status, (series.statuses.get(exchange.status) ?? 0) + 1)
         const total = performance.now() - exchange.startedAt
-        metrics.latency.observe({ ...labels, type: 'request' }, total)
-        if (context.upstreamStartedAt > 0)
-          metrics.latency.observe({ ...labels, type: 'upstream' }, context.upstreamMs)
-        metrics.latency.observe({ ...labels, type: 'apisix' }, Math.max(0, total - context.upstreamMs))
-        metrics.bandwidth.inc({ ...labels, type: 'egress' }, exchange.writer.bytes)
-        metrics.bandwidth.inc({ ...labels, type: 'ingress' }, exchange.bytesReceived)
+        series.request.observe(total)
+        if (context.upstreamStartedAt > 0) series.upstream.observe(context.upstreamMs)
+        series.apisix.observe(Math.max(0, total - context.upstreamMs))
+        series.egress += exchange.writer.bytes
+        series.ingress += exchange.bytesReceived
       },
     }
   },
