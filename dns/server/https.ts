@@ -11,7 +11,7 @@ import { scanTtl } from '../core/prepared.ts'
 import type { Peer } from '../core/query.ts'
 import { DnsError } from '../errors.ts'
 import { unmapped } from './tcp.ts'
-import { secureContext, type TlsSettings } from './tls.ts'
+import { guard, secureContext, type TlsSettings } from './tls.ts'
 import type { Listener, Receiver } from './transport.ts'
 
 const path = '/dns-query'
@@ -39,6 +39,7 @@ export async function listenHttps(options: HttpsOptions): Promise<Listener> {
     rejectUnauthorized,
     allowHTTP1: true,
   })
+  guard(server, options.tls)
   const host = options.address ?? '::'
   try {
     server.listen({

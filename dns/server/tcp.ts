@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import type { Peer, Transport } from '../core/query.ts'
 import { DnsError } from '../errors.ts'
-import { secureContext, type TlsSettings } from './tls.ts'
+import { guard, secureContext, type TlsSettings } from './tls.ts'
 import type { Listener, Receiver } from './transport.ts'
 
 export interface TcpLimits {
@@ -112,13 +112,15 @@ async function bind(options: TcpOptions): Promise<Server> {
 function open(tls: TlsSettings | undefined): Server {
   if (tls === undefined) return createServer({ noDelay: true, pauseOnConnect: false })
   const { requestCert, rejectUnauthorized } = tls
-  return createTlsServer({
+  const server = createTlsServer({
     ...secureContext(tls),
     requestCert,
     rejectUnauthorized,
     ALPNProtocols: ['dot'],
     noDelay: true,
   })
+  guard(server, tls)
+  return server
 }
 
 class Connection {

@@ -1,6 +1,6 @@
 /** DNS over TLS and over HTTPS: listeners with kdig and curl, and upstreams of forward. */
 import { execFile } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { promisify } from 'node:util'
@@ -166,4 +166,50 @@ test('tls:// without a certificate, and with files that are none', async (t) => 
     message: /do not work/,
   })
   await t.throwsAsync(serve(t, 'quic://.:8853 {\n whoami\n}'), { message: /quic:\/\/ is not supported/ })
+})
+
+test('DoT: what certificates clients must have; the key log', async (t) => {
+  const server = await certificate(t)
+  const client = await certificate(t, 'client.example')
+  const stranger = await certificate(t, 'stranger.example')
+  const keylog = join(testDirectory(t, 'keylog'), 'keys')
+  const query = encodeMessage(queryFor('x.example.', Type.A))
+  /** True when a query over TLS is answered. */
+  const answered = async (port: number, shown: { cert: string; key: string } | undefined): Promise<boolean> =>
+    new Promise((resolve) => {
+      const own = shown === undefined ? {} : { cert: readFileSync(shown.cert), key: readFileSync(shown.key) }
+      const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false, ...own })
+      const frame = Buffer.alloc(2 + query.length)
+      frame.writeUInt16BE(query.length)
+      frame.set(query, 2)
+      socket.on('secureConnect', () => socket.write(frame))
+      socket.on('data', () => {
+        resolve(true)
+        socket.destroy()
+      })
+      socket.on('error', () => resolve(false))
+      socket.on('close', () => resolve(false))
+    })
+  // Without a certificate, with one that the CA signed, with another one.
+  for (const [mode, ...expected] of [
+    ['nocert', true, true, true],
+    ['request', true, true, true],
+    ['require', false, true, true],
+    ['verify_if_given', true, true, false],
+    ['require_and_verify', false, true, false],
+  ] as const) {
+    const port = await freePort()
+    const lines = `tls ${server.cert} ${server.key} ${client.cert} {\n client_auth ${mode}\n keylog ${keylog}\n }`
+    await serve(t, `tls://.:${port} {\n bind 127.0.0.1\n ${lines}\n ${hosts}\n}`)
+    const found = [
+      await answered(port, undefined),
+      await answered(port, client),
+      await answered(port, stranger),
+    ]
+    t.deepEqual(found, [...expected], mode)
+  }
+  t.regex(readFileSync(keylog, 'utf8'), /^(?:CLIENT|SERVER)_\S+ [0-9a-f]+ [0-9a-f]+$/m)
+  await t.throwsAsync(serve(t, 'tls://.:8853 {\n tls {\n acme example.org\n }\n}'), {
+    message: /acme is not supported/,
+  })
 })

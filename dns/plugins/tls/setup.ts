@@ -10,13 +10,16 @@ import {
   readProperties,
 } from '../../core/setup.ts'
 import type { Argument } from '../../corefile/tree.ts'
+import type { TlsSettings } from '../../server/tls.ts'
 
 const name = 'tls'
 
 /** Go's names for how to treat certificates of clients. */
-const clientAuth: Readonly<Record<string, { requestCert: boolean; rejectUnauthorized: boolean }>> = {
-  nocert: { requestCert: false, rejectUnauthorized: false },
-  request: { requestCert: true, rejectUnauthorized: false },
+const clientAuth: Readonly<Record<string, Partial<TlsSettings>>> = {
+  nocert: {},
+  request: { requestCert: true },
+  require: { requestCert: true, requireCert: true },
+  verify_if_given: { requestCert: true, verifyIfGiven: true },
   require_and_verify: { requestCert: true, rejectUnauthorized: true },
 }
 
@@ -24,6 +27,12 @@ export const tls: PluginDefinition = {
   name,
   setup: (c) => {
     const directive = onlyDirective(c)
+    if (directive.block?.some((line) => line.name === 'acme') === true)
+      throw directiveError(
+        directive,
+        name,
+        'acme is not supported: name the files of a certificate and its key',
+      )
     const [cert, key, ca] = expectArgs(directive, name, { min: 2, max: 3 })
     const read = (argument: Argument | undefined): string => {
       const path = argument?.text ?? ''
@@ -49,9 +58,17 @@ export const tls: PluginDefinition = {
           throw directiveError(
             mode,
             name,
-            `'${mode.text}' is not supported; there is nocert, request, require_and_verify`,
+            `'${mode.text}' must be one of ${Object.keys(clientAuth).join(', ')}`,
           )
         Object.assign(settings, known)
+      },
+      keylog: (line) => {
+        const { text } = oneArg(line, name)
+        Object.assign(settings, { keylog: isAbsolute(text) ? text : join(c.block.root, text) })
+        c.log.warn(
+          { object: `${line.file}:${line.line}` },
+          'plugin/tls: keylog writes the secrets of all connections',
+        )
       },
     })
     try {
