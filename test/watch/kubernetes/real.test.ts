@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import {
   decodeObject,
   EventRecorder,
@@ -10,6 +10,7 @@ import {
   gatewayLease,
   isKind,
   type Kind,
+  type KubernetesSource,
   keyFrom,
   kinds,
   kubernetesSource,
@@ -56,12 +57,19 @@ function sourceAs(user: string, options: object = everyKind) {
   return kubernetesSource({ kubeconfig: real().kubeconfig(user), log, timing: quick, ...options })
 }
 
-/** As `kubectl get` shows it, decoded. */
-function shown(kind: Kind, namespace: string, name: string): unknown {
-  const { plural, group, version } = resourceOf(kind)
-  const type = group === '' ? plural : `${plural}.${version}.${group}`
-  const where = namespace === '' ? [] : ['-n', namespace]
-  const decoded = decodeObject(JSON.parse(real().kubectl(['get', type, name, ...where, '-o', 'json'])))
+function administrator(t: ExecutionContext): KubernetesSource['client'] {
+  const source = sourceAs('admin')
+  t.teardown(() => source.stop())
+  return source.client
+}
+
+/** As the server shows it to others, by JSON, decoded. */
+async function shown(
+  client: KubernetesSource['client'],
+  kind: Kind,
+  target: { namespace: string; name: string },
+) {
+  const decoded = decodeObject(await client.json({ path: pathOf(resourceOf(kind), target) }))
   return decoded.outcome === 'object' ? compactObject(decoded.object) : decoded
 }
 
@@ -90,7 +98,8 @@ function tests(): void {
     },
   )
 
-  test.serial('what kubectl applies arrives as kubectl shows it, by protobuf and by JSON', async (t) => {
+  test.serial('what kubectl applies arrives as the server shows it, by protobuf and by JSON', async (t) => {
+    const client = administrator(t)
     for (const wire of ['protobuf', 'json'] as const) {
       const store = await openStore({ source: sourceAs('admin', { ...everyKind, wire }), log })
       t.teardown(() => store.close())
@@ -102,7 +111,6 @@ function tests(): void {
           podIPs: [{ ip: '10.1.3.7' }],
           conditions: [{ type: 'Ready', status: 'True' }],
         }
-        const { client } = sourceAs('admin')
         await new ObjectWriter({ client, log }).updateStatus('Pod', 'shop/p', () => status)
       }
       // Its finalizer keeps it, terminating.
@@ -113,12 +121,12 @@ function tests(): void {
         const namespace = /namespace: ([\w-]+)/.exec(document.split('\n')[2] ?? '')?.[1] ?? ''
         if (!isKind(kind)) throw new Error(`no ${kind}`)
         const key = keyFrom(namespace, name)
-        const pair = (): [unknown, unknown] => [
+        const pair = async (): Promise<[unknown, unknown]> => [
           content(store.get(kind, key)),
-          content(shown(kind, namespace, name)),
+          content(await shown(client, kind, { namespace, name })),
         ]
-        await waitUntil(() => isDeepStrictEqual(...pair()), { intervalMs: 500 }).catch(() => {})
-        t.deepEqual(...pair(), `${kind} ${name}`)
+        await waitUntil(async () => isDeepStrictEqual(...(await pair()))).catch(() => {})
+        t.deepEqual(...(await pair()), `${kind} ${name}`)
       }
       t.not(store.get('Pod', 'shop/p')?.metadata.deletionTimestamp, undefined)
       t.deepEqual(store.status().problems, [])
@@ -130,11 +138,7 @@ function tests(): void {
     'a real kube-apiserver',
     async (t) => {
       // Reads by one client, writes by another.
-      const { client, stop } = (() => {
-        const writer = sourceAs('admin')
-        return { client: writer.client, stop: () => writer.stop() }
-      })()
-      t.teardown(stop)
+      const client = administrator(t)
       const made = new Map<string, Raw>()
       const path = ({ kind, metadata }: Raw, named: { name?: string }) =>
         pathOf(resourceOf(kind as Kind), { namespace: metadata.namespace ?? '', ...named })
@@ -262,7 +266,7 @@ function tests(): void {
       store.subscribe({ name: 't', kinds: ['Service'], coalesceMs: 0 }, (changes) => {
         for (const [key, { after }] of changes.objects('Service')) if (after === undefined) gone.push(key)
       })
-      const { client } = sourceAs('admin')
+      const client = administrator(t)
       const create = async (name: string): Promise<void> => {
         const body = service(name, { clusterIP: undefined })
         await waitUntil(
