@@ -5,9 +5,15 @@ import { join } from 'node:path'
 import { startServer } from '../support/process.ts'
 import { externalLocalData, unboundLocalData, writeManifests, writeZones } from './fixture.ts'
 
-export const ports = { upstream: 19_850, plexus: 19_851, coredns: 19_852, unbound: 19_853 }
+export const ports = {
+  upstream: 19_850,
+  plexus: 19_851,
+  coredns: 19_852,
+  unbound: 19_853,
+  'plexus, 2 processes': 19_854,
+}
 
-export type Contender = 'plexus' | 'coredns' | 'unbound'
+export type Contender = 'plexus' | 'plexus, 2 processes' | 'coredns' | 'unbound'
 
 /** The Corefile, but for where the cluster's records come from. */
 const corefile = (port: number, cluster: string): string => `.:${port} {
@@ -82,20 +88,14 @@ export function startContenders(
   const kubernetes = `kubernetes cluster.local 10.in-addr.arpa {
         ttl 30
     }`
-  servers.set(
-    'plexus',
-    startServer(
-      join(root, 'bin/plexus'),
-      [
-        'dns',
-        '--manifests',
-        writeManifests(folder),
-        '--conf',
-        file('Corefile.plexus', corefile(ports.plexus, kubernetes)),
-      ],
-      { cpu },
-    ),
-  )
+  const manifests = writeManifests(folder)
+  const plexus = (name: 'plexus' | 'plexus, 2 processes', workers: number, on: number | string): void => {
+    const conf = file(`Corefile.plexus${workers}`, corefile(ports[name], kubernetes))
+    const argv = ['dns', '--manifests', manifests, '--conf', conf, '-workers', String(workers)]
+    servers.set(name, startServer(join(root, 'bin/plexus'), argv, { cpu: on }))
+  }
+  plexus('plexus', 1, cpu)
+  plexus('plexus, 2 processes', 2, '0,1')
   if (coredns !== undefined) {
     const zones = writeZones(folder)
     const files = `file ${zones.forward} cluster.local\n    file ${zones.reverse} 10.in-addr.arpa`

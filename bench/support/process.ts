@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
 /**
- * Starts a server, on one CPU when `cpu` is given; its stderr is shown only when it ends early. It goes to a file: a pipe
+ * Starts a server, on one CPU when `cpu` is given ('0,1': on two); its stderr is shown only when it ends early. It goes to a file: a pipe
  * that nobody empties while the benchmark waits for a command would stop the server.
  */
 export function startServer(
   command: string,
   args: readonly string[],
-  options: { cpu?: number; env?: NodeJS.ProcessEnv; cwd?: string } = {},
+  options: { cpu?: number | string; env?: NodeJS.ProcessEnv; cwd?: string } = {},
 ): ChildProcess & { pid: number } {
   const pinned = options.cpu === undefined ? [] : ['taskset', '-c', String(options.cpu)]
   const [program = command, ...rest] = [...pinned, command, ...args]
