@@ -1,3 +1,4 @@
+import net from 'node:net'
 import type { Logger } from 'pino'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type {
@@ -146,7 +147,9 @@ export class Serving {
     const { certificates } = this.plane.tables
     const fallback = this.#config.fallbackSni ?? ''
     const alpn = address.http2 ? ['h2', 'http/1.1'] : ['http/1.1']
-    return { alpn, credentials: (name) => certificates.find(name === '' ? fallback : name) }
+    // RFC 6066 §3: an address is no server name, but some clients send one.
+    const named = (name: string) => name !== '' && net.isIP(name) === 0
+    return { alpn, credentials: (name) => certificates.find(named(name) ? name : fallback) }
   }
 
   #measure(registry: Registry): void {

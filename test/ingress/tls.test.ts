@@ -102,6 +102,17 @@ test('a client that names nobody gets the certificate of fallback_sni, and the n
   t.is(await presented(port, ''), 'shop.example.org')
   await put('/ssls/1', { sni: 'shop.example.org', cert: second.cert, key: second.key })
   t.is(await presented(port, ''), 'renewed.example.org')
+  // wrk and others send an address as a name.
+  const { stdout } = await run('sh', [
+    '-c',
+    'openssl s_client "$@" </dev/null',
+    'sh',
+    '-connect',
+    `127.0.0.1:${port}`,
+    '-servername',
+    '127.0.0.1',
+  ])
+  t.regex(stdout, /CN ?= ?renewed\.example\.org/)
   await put('/ssls/1', {
     sni: 'shop.example.org',
     cert: second.cert,
