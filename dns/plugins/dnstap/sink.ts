@@ -105,6 +105,8 @@ export class ListeningSink implements Sink {
   readonly #maxBuffered: number
   readonly #writers = new Map<Socket, FrameWriter>()
   #server: Server | undefined
+  #timer: NodeJS.Timeout | undefined
+  #stopped = false
 
   constructor(address: SinkAddress, options: { maxBuffered: number; tls: ListenTls | undefined }) {
     this.#address = address
@@ -112,33 +114,59 @@ export class ListeningSink implements Sink {
     this.#maxBuffered = options.maxBuffered
   }
 
+  /**
+   * Listens. While somebody else has the address (the configuration that a reload replaces, another worker process) it is
+   * tried again, and queries are served all the same.
+   */
   async start(): Promise<void> {
-    const { kind, path, host, port, skipVerify } = this.#address
+    if (this.#stopped) return
+    const server = this.#create()
+    try {
+      await this.#listen(server)
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error
+      this.#timer = setTimeout(() => void this.start().catch(() => undefined), retryMs)
+      this.#timer.unref()
+      return
+    }
+    server.on('error', () => undefined)
+    server.unref()
+    this.#server = server
+  }
+
+  #create(): Server {
     const tls = this.#tls
+    const { skipVerify } = this.#address
+    const client = { requestCert: true, rejectUnauthorized: !skipVerify }
     const server =
       tls === undefined
         ? createServer()
         : createTlsServer({
             cert: tls.cert,
             key: tls.key,
-            ...(tls.ca === undefined
-              ? {}
-              : { ca: tls.ca, requestCert: true, rejectUnauthorized: !skipVerify }),
+            ...(tls.ca === undefined ? {} : { ca: tls.ca, ...client }),
           })
     server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => this.#accept(socket))
-    if (kind === 'unix') removeStale(path)
+    return server
+  }
+
+  async #listen(server: Server): Promise<void> {
+    const { kind, path, host, port } = this.#address
+    if (kind === 'unix') await removeStale(path)
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
-      const listening = (): void => resolve()
+      const listening = (): void => {
+        server.off('error', reject)
+        resolve()
+      }
       if (kind === 'unix') server.listen(path, listening)
       else server.listen(port, host, listening)
     })
-    server.on('error', () => undefined)
-    server.unref()
-    this.#server = server
   }
 
   stop(): void {
+    this.#stopped = true
+    clearTimeout(this.#timer)
     for (const writer of this.#writers.values()) writer.end()
     this.#server?.close()
   }
@@ -156,11 +184,15 @@ export class ListeningSink implements Sink {
   }
 }
 
-/** The socket of a process that is gone would keep us from listening. */
-function removeStale(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch {
-    // nothing there
-  }
+/** Removes the socket of a process that is gone: nobody answers there. */
+async function removeStale(path: string): Promise<void> {
+  const refused = await new Promise<boolean>((resolve) => {
+    const probe = connect(path)
+    probe.on('connect', () => {
+      probe.destroy()
+      resolve(false)
+    })
+    probe.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'))
+  })
+  if (refused) unlinkSync(path)
 }

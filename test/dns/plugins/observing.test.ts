@@ -109,6 +109,33 @@ tapTest(
   },
 )
 
+for (const kind of ['tcp', 'unix'] as const) {
+  test(`dnstap listen on ${kind}: a reload keeps the address`, async (t) => {
+    const directory = testDirectory(t, 'tap')
+    const at = kind === 'tcp' ? `127.0.0.1:${await freePort()}` : join(directory, 'socket')
+    const file = join(directory, 'Corefile')
+    const corefile = (address: string): string =>
+      block(`dnstap listen ${kind}://${at}`, `hosts /nonexistent {\n ${address} x.example\n }`)
+    writeFileSync(file, corefile('192.0.2.1'))
+    const { port, dns } = await serve(t, file, { file: true })
+    writeFileSync(file, corefile('192.0.2.2'))
+    t.true(await dns.reload())
+    t.deepEqual((await dig(port, 'x.example', 'A')).answer, ['x.example. 3600 A 192.0.2.2'])
+    // A collector that comes now is told of what happens now.
+    await waitUntil(async () => {
+      const socket = kind === 'tcp' ? connect(Number(at.split(':')[1]), '127.0.0.1') : connect(at)
+      const collected = collect(socket)
+      try {
+        await waitUntil(() => collected.octets().length > 0, { timeoutMs: 2000 })
+        await dig(port, 'x.example', 'A')
+        return await waitUntil(() => collected.octets().length > control(2).length, { timeoutMs: 2000 })
+      } finally {
+        socket.destroy()
+      }
+    })
+  })
+}
+
 tapTest('dnstap listen: collectors come to us; without full there are no messages', async (t) => {
   const directory = testDirectory(t, 'tap')
   const at = await freePort()
