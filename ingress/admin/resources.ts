@@ -101,7 +101,11 @@ export class Resources {
     if (!isObject(body)) return failure('invalid configuration: wrong type: expected object, got string')
     const id = urlId ?? (kind === 'consumers' ? body.username : body.id)
     if (id === undefined)
-      return failure(kind === 'consumers' ? 'missing username' : `missing ${WORDS[kind]} id`)
+      return failure(
+        kind === 'consumers'
+          ? 'invalid configuration: property "username" is required'
+          : `missing ${WORDS[kind]} id`,
+      )
     const stated = kind === 'consumers' ? body.username : body.id
     if (kind === 'credentials' || kind === 'secrets') return this.#putNested(kind, id, body, query)
     if (urlId !== undefined && stated !== undefined && String(stated) !== urlId) {

@@ -79,7 +79,7 @@ function checkPluginsOf(
   if (kind === 'credentials') {
     const [name = ''] = Object.keys(value.plugins as JsonObject)
     if (context.registry.get(name)?.consumerSchema === undefined)
-      return `invalid plugins configuration: only supports auth type plugins in consumer credential`
+      return 'only supports auth type plugins in consumer credential'
   }
   if (identity) return checkDuplicateKeys(kind, id, value.plugins as JsonObject, context)
   if (kind !== 'global_rules') return undefined
@@ -91,6 +91,13 @@ function checkPluginsOf(
     if (shared !== undefined) return `plugin '${shared}' already exists in global rule with id '${rule.id}'`
   }
   return undefined
+}
+
+const KEY_FIELDS: Readonly<Record<string, string>> = { 'basic-auth': 'username', 'hmac-auth': 'key_id' }
+
+function holder(kind: 'consumers' | 'credentials', id: string): string {
+  const [username = '', , own = ''] = id.split('/')
+  return kind === 'consumers' ? `consumer: ${username}` : `credential: ${own} of consumer: ${username}`
 }
 
 function checkDuplicateKeys(
@@ -107,7 +114,7 @@ function checkDuplicateKeys(
         const theirs = other.value.plugins?.[name]
         const self = carrier === kind && other.id === id
         if (!self && theirs !== undefined && keyOf(theirs) === keyOf(conf)) {
-          return `duplicate key of plugin ${name} found with ${carrier.slice(0, -1)}: ${other.id}`
+          return `duplicate ${KEY_FIELDS[name] ?? 'key'} of plugin ${name} found with ${holder(carrier, other.id)}`
         }
       }
     }

@@ -38,7 +38,10 @@ function pairs(value: unknown): [string, string][] {
       ]
     })
   }
-  return isObject(value) ? Object.entries(value).map(([name, one]) => [name, String(one)]) : []
+  if (!isObject(value)) return []
+  return Object.entries(value).flatMap(([name, one]) =>
+    (Array.isArray(one) ? one : [one]).map((single): [string, string] => [name, String(single)]),
+  )
 }
 
 export function headerOperations(headers: unknown): HeaderOperations {
@@ -59,10 +62,14 @@ export function applyHeaders(
   context: RequestContext,
 ): void {
   for (const name of operations.remove) headers.remove(name)
+  const begun = new Set<string>()
   for (const [name, value] of operations.set) {
     const expanded = context.expand(value)
-    if (expanded === '') headers.remove(name)
+    // A list sets several fields of one name.
+    if (begun.has(name)) headers.add(name, expanded)
+    else if (expanded === '') headers.remove(name)
     else headers.set(name, expanded)
+    begun.add(name)
   }
   for (const [name, value] of operations.add) headers.add(name, context.expand(value))
 }

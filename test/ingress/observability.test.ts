@@ -10,7 +10,9 @@ import { frame, grpcServer } from './support/grpc.ts'
 async function lines(file: string, count: number): Promise<string[]> {
   for (let n = 0; n < 1000; n++) {
     try {
-      const found = readFileSync(file, 'utf8').trim().split('\n')
+      const found = readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
       if (found.length >= count) return found
     } catch {
       // Not there yet.

@@ -73,11 +73,15 @@ export const hmacAuth: Plugin = {
   consumerKey: (conf) => String(conf.key_id),
   compile(conf, environment) {
     const own = conf as unknown as Conf
-    const refuse = (why: string): PluginAnswer | undefined => ({
-      status: 401,
-      body: { message: `client request can't be validated: ${why}` },
-      headers: { 'WWW-Authenticate': `hmac realm="${own.realm}"` },
-    })
+    const refuse = (why: string): PluginAnswer | undefined => {
+      // For the log only: a client that guesses is not to be told how near it is.
+      environment.log.info({ plugin: 'hmac-auth', object: environment.owner, why }, 'signature refused')
+      return {
+        status: 401,
+        body: { message: "client request can't be validated" },
+        headers: { 'WWW-Authenticate': `hmac realm="${own.realm}"` },
+      }
+    }
     const judge = (context: RequestContext): PluginAnswer | undefined => {
       const { headers } = context.exchange
       const given = parameters(headers.get('authorization') ?? '')

@@ -27,8 +27,15 @@ export const multiAuth: Plugin = {
     for (const entry of conf.auth_plugins as unknown[]) {
       const [name = ''] = Object.keys(entry as object)
       if (!METHODS.has(name)) return `${name} plugin is not supported`
+      const conf = (entry as Record<string, unknown>)[name]
+      if (!isObject(conf))
+        return `plugin ${name} check schema failed: wrong type: expected object, got ${typeof conf}`
       const fault = checkPlugins(entry, METHODS, { forConsumer: false })
-      if (fault !== undefined) return fault
+      if (fault !== undefined)
+        return fault.replace(
+          /^failed to check the configuration of plugin (\S+) err:/,
+          'plugin $1 check schema failed:',
+        )
     }
     return undefined
   },

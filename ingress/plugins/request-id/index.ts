@@ -4,7 +4,7 @@ import type { Plugin } from '../plugin.ts'
 interface Conf {
   readonly header_name: string
   readonly include_in_response: boolean
-  readonly algorithm: 'uuid' | 'nanoid' | 'range_id'
+  readonly algorithm: 'uuid' | 'uuidv7' | 'nanoid' | 'range_id'
   readonly range_id?: { readonly length: number; readonly char_set: string }
 }
 
@@ -12,6 +12,16 @@ const URL_SAFE = '_-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 
 function randomText(length: number, alphabet: string): string {
   return Array.from(randomBytes(length), (byte) => alphabet[byte % alphabet.length]).join('')
+}
+
+/** RFC 9562 §5.7: 48 bits of time in ms, then random ones. */
+function uuidv7(): string {
+  const bytes = randomBytes(16)
+  bytes.writeUIntBE(Date.now(), 0, 6)
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
+  const hex = bytes.toString('hex')
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
 }
 
 /** Gives every request an id, or keeps the one it came with. */
@@ -23,7 +33,7 @@ export const requestId: Plugin = {
     properties: {
       header_name: { type: 'string', minLength: 1, default: 'X-Request-Id' },
       include_in_response: { type: 'boolean', default: true },
-      algorithm: { type: 'string', enum: ['uuid', 'nanoid', 'range_id'], default: 'uuid' },
+      algorithm: { type: 'string', enum: ['uuid', 'uuidv7', 'nanoid', 'range_id'], default: 'uuid' },
       range_id: {
         type: 'object',
         properties: {
@@ -37,6 +47,7 @@ export const requestId: Plugin = {
     const own = conf as unknown as Conf
     const make = () => {
       if (own.algorithm === 'uuid') return randomUUID()
+      if (own.algorithm === 'uuidv7') return uuidv7()
       if (own.algorithm === 'nanoid') return randomText(21, URL_SAFE)
       return randomText(own.range_id?.length ?? 16, own.range_id?.char_set ?? URL_SAFE.slice(2))
     }

@@ -93,3 +93,41 @@ PUT /apisix/admin/routes/1
 --- error_code: 400
 --- response_body
 {"error_msg": "failed to check the configuration of plugin limit-count err: then clause did not match"}
+
+=== TEST 15: an answer made from a schema
+--- admin
+PUT /apisix/admin/routes/1
+{"uri": "/*", "plugins": {"mocking": {"response_schema": {"type": "object", "properties": {"a": {"type": "string", "example": "x"}, "b": {"type": "array", "items": {"type": "integer", "example": 4}}, "c": {"type": "boolean"}}}}}}
+
+=== TEST 16: has its examples
+--- request
+GET /hello
+--- response_body_like
+^\{"a":"x","b":\[4\],"c":(true|false)\}
+
+=== TEST 17: several fields of one name
+--- admin
+PUT /apisix/admin/routes/1
+{"uri": "/*", "plugins": {"proxy-rewrite": {"headers": {"set": {"X-Multi": ["a", "$arg_b"]}}}, "request-id": {"algorithm": "uuidv7"}}, "upstream": {"nodes": {"{{backend}}": 1}}}
+
+=== TEST 18: both arrive
+--- request
+GET /headers?b=c
+--- more_headers
+X-Multi: theirs
+--- response_body_like
+"x-multi":"a, c".*"x-request-id":"[0-9a-f]{8}-[0-9a-f]{4}-7|"x-request-id":"[0-9a-f]{8}-[0-9a-f]{4}-7.*"x-multi":"a, c"
+
+=== TEST 19: a signature that is none
+--- admin
+PUT /apisix/admin/routes/1
+{"uri": "/*", "plugins": {"hmac-auth": {}}, "upstream": {"nodes": {"{{backend}}": 1}}}
+
+=== TEST 20: is refused without a reason
+--- request
+GET /hello
+--- more_headers
+Authorization: Signature keyId="x"
+--- error_code: 401
+--- response_body
+{"message":"client request can't be validated"}

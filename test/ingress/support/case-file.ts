@@ -22,12 +22,11 @@ export function parseCases(text: string, file: string): Case[] {
       section = undefined
     } else if (head !== null && current !== undefined) {
       section = head[1] ?? ''
-      if (current.sections.has(section)) throw new Error(`${file}:${index + 1}: ${section} is there twice`)
       current.sections.set(section, head[2] === 'eval' ? '\u0000' : (head[3] ?? ''))
     } else if (section !== undefined && current !== undefined) {
       const before = current.sections.get(section) ?? ''
       current.sections.set(section, `${before}${line}\n`)
-    } else if (line.trim() !== '' && !line.startsWith('#')) {
+    } else if (current === undefined && line.trim() !== '' && !line.startsWith('#')) {
       throw new Error(`${file}:${index + 1}: neither a block nor a section: ${line}`)
     }
   }
