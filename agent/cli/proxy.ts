@@ -29,20 +29,32 @@ export async function runProxyCommand(options: ProxyCommandOptions, rest: readon
     const config = loadProxyConfiguration(options.config, { log, listeners: KUBE_PROXY_LISTENERS })
     return flags.hostnameOverride === '' ? config : { ...config, hostnameOverride: flags.hostnameOverride }
   }
-  const config = await asConfiguration(load)
+  let config = await asConfiguration(load)
   if (flags.writeConfigTo !== undefined) {
     writeFileSync(flags.writeConfigTo, stringify(proxy.toDocument(config)))
     return
   }
   if (flags.initOnly) return applyConntrackSettings(config.conntrack, { log })
   requireSource(options)
-  const nodeName = options.nodeName ?? hostname().toLowerCase()
-  await runSingleComponent({ ...options, component: 'proxy' }, async (context) =>
-    proxy.startProxy({
+  const nodeName = config.hostnameOverride || (options.nodeName ?? hostname().toLowerCase())
+  let started = false
+  const reload = (): void => {
+    if (!started) return
+    try {
+      config = load()
+    } catch (error) {
+      log.error({ err: error }, 'the configuration is not taken over; the last good one stays')
+    }
+  }
+  const files = options.config === undefined ? [] : [options.config]
+  await runSingleComponent({ ...options, nodeName, component: 'proxy', files }, (context) => {
+    reload()
+    started = true
+    return proxy.startProxy({
       ...context,
       nodeName,
-      config: await asConfiguration(load),
+      config,
       recordEvent: context.writeBack?.recordEvent,
-    }),
-  )
+    })
+  })
 }

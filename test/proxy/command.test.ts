@@ -155,6 +155,35 @@ test('a port that is taken is tried again, unless bindAddressHardFail', async (t
   t.regex(strict.stderr, /EADDRINUSE/)
 })
 
+test('a changed configuration file is taken over, a broken one is not', async (t) => {
+  const file = join(testDirectory(t), 'config.yaml')
+  const configure = (fields: object) =>
+    writeFileSync(
+      file,
+      stringify({
+        apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
+        kind: 'KubeProxyConfiguration',
+        ...fields,
+      }),
+    )
+  configure({ nftables: { masqueradeAll: false } })
+  const { curl, namespace, put } = await run(t, { objects: { n1 }, args: ['--config', file] })
+  const masqueradeAll = (): unknown => {
+    const { body } = curl('http://127.0.0.1:10249/configz')
+    return body === '' ? undefined : JSON.parse(body)['kubeproxy.config.k8s.io'].nftables.masqueradeAll
+  }
+  await waitUntil(() => masqueradeAll() === false, { what: 'the configuration' })
+  configure({ nftables: { masqueradeAll: true } })
+  await waitUntil(() => masqueradeAll() === true, { what: 'the changed configuration' })
+  configure({ nftables: { masqueradeAll: 'perhaps' } })
+  put('web', service({ name: 'web' }))
+  await waitUntil(() => namespace.nft('list', 'table', 'ip', 'plexus-proxy').includes('10.96.0.10'), {
+    what: 'a Service that came after the broken file',
+  })
+  await waitUntil(() => masqueradeAll() !== undefined, { what: 'the listener' })
+  t.is(masqueradeAll(), true)
+})
+
 test('conntrack settings are written; --cleanup leaves the tables of others', async (t) => {
   const { namespace, stop } = await run(t, {
     objects: { n1 },
