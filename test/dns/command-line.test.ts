@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { ApiServer } from '../apiserver/api-server.ts'
 import { tryCommand, waitUntil } from '../support/index.ts'
 import { dig, freePort } from './support/index.ts'
 
@@ -117,4 +118,54 @@ test('SIGUSR1 and SIGHUP read the Corefile again without a restart', async (t) =
     await waitUntil(async () => (await address()) === next)
   }
   t.is(child.exitCode, null)
+})
+
+test('with --snapshot it serves the last known cluster when it starts while the API server is away', async (t) => {
+  const path = folder(t)
+  const port = await freePort()
+  const corefile = `.:${port} {\n  bind 127.0.0.1\n  kubernetes cluster.local\n}\n`
+  writeFileSync(join(path, 'Corefile'), corefile)
+  const server = await ApiServer.start()
+  let running = true
+  t.teardown(async () => {
+    if (running) await server.stop()
+  })
+  server.put({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { namespace: 'shop', name: 'catalog' },
+    spec: {
+      clusterIP: '10.96.0.20',
+      clusterIPs: ['10.96.0.20'],
+      ports: [{ name: 'http', port: 80, protocol: 'TCP' }],
+    },
+  } as never)
+  const kubeconfig = server.writeKubeconfig(join(path, 'kubeconfig'))
+  const start = async (ready: string): Promise<{ stop(): Promise<void> }> => {
+    const child = spawn(
+      plexus,
+      // biome-ignore format: one command line
+      ['dns', '--kubeconfig', kubeconfig, '--snapshot', join(path, 'snapshot'), '-conf', join(path, 'Corefile'), '-workers', '1', '--ready-file', join(path, ready)],
+      { stdio: 'ignore' },
+    )
+    t.teardown(() => void child.kill('SIGKILL'))
+    await waitUntil(() => existsSync(join(path, ready)), { what: `the server (${ready})` })
+    return {
+      stop: async () => {
+        child.kill('SIGTERM')
+        await waitUntil(() => child.exitCode !== null || child.signalCode !== null)
+      },
+    }
+  }
+  const name = 'catalog.shop.svc.cluster.local'
+  const first = await start('first')
+  t.regex((await dig(port, name, 'A')).answer[0] ?? '', /10\.96\.0\.20$/)
+  await waitUntil(() => existsSync(join(path, 'snapshot')), { what: 'the snapshot' })
+  await first.stop()
+  await server.stop()
+  running = false
+  const second = await start('second')
+  t.regex((await dig(port, name, 'A')).answer[0] ?? '', /10\.96\.0\.20$/)
+  t.is((await dig(port, 'none.shop.svc.cluster.local', 'A')).status, 'NXDOMAIN')
+  await second.stop()
 })
