@@ -41,7 +41,7 @@ async function run(
     ready,
     ...(options.args ?? []),
   ])
-  await waitUntil(() => existsSync(ready), { what: 'the ready file' })
+  await waitUntil(() => existsSync(ready), { what: 'the ready file', timeoutMs: 60_000 })
   const curl = (url: string) => {
     const { stdout } = namespace.try('curl', '-sS', '-m', '5', '-D', '-', url)
     const [head = '', body = ''] = stdout.split('\r\n\r\n')
@@ -54,7 +54,7 @@ const taint = { key: 'ToBeDeletedByClusterAutoscaler', value: '1', effect: 'NoSc
 const n1 = node({ name: 'n1', addresses: ['192.0.2.1'] })
 const tainted = { ...n1, spec: { ...n1.spec, taints: [taint] } }
 
-test('health, metrics, mode and configuration are served where kube-proxy serves them', async (t) => {
+test.serial('health, metrics, mode and configuration are served where kube-proxy serves them', async (t) => {
   const { curl, put } = await run(t, {
     objects: { n1, web: service({ name: 'web' }) },
     args: ['--cluster-cidr=10.244.0.0/16', '-v', '2'],
@@ -89,48 +89,51 @@ test('health, metrics, mode and configuration are served where kube-proxy serves
   t.is(curl('http://192.0.2.1:10249/metrics').code, 0, 'metrics are on loopback only')
 })
 
-test('healthCheckNodePort: 200 with local ready endpoints only, and the port follows the Service', async (t) => {
-  const local = (healthCheckNodePort: number) =>
-    service({
-      name: 'web',
-      vips: ['203.0.113.5'],
-      ports: [{ port: 80, nodePort: 30_080 }],
-      spec: { externalTrafficPolicy: 'Local', healthCheckNodePort },
+test.serial(
+  'healthCheckNodePort: 200 with local ready endpoints only, and the port follows the Service',
+  async (t) => {
+    const local = (healthCheckNodePort: number) =>
+      service({
+        name: 'web',
+        vips: ['203.0.113.5'],
+        ports: [{ port: 80, nodePort: 30_080 }],
+        spec: { externalTrafficPolicy: 'Local', healthCheckNodePort },
+      })
+    const endpoints = (...list: Parameters<typeof slice>[0]['endpoints']) =>
+      slice({ service: 'web', endpoints: list })
+    const { curl, put } = await run(t, {
+      objects: {
+        n1,
+        web: local(31_000),
+        slice: endpoints(
+          { address: '10.244.1.5', node: 'n1' },
+          { address: '10.244.1.6', node: 'n1' },
+          { address: '10.244.2.5', node: 'n2' },
+        ),
+      },
     })
-  const endpoints = (...list: Parameters<typeof slice>[0]['endpoints']) =>
-    slice({ service: 'web', endpoints: list })
-  const { curl, put } = await run(t, {
-    objects: {
-      n1,
-      web: local(31_000),
-      slice: endpoints(
-        { address: '10.244.1.5', node: 'n1' },
-        { address: '10.244.1.6', node: 'n1' },
-        { address: '10.244.2.5', node: 'n2' },
-      ),
-    },
-  })
-  const url = (port = 31_000) => `http://192.0.2.1:${port}/`
-  await waitUntil(() => curl(url()).code === 200, { what: 'the health check port' })
-  const { head, body } = curl(url())
-  t.regex(head, /x-load-balancing-endpoint-weight: 2\r/i)
-  t.regex(head, /x-content-type-options: nosniff/i)
-  t.deepEqual(JSON.parse(body), {
-    service: { namespace: 'shop', name: 'web' },
-    localEndpoints: 2,
-    serviceProxyHealthy: true,
-  })
+    const url = (port = 31_000) => `http://192.0.2.1:${port}/`
+    await waitUntil(() => curl(url()).code === 200, { what: 'the health check port' })
+    const { head, body } = curl(url())
+    t.regex(head, /x-load-balancing-endpoint-weight: 2\r/i)
+    t.regex(head, /x-content-type-options: nosniff/i)
+    t.deepEqual(JSON.parse(body), {
+      service: { namespace: 'shop', name: 'web' },
+      localEndpoints: 2,
+      serviceProxyHealthy: true,
+    })
 
-  put('slice', endpoints({ address: '10.244.1.5', node: 'n1', terminating: true, serving: true }))
-  await waitUntil(() => curl(url()).code === 503, { what: 'terminating endpoints not to count' })
-  t.like(JSON.parse(curl(url()).body), { localEndpoints: 0 })
-  put('slice', endpoints({ address: '10.244.1.5', node: 'n1' }))
-  put('web', local(31_001))
-  await waitUntil(() => curl(url(31_001)).code === 200, { what: 'the new port' })
-  await waitUntil(() => curl(url()).code === 0, { what: 'the old port to close' })
-})
+    put('slice', endpoints({ address: '10.244.1.5', node: 'n1', terminating: true, serving: true }))
+    await waitUntil(() => curl(url()).code === 503, { what: 'terminating endpoints not to count' })
+    t.like(JSON.parse(curl(url()).body), { localEndpoints: 0 })
+    put('slice', endpoints({ address: '10.244.1.5', node: 'n1' }))
+    put('web', local(31_001))
+    await waitUntil(() => curl(url(31_001)).code === 200, { what: 'the new port' })
+    await waitUntil(() => curl(url()).code === 0, { what: 'the old port to close' })
+  },
+)
 
-test('a port that is taken is tried again, unless bindAddressHardFail', async (t) => {
+test.serial('a port that is taken is tried again, unless bindAddressHardFail', async (t) => {
   const { namespace, curl } = await run(t, {
     objects: { n1 },
     prepare: (ns) => void ns.start(['nc', '-lk', '10256']),
@@ -155,7 +158,7 @@ test('a port that is taken is tried again, unless bindAddressHardFail', async (t
   t.regex(strict.stderr, /EADDRINUSE/)
 })
 
-test('a changed configuration file is taken over, a broken one is not', async (t) => {
+test.serial('a changed configuration file is taken over, a broken one is not', async (t) => {
   const file = join(testDirectory(t), 'config.yaml')
   const configure = (fields: object) =>
     writeFileSync(
@@ -184,7 +187,7 @@ test('a changed configuration file is taken over, a broken one is not', async (t
   t.is(masqueradeAll(), true)
 })
 
-test('conntrack settings are written; --cleanup leaves the tables of others', async (t) => {
+test.serial('conntrack settings are written; --cleanup leaves the tables of others', async (t) => {
   const { namespace, stop } = await run(t, {
     objects: { n1 },
     args: [
@@ -206,38 +209,41 @@ test('conntrack settings are written; --cleanup leaves the tables of others', as
   t.is(namespace.nft('list', 'tables').trim(), 'table ip kube-proxy')
 })
 
-test('--write-config-to writes what the flags mean, which --config reads back; bad flags end with 2', (t) => {
-  const namespace = testNamespace(t, 'flags')
-  const file = join(testDirectory(t), 'config.yaml')
-  const flags = [
-    '--masquerade-all',
-    '--nodeport-addresses=10.0.0.0/8,primary',
-    '--detect-local-mode',
-    'BridgeInterface',
-  ]
-  const written = namespace.try(
-    bin,
-    'proxy',
-    ...flags,
-    '--pod-bridge-interface=cni0',
-    '--write-config-to',
-    file,
-  )
-  t.is(written.status, 0, written.stderr)
-  t.like(parse(readFileSync(file, 'utf8')), {
-    kind: 'KubeProxyConfiguration',
-    detectLocalMode: 'BridgeInterface',
-    detectLocal: { bridgeInterface: 'cni0' },
-    nftables: { masqueradeAll: true },
-    nodePortAddresses: ['10.0.0.0/8', 'primary'],
-    healthzBindAddress: '0.0.0.0:10256',
-  })
-  const again = join(testDirectory(t), 'again.yaml')
-  t.is(namespace.try(bin, 'proxy', '--config', file, '--write-config-to', again).status, 0)
-  t.is(readFileSync(again, 'utf8'), readFileSync(file, 'utf8'))
-  for (const bad of [['--speed=9'], ['--masquerade-all=perhaps'], ['--cluster-cidr', 'here'], ['stray']]) {
-    const { status, stderr } = namespace.try(bin, 'proxy', '--manifests', '/tmp', ...bad)
-    t.is(status, 2, stderr)
-    t.is(stderr.trim().split('\n').length, 1, stderr)
-  }
-})
+test.serial(
+  '--write-config-to writes what the flags mean, which --config reads back; bad flags end with 2',
+  (t) => {
+    const namespace = testNamespace(t, 'flags')
+    const file = join(testDirectory(t), 'config.yaml')
+    const flags = [
+      '--masquerade-all',
+      '--nodeport-addresses=10.0.0.0/8,primary',
+      '--detect-local-mode',
+      'BridgeInterface',
+    ]
+    const written = namespace.try(
+      bin,
+      'proxy',
+      ...flags,
+      '--pod-bridge-interface=cni0',
+      '--write-config-to',
+      file,
+    )
+    t.is(written.status, 0, written.stderr)
+    t.like(parse(readFileSync(file, 'utf8')), {
+      kind: 'KubeProxyConfiguration',
+      detectLocalMode: 'BridgeInterface',
+      detectLocal: { bridgeInterface: 'cni0' },
+      nftables: { masqueradeAll: true },
+      nodePortAddresses: ['10.0.0.0/8', 'primary'],
+      healthzBindAddress: '0.0.0.0:10256',
+    })
+    const again = join(testDirectory(t), 'again.yaml')
+    t.is(namespace.try(bin, 'proxy', '--config', file, '--write-config-to', again).status, 0)
+    t.is(readFileSync(again, 'utf8'), readFileSync(file, 'utf8'))
+    for (const bad of [['--speed=9'], ['--masquerade-all=perhaps'], ['--cluster-cidr', 'here'], ['stray']]) {
+      const { status, stderr } = namespace.try(bin, 'proxy', '--manifests', '/tmp', ...bad)
+      t.is(status, 2, stderr)
+      t.is(stderr.trim().split('\n').length, 1, stderr)
+    }
+  },
+)
