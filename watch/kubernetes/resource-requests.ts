@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { ApiClient } from './connection/api-client.ts'
+import { ApiConnectionError } from './errors.ts'
 import type { KindNeed } from './needs.ts'
 import { pathOf, type Resource } from './resources.ts'
 import { IncompleteListError } from './watch-errors.ts'
@@ -124,10 +125,28 @@ function endsInitialEvents({ type, object }: WatchEvent): boolean {
   return annotations?.['k8s.io/initial-events-end'] === 'true'
 }
 
-async function readAll(body: Readable, onChunk: (chunk: Buffer) => void): Promise<void> {
-  try {
-    for await (const chunk of body as AsyncIterable<Buffer>) onChunk(chunk)
-  } finally {
-    body.destroy()
-  }
+/**
+ * Every chunk of a body, until its end. By events: an iterator's promises cost as much as the decoding of an event.
+ * Rejects when the body breaks off, or when `onChunk` throws.
+ */
+function readAll(body: Readable, onChunk: (chunk: Buffer) => void): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    const broken = (): void => reject(body.errored ?? new ApiConnectionError('the answer broke off'))
+    if (body.destroyed) {
+      broken()
+      return
+    }
+    body.on('data', (chunk: Buffer) => {
+      try {
+        onChunk(chunk)
+      } catch (error) {
+        reject(error)
+        body.destroy()
+      }
+    })
+    body.once('end', resolve)
+    body.once('error', reject)
+    body.once('close', broken)
+    body.resume()
+  }).finally(() => body.destroy())
 }
