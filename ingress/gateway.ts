@@ -238,6 +238,9 @@ class Gateway implements GatewayComponent {
     const { missing } = this.#workers
     if (missing > 0)
       return { ok: true, detail: `${missing} of ${this.#options.config.workers} workers are away` }
+    const away = this.#storage?.problem
+    // It serves what it knows: taking it out of service would make matters worse.
+    if (away !== undefined) return { ok: true, detail: `objects are not followed: ${away}` }
     const count = this.problems().length
     const routes = this.#serving.plane.tables.router.size
     return {

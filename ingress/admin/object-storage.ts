@@ -22,6 +22,8 @@ export class ConflictError extends Error {
  * if the change did not become durable.
  */
 export interface ObjectStorage {
+  /** Why it does not follow what is kept elsewhere; undefined while it does. */
+  readonly problem?: string | undefined
   commit(change: ObjectChange, options?: CommitOptions): Promise<Committed>
   close(): Promise<void>
 }

@@ -2,8 +2,8 @@ import type { RequestContext } from '../../dataplane/context.ts'
 import type { JsonObject } from '../../objects/index.ts'
 import { clearIdentity } from '../authentication.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
-import { Login, type Tokens } from './login.ts'
-import { Provider } from './provider.ts'
+import type { Login, Tokens } from './login.ts'
+import type { Provider } from './provider.ts'
 import { SealedCookies } from './session.ts'
 import { OIDC_SCHEMA, type OidcConf } from './settings.ts'
 
@@ -11,6 +11,21 @@ const HEADERS = ['X-Access-Token', 'X-ID-Token', 'X-Userinfo', 'X-Refresh-Token'
 
 function base64(value: JsonObject): string {
   return Buffer.from(JSON.stringify(value)).toString('base64')
+}
+
+interface Machinery {
+  readonly provider: Provider
+  /** undefined: there is no secret for sessions. */
+  readonly login: Login | undefined
+}
+
+/** The libraries behind it take their time to load: only a gateway that uses the plugin does so. */
+async function load(conf: OidcConf): Promise<Machinery> {
+  const [{ Provider }, { Login }] = await Promise.all([import('./provider.ts'), import('./login.ts')])
+  const provider = new Provider(conf)
+  const secret = conf.session?.secret
+  const login = secret === undefined ? undefined : new Login(conf, provider, new SealedCookies(secret))
+  return { provider, login }
 }
 
 /** Logs people in at an OpenID provider, or checks the bearer tokens it gave out. */
@@ -27,9 +42,9 @@ export const openidConnect: Plugin = {
   },
   compile(conf, environment) {
     const own = conf as unknown as OidcConf
-    const provider = new Provider(own)
-    const secret = own.session?.secret
-    const login = secret === undefined ? undefined : new Login(own, provider, new SealedCookies(secret))
+    const loading = load(own)
+    // Whoever needs it is told; nobody may need it.
+    loading.catch(() => {})
     const renewed = new WeakMap<RequestContext, readonly string[]>()
 
     const refusal = (status: number, error?: string): PluginAnswer => ({
@@ -60,6 +75,7 @@ export const openidConnect: Plugin = {
     }
     const bearer = async (context: RequestContext, token: string): Promise<PluginAnswer | undefined> => {
       try {
+        const { provider } = await loading
         const claims = { ...(await provider.check(token)) }
         if (lacksScope(claims)) return refusal(403, 'insufficient_scope')
         tell(context, { access_token: token, claims })
@@ -72,8 +88,10 @@ export const openidConnect: Plugin = {
         return refusal(401, 'invalid_token')
       }
     }
-    const browser = async (context: RequestContext, flow: Login): Promise<PluginAnswer | undefined> => {
+    const browser = async (context: RequestContext): Promise<PluginAnswer | undefined> => {
       try {
+        const { login: flow } = await loading
+        if (flow === undefined) return own.unauth_action === 'pass' ? undefined : refusal(401)
         if (context.path === own.logout_path) return await flow.logout(context)
         if (flow.isCallback(context)) return await flow.finish(context)
         let tokens = flow.session(context)
@@ -105,9 +123,7 @@ export const openidConnect: Plugin = {
         // Who the client says it is is not for the upstream to see.
         for (const name of HEADERS) if (headers.has(name)) headers.remove(name)
         if (token !== undefined) return bearer(context, token)
-        if (own.bearer_only || login === undefined)
-          return own.unauth_action === 'pass' && !own.bearer_only ? undefined : refusal(401)
-        return browser(context, login)
+        return own.bearer_only ? refusal(401) : browser(context)
       },
       headerFilter(context, response) {
         for (const cookie of renewed.get(context) ?? []) response.headers.add('Set-Cookie', cookie)
