@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { parseCorefile } from '../../../dns/corefile/parse.ts'
+import { workersOf } from '../../../dns/plugins/multisocket/setup.ts'
 import { encodeMessage, Rcode, Type } from '../../../dns/wire/index.ts'
 import { testDirectory, waitUntil } from '../../support/index.ts'
 import {
@@ -313,4 +315,16 @@ test('tsig: what is wrong in the Corefile', async (t) => {
     ['require_opcode PING', /not known to 'require_opcode'/],
   ] as const)
     await t.throwsAsync(serve(t, block(`tsig {\n ${line}\n }`)), { message })
+})
+
+test('multisocket: how many processes; what wants to be alone', (t) => {
+  const processes = (...lines: string[]): number | undefined =>
+    workersOf(parseCorefile(block(...lines), 'Corefile'))
+  t.is(processes('whoami'), undefined)
+  t.is(processes('multisocket 3', 'whoami'), 3)
+  t.is(processes('secondary example.org {\n transfer from 192.0.2.1\n }'), 1)
+  t.is(processes('sign db example.org {\n key directory .\n }'), 1)
+  t.is(processes('dnstap listen /socket'), 1)
+  t.is(processes('dnstap /socket'), undefined)
+  t.is(processes('multisocket 2', 'secondary example.org {\n transfer from 192.0.2.1\n }'), 2)
 })
