@@ -56,7 +56,7 @@ test('whatever bad servers do, a retry that may save a request saves it, and no 
   // A malformed answer is not asked for again: the server has done what it was asked, and may do it twice.
   const odd = answers.filter((answer) => answer !== '200 ok')
   t.deepEqual(
-    odd.filter((answer) => !answer.startsWith('502 ')),
+    odd.filter((answer) => !/^50[24] /.test(answer)),
     [],
   )
   t.true(odd.length < answers.length / 4, `${odd.length} of ${answers.length}`)
@@ -91,7 +91,7 @@ test('a server killed under load costs no request that may be repeated; a slow o
     uri: '/*',
     upstream: {
       nodes: { [`127.0.0.1:${silent}`]: 1, [`127.0.0.1:${survivor.port}`]: 1 },
-      timeout: { connect: 20, send: 20, read: 0.3 },
+      timeout: { connect: 20, send: 20, read: 2 },
     },
   })
   for (let n = 0; n < 4; n++) t.is((await fetch(url)).status, 200)
