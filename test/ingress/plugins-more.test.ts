@@ -264,3 +264,17 @@ test('external plugins: TypeScript from a directory, loaded again when changed, 
   })
   t.is((await as('crash')).status, 200)
 })
+
+test('a directory of external plugins that is not there costs only the routes that ask for it', async (t) => {
+  const call = { conf: [{ name: 'tenant', value: {} }] }
+  const directory = path.join(temporaryDirectory(t), 'missing')
+  const { url, put, backend } = await withPlugins(
+    t,
+    { 'ext-plugin-pre-req': call },
+    { 'ext-plugin': { directory } },
+  )
+  const upstream = { nodes: { [`127.0.0.1:${backend.port}`]: 1 } }
+  await put('/routes/2', { uri: '/open', upstream })
+  t.is((await fetch(url)).status, 503)
+  t.is((await fetch(`${url}/open`)).status, 200)
+})

@@ -128,7 +128,13 @@ export class EtcdClient {
         for (let line = text.indexOf('\n'); line !== -1 && !over; line = text.indexOf('\n')) {
           const message = text.slice(0, line)
           text = text.slice(line + 1)
-          if (message.trim() !== '') handlers.onMessage(JSON.parse(message) as JsonObject)
+          if (message.trim() === '') continue
+          try {
+            handlers.onMessage(JSON.parse(message) as JsonObject)
+          } catch (error) {
+            sent.destroy()
+            end(error instanceof Error ? error : new Error(String(error)))
+          }
         }
       })
       response.on('error', end)

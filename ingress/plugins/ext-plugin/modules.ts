@@ -1,4 +1,4 @@
-import { type FSWatcher, readdirSync, statSync, watch } from 'node:fs'
+import { readdirSync, statSync, watch } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Logger } from 'pino'
@@ -16,7 +16,6 @@ export class ExternalModules {
   readonly #log: Logger
   readonly #plugins = new Map<string, ExternalPlugin>()
   readonly #versions = new Map<string, number>()
-  readonly #watcher: FSWatcher
   #timer: NodeJS.Timeout | undefined
   /** Settled when what is there now has been loaded. */
   ready: Promise<void>
@@ -25,24 +24,46 @@ export class ExternalModules {
     this.#directory = directory
     this.#log = log
     this.ready = this.#load()
-    this.#watcher = watch(directory, { persistent: false }, () => {
-      // Editors write in several steps.
-      this.#timer ??= setTimeout(() => {
-        this.#timer = undefined
-        this.ready = this.ready.then(() => this.#load())
-      }, SETTLE_MS).unref()
-    })
-    this.#watcher.on('error', (error) =>
-      log.error({ directory, err: error }, 'external plugins are not watched'),
-    )
+    this.#watch()
+  }
+
+  #watch(): void {
+    const directory = this.#directory
+    try {
+      const watcher = watch(directory, { persistent: false }, () => {
+        // Editors write in several steps.
+        this.#timer ??= setTimeout(() => {
+          this.#timer = undefined
+          this.ready = this.ready.then(() => this.#load())
+        }, SETTLE_MS).unref()
+      })
+      watcher.on('error', (error) =>
+        this.#log.error({ directory, err: error }, 'external plugins are not watched'),
+      )
+    } catch (error) {
+      this.#log.error({ directory, err: error }, 'external plugins are not watched')
+    }
   }
 
   get(name: string): ExternalPlugin | undefined {
     return this.#plugins.get(name)
   }
 
+  #files(): string[] {
+    try {
+      return readdirSync(this.#directory)
+    } catch (error) {
+      this.#log.error(
+        { directory: this.#directory, err: error },
+        'external plugins cannot be read, keeping what there was',
+      )
+      return []
+    }
+  }
+
+  /** Never rejects. */
   async #load(): Promise<void> {
-    for (const file of readdirSync(this.#directory)) {
+    for (const file of this.#files()) {
       if (!SUFFIX.test(file)) continue
       const full = path.join(this.#directory, file)
       try {
