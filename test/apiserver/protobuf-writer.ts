@@ -38,6 +38,7 @@ function writeField(number: number, type: FieldType, value: unknown): Buffer[] {
   }
   switch (type) {
     case 'text':
+    case 'ownText':
     case 'optionalText':
       return [text(number, String(value))]
     case 'number':

@@ -8,6 +8,8 @@ import type { ProtobufReader } from './protobuf-reader.ts'
  */
 export type FieldType =
   | 'text'
+  /** a text that is different in each object */
+  | 'ownText'
   | 'optionalText'
   | 'number'
   | 'optionalNumber'
@@ -75,6 +77,11 @@ function readField(
   switch (type) {
     case 'text': {
       const text = reader.text()
+      if (text !== '') target[name] = text
+      break
+    }
+    case 'ownText': {
+      const text = reader.ownText()
       if (text !== '') target[name] = text
       break
     }

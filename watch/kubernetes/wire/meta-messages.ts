@@ -2,10 +2,10 @@
 import { Message } from './message.ts'
 
 export const objectMeta = new Message({
-  name: [1, 'text'],
+  name: [1, 'ownText'],
   namespace: [3, 'text'],
-  uid: [5, 'text'],
-  resourceVersion: [6, 'text'],
+  uid: [5, 'ownText'],
+  resourceVersion: [6, 'ownText'],
   creationTimestamp: [8, 'time'],
   deletionTimestamp: [9, 'time'],
   labels: [11, 'textMap'],

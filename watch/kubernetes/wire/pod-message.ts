@@ -44,7 +44,7 @@ export const podMessage = new Message({
         phase: [1, 'text'],
         conditions: [2, { list: typeAndStatus }],
         hostIP: [5, 'text'],
-        podIP: [6, 'text'],
+        podIP: [6, 'ownText'],
         podIPs: [12, { list: new Message({ ip: [1, 'text'] }) }],
       }),
     },

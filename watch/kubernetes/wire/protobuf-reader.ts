@@ -64,6 +64,14 @@ export class ProtobufReader {
     return texts.read(this.bytes, start, this.position)
   }
 
+  /** A text that hardly ever comes twice (names, addresses, uids): kept apart, so that it drives out none that does. */
+  ownText(): string {
+    const length = this.length()
+    const start = this.position
+    this.position += length
+    return length === 0 ? '' : this.bytes.toString('utf8', start, this.position)
+  }
+
   /** A copy: the buffer it comes from is not kept alive. */
   copy(): Buffer {
     const length = this.length()

@@ -46,7 +46,7 @@ function readEndpoint(reader: ProtobufReader, hintsMessage: Message): SliceEndpo
     const tag = reader.varint()
     switch (tag) {
       case 0x0a: {
-        const address = reader.text()
+        const address = reader.ownText()
         if (!isCanonical(address)) return undefined
         addresses.push(address)
         break
@@ -96,7 +96,7 @@ function readReference(reader: ProtobufReader): ObjectReference {
   while (reader.position < reader.end) {
     const tag = reader.varint()
     if (tag === 0x0a) kind = reader.text()
-    else if (tag === 0x1a) name = reader.text()
+    else if (tag === 0x1a) name = reader.ownText()
     else reader.skip(tag & 7)
   }
   reader.leave(outer)
