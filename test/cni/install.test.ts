@@ -10,9 +10,11 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
 import { defaultConflist, installCni } from '#cni'
+import { decodeRequest, encodeReply } from '../../cni/handover/frame.ts'
 import { command } from '../support/command.ts'
 import { testDirectory } from '../support/directory.ts'
 import { sleep } from '../support/wait.ts'
@@ -102,12 +104,30 @@ withShim(
     const binDir = join(node.directory, 'bin')
     installCni({ binDir })
     rmSync(join(binDir, '.plexus-launcher'))
+    const commands: string[] = []
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      const chunks: Buffer[] = []
+      socket.on('data', (chunk) => {
+        chunks.push(Buffer.from(chunk))
+        const request = decodeRequest(Buffer.concat(chunks))
+        if (request === undefined) return
+        commands.push(request.environment['CNI_COMMAND'] ?? '')
+        // The first one dies with the request in its hands.
+        if (commands.length === 1) socket.destroy()
+        else socket.end(encodeReply({ exitCode: 0, stdout: '{"code":0}', stderr: '' }))
+      })
+    })
+    t.teardown(() => void server.close())
     const pod = node.pod()
-    const calling = node.run(node.conf({ isGateway: true }), { command: 'ADD', netns: pod.path }, binDir)
+    const calling = node.run(node.conf(), { command: 'ADD', netns: pod.path }, binDir)
     await sleep(300)
-    await node.agent()
+    mkdirSync(join(node.directory, 'run'))
+    await new Promise<void>((resolve) => server.listen(node.socket, resolve))
     const added = await calling
     t.is(added.code, 0, added.stdout)
+    t.is(added.stdout, '{"code":0}')
+    t.deepEqual(commands, ['ADD', 'DEL', 'ADD'])
     const elsewhere = { ...node.conf(), socket: join(node.directory, 'none.sock') }
     const alone = await node.run(elsewhere, { command: 'DEL', netns: pod.path }, binDir)
     t.is(alone.json.code, 11)
