@@ -17,10 +17,10 @@ function folder(t: ExecutionContext): string {
 }
 
 test('-version and -plugins print and end with 0', (t) => {
-  const version = tryCommand([plexus, 'dns', '-version'])
+  const version = tryCommand([plexus, 'dns', '-version'], { timeoutMs: 90_000 })
   t.is(version.status, 0)
   t.regex(version.stdout, /^Plexus DNS \d+\.\d+\.\d+, in place of CoreDNS 1\.14/)
-  const plugins = tryCommand([plexus, 'dns', '--plugins'])
+  const plugins = tryCommand([plexus, 'dns', '--plugins'], { timeoutMs: 90_000 })
   t.is(plugins.status, 0)
   for (const name of ['kubernetes', 'cache', 'forward', 'multisocket'])
     t.true(plugins.stdout.includes(`dns.${name}\n`))
@@ -59,7 +59,7 @@ for (const [what, text, argv, error] of wrong) {
     const path = folder(t)
     if (text !== undefined) writeFileSync(join(path, 'Corefile'), text)
     const conf = argv.includes('-conf') ? [] : ['-conf', join(path, 'Corefile')]
-    const ended = tryCommand([plexus, 'dns', '--manifests', path, ...conf, ...argv])
+    const ended = tryCommand([plexus, 'dns', '--manifests', path, ...conf, ...argv], { timeoutMs: 90_000 })
     t.is(ended.status, 2, ended.stderr)
     t.regex(ended.stderr, error)
     t.notRegex(ended.stderr, /^\s+at /m, 'no stack')
@@ -82,7 +82,7 @@ test('-conf stdin, -dns.port, -pidfile, -quiet; SIGTERM ends it with 0', async (
     stderr += chunk.toString()
   })
   child.stdin.end('. {\n  bind 127.0.0.1\n  whoami\n}\n')
-  await waitUntil(() => existsSync(join(path, 'ready')))
+  await waitUntil(() => existsSync(join(path, 'ready')), { what: 'the server', timeoutMs: 90_000 })
   t.is(readFileSync(pidfile, 'utf8'), `${child.pid}\n`)
   for (let i = 0; i < 8; i += 1) t.is((await dig(port, 'x.example', 'A')).status, 'NOERROR')
   child.kill('SIGTERM')
@@ -105,7 +105,7 @@ test('SIGUSR1 and SIGHUP read the Corefile again without a restart', async (t) =
     { stdio: 'ignore' },
   )
   t.teardown(() => void child.kill('SIGKILL'))
-  await waitUntil(() => existsSync(join(path, 'ready')))
+  await waitUntil(() => existsSync(join(path, 'ready')), { what: 'the server', timeoutMs: 90_000 })
   const address = async (): Promise<string | undefined> =>
     (await dig(port, 'x.example', 'A')).answer[0]?.split(' ').at(-1)
   t.is(await address(), '192.0.2.1')
@@ -149,7 +149,7 @@ test('with --snapshot it serves the last known cluster when it starts while the 
       { stdio: 'ignore' },
     )
     t.teardown(() => void child.kill('SIGKILL'))
-    await waitUntil(() => existsSync(join(path, ready)), { what: `the server (${ready})` })
+    await waitUntil(() => existsSync(join(path, ready)), { what: `the server (${ready})`, timeoutMs: 90_000 })
     return {
       stop: async () => {
         child.kill('SIGTERM')

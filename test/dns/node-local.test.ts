@@ -46,7 +46,7 @@ function node(t: ExecutionContext, corefile: string): Node {
       const readyFile = join(directory, name)
       const child = host.start(
         // biome-ignore format: one command line
-        [plexus, 'dns', '--manifests', directory, '--ready-file', readyFile, '-conf', join(directory, 'Corefile'), '-localip', `${local},${kubeDns}`, ...flags],
+        [plexus, 'dns', '--manifests', directory, '--ready-file', readyFile, '-conf', join(directory, 'Corefile'), '-localip', `${local},${kubeDns}`, '-workers', '1', ...flags],
         { env: { ...process.env, KUBE_DNS_UPSTREAM_SERVICE_HOST: '10.96.0.77' } },
       )
       let output = ''
@@ -58,7 +58,7 @@ function node(t: ExecutionContext, corefile: string): Node {
           if (child.exitCode !== null) throw new Error(`plexus ended with ${child.exitCode}: ${output}`)
           return host.try('test', '-e', readyFile).status === 0
         },
-        { what: 'the server' },
+        { what: 'the server', timeoutMs: 90_000 },
       )
       return {
         stop: async (signal) => {
