@@ -178,7 +178,8 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     if (body.dataEnd > body.dataStart) exchange.deliver(buffer.subarray(body.dataStart, body.dataEnd))
     if (body.done) {
       this.#flowing = false
-      if (this.deadline !== NEVER && !exchange.responded) this.deadline = NEVER
+      // What is left to wait for is the response, whose timeouts are others.
+      if (!exchange.writer.blocked) this.deadline = NEVER
       exchange.deliverEnd()
       if (exchange.ended) this.#next(exchange)
     } else if (this.#flowing) {

@@ -49,7 +49,7 @@ test('a request that arrives byte by byte is one request', async (t) => {
   const text = await exchange(port, bytes)
   t.is(statusOf(text), 200)
   const body = text.slice(text.indexOf('\r\n\r\n') + 4)
-  t.true(body.endsWith('0\r\n\r\n'))
+  t.true(body.endsWith('0\r\n\r\n'), JSON.stringify(text))
   t.is(body.replace(/[0-9]|\r\n/g, ''), 'abcde')
 })
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { CLOSED_PORT, httpBackend, rawBackend } from './support/backend.ts'
-import { testGateway } from './support/gateway.ts'
+import { KEY, testGateway } from './support/gateway.ts'
 import { exchange, statusOf } from './support/raw-client.ts'
 
 /** A gateway with one route for everything to the ports given. */
@@ -125,4 +125,23 @@ test('stop does not wait for a request that hangs at a server that never answers
   while (!asked) await sleep(5)
   await gateway.gateway.stop()
   t.is(await running, '')
+})
+
+test('a response that begins before the request has ended is not held to the time of the request body', async (t) => {
+  const upstream = await rawBackend(t, (socket) => {
+    let text = ''
+    socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no'))
+    socket.on('data', (chunk) => {
+      text += chunk
+      if (text.endsWith('\r\n\r\nab')) setTimeout(() => socket.write('k'), 2500)
+    })
+  })
+  const gateway = await testGateway(t, {
+    text: `apisix: { node_listen: [{ ip: 127.0.0.1, port: 0 }] }
+nginx_config: { http: { client_body_timeout: 1s } }
+deployment: { admin: { admin_listen: { ip: 127.0.0.1, port: 0 }, admin_key: [{ name: a, key: ${KEY}, role: admin }] } }`,
+  })
+  await gateway.put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${upstream}`]: 1 } } })
+  const head = 'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\n'
+  t.true((await exchange(gateway.port, [head, 'a', 'b'])).endsWith('\r\n\r\nok'))
 })
