@@ -1,4 +1,4 @@
-/** What a module of an external plugin exports as `plugin`; import these types from '#ingress'. */
+/** What a module of an external plugin exports as `plugin`; the gateway's package exports these types. */
 export interface ExternalPlugin<C = unknown> {
   /** Refuses a configuration with a sentence. Called when an object with it is written. */
   check?(conf: C): string | undefined
