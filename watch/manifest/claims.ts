@@ -65,7 +65,7 @@ export class Claims {
     this.#misfits.set(id, {
       severity: 'error',
       file: over.file.path,
-      ...over.contribution.at,
+      ...over.contribution.at(),
       object: id,
       field: problem === undefined ? undefined : formatPath(problem.path),
       message: `${problem?.message ?? 'does not fit'} (laid over ${file.path})`,
@@ -84,9 +84,9 @@ export class Claims {
           yield {
             severity: 'error',
             file: file.path,
-            ...contribution.at,
+            ...contribution.at(),
             object: id,
-            message: `is defined in ${winner.file.path}:${winner.contribution.at.line} too, which wins; remove one`,
+            message: `is defined in ${winner.file.path}:${winner.contribution.at().line} too, which wins; remove one`,
           }
         }
       }

@@ -24,7 +24,7 @@ export interface Contribution {
   readonly id: ObjectId
   readonly kind: Kind
   readonly key: Key
-  readonly at: Position
+  readonly at: () => Position
   readonly object?: AnyObject | undefined
   /** the object as written, to lay a status over */
   readonly raw?: object | undefined
@@ -123,7 +123,7 @@ class FileReading {
     this.#lost = true
     this.#report(document, {
       object: contribution.id,
-      message: `is in this file twice; the document at line ${first.at.line} is used, remove one`,
+      message: `is in this file twice; the document at line ${first.at().line} is used, remove one`,
     })
   }
 
@@ -152,7 +152,7 @@ class FileReading {
   }
 
   #report(document: ManifestDocument, problem: Partial<Problem> & { message: string }): void {
-    this.#problems.push({ severity: 'error', file: this.#path, ...document.start, ...problem })
+    this.#problems.push({ severity: 'error', file: this.#path, ...document.start(), ...problem })
   }
 }
 

@@ -1,4 +1,12 @@
-import { type Document, isMap, isScalar, LineCounter, type Node, parseAllDocuments } from 'yaml'
+import {
+  type Document,
+  isMap,
+  isScalar,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+  parseDocument,
+} from 'yaml'
 import type { FieldPath } from '../objects/field.ts'
 
 /** Lines and columns count from 1. */
@@ -10,7 +18,7 @@ export interface Position {
 /** One Kubernetes object as it stands in a file; items of a List count each. */
 export interface ManifestDocument {
   readonly raw: unknown
-  readonly start: Position
+  start(): Position
   /** where a field stands, or the nearest part above it which exists */
   locate(path: FieldPath): Position
 }
@@ -25,8 +33,42 @@ export interface ParsedManifest {
   readonly errors: readonly SyntaxProblem[]
 }
 
-/** Parses a manifest file. JSON is read as the YAML it is. Never throws. */
+/** Parses a manifest file, YAML or JSON. Never throws. */
 export function parseManifest(text: string): ParsedManifest {
+  return /^\s*\{/.test(text) ? (parseJson(text) ?? parseYaml(text)) : parseYaml(text)
+}
+
+/**
+ * One JSON document, many times cheaper than as the YAML it also is; undefined for anything else. Where something stands
+ * in it is found out, by way of YAML, when somebody asks.
+ */
+function parseJson(text: string): ParsedManifest | undefined {
+  let raw: unknown
+  try {
+    raw = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  let place: ((path: FieldPath) => Position) | undefined
+  const locate = (path: FieldPath): Position => {
+    place ??= locateIn(text)
+    return place(path)
+  }
+  const documents: ManifestDocument[] = []
+  flatten(raw, [], documents, (prefix) => ({
+    start: () => locate(prefix),
+    locate: (path) => locate([...prefix, ...path]),
+  }))
+  return { documents, errors: [] }
+}
+
+function locateIn(text: string): (path: FieldPath) => Position {
+  const lineCounter = new LineCounter()
+  const document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: 'silent' })
+  return (path) => positionAt(lineCounter, offsetOf(document as Document.Parsed, path))
+}
+
+function parseYaml(text: string): ParsedManifest {
   const lineCounter = new LineCounter()
   const documents: ManifestDocument[] = []
   const errors: SyntaxProblem[] = []
@@ -64,15 +106,19 @@ function readDocument(
   }
   if (raw === null || raw === undefined) return
   const locate = (path: FieldPath): Position => positionAt(lineCounter, offsetOf(document, path))
-  flatten(raw, [], locate, documents)
+  flatten(raw, [], documents, (prefix) => {
+    // At once: what is kept must not keep the parsed document.
+    const start = locate(prefix)
+    return { start: () => start, locate: (path) => locate([...prefix, ...path]) }
+  })
 }
 
 /** A `List` (or `PodList` ...) stands for its items. */
 function flatten(
   raw: unknown,
   prefix: FieldPath,
-  locate: (path: FieldPath) => Position,
   documents: ManifestDocument[],
+  place: (prefix: FieldPath) => Pick<ManifestDocument, 'start' | 'locate'>,
 ): void {
   if (typeof raw === 'object' && raw !== null && 'kind' in raw && 'items' in raw) {
     const { kind, items } = raw
@@ -81,14 +127,14 @@ function flatten(
         flatten(
           typed(item, raw, kind.slice(0, -'List'.length)),
           [...prefix, 'items', index],
-          locate,
           documents,
+          place,
         )
       }
       return
     }
   }
-  documents.push({ raw, start: locate(prefix), locate: (path) => locate([...prefix, ...path]) })
+  documents.push({ raw, ...place(prefix) })
 }
 
 /** Items of a typed list as the API returns them have neither apiVersion nor kind of their own. */
