@@ -90,6 +90,21 @@ test('an agent that starts while the API server is away serves the last state, a
   await waitUntil(() => !readFileSync(snapshot.file, 'utf8').includes('"name":"b"'))
 })
 
+test('what changed last is in the snapshot of a store that is closed', async (t) => {
+  const server = await ApiServer.start()
+  t.teardown(() => server.stop())
+  const directory = testDirectory(t)
+  const kubeconfig = server.writeKubeconfig(join(directory, 'kubeconfig'))
+  const snapshot = { file: join(directory, 'snapshot'), everyMs: 60_000 }
+  server.put(service('a'))
+  const source = kubernetesSource({ kubeconfig, log, timing: quick })
+  const store = await openStore({ source, log, snapshot })
+  server.put(service('b'))
+  await waitUntil(() => store.get('Service', 'shop/b'))
+  await store.close()
+  t.true(readFileSync(snapshot.file, 'utf8').includes('"name":"b"'))
+})
+
 test('without a snapshot the start waits for the API server', async (t) => {
   const server = await ApiServer.start()
   const directory = testDirectory(t)

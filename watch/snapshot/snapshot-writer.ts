@@ -39,6 +39,8 @@ export class SnapshotWriter {
 
   async close(): Promise<void> {
     this.#closed = true
+    // What changed last may still wait for others to come with it.
+    this.#subscription.flush()
     this.#subscription.close()
     clearTimeout(this.#timer)
     await this.#writing

@@ -33,5 +33,8 @@ export interface SubscribeOptions {
 export type Notify = (changes: ChangeSet) => void | Promise<void>
 
 export interface Subscription {
+  /** Delivers what is pending now, without waiting for coalescing. */
+  flush(): void
+  /** Ends it; what is pending is not delivered. */
   close(): void
 }

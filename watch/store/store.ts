@@ -130,6 +130,7 @@ export class Store implements Sink {
     this.#subscribers.add(subscriber)
     if (this.#isSynced) subscriber.begin(performance.now())
     return {
+      flush: () => subscriber.flush(),
       close: () => {
         subscriber.close()
         this.#subscribers.delete(subscriber)
