@@ -61,6 +61,7 @@ export class ApiServer {
       this.#server = secure
     }
     this.#server.on('connection', (socket: Socket) => {
+      socket.setNoDelay(true)
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))
     })

@@ -22,6 +22,8 @@ export class NetworkRelay {
       this.#pairs.add(pair)
       for (const [from, to] of [pair, [far, near] as const]) {
         from.on('error', () => {})
+        // As the servers it stands for: Nagle's algorithm would hold small events back for a delayed acknowledgement.
+        from.setNoDelay(true)
         from.on('data', (chunk) => to.write(chunk))
         from.on('close', () => {
           // Cut off from each other, neither side learns that the other has gone.
