@@ -180,6 +180,41 @@ test('NetworkPolicy: policyTypes default as the API sets it', (t) => {
   t.deepEqual(policy({ podSelector: {}, policyTypes: ['Egress'] }), ['Egress'])
 })
 
+test('ServiceImport: trimmed, with defaults; every wrong field is named', (t) => {
+  const serviceImport = (spec: object) => ({
+    apiVersion: 'multicluster.x-k8s.io/v1alpha1',
+    kind: 'ServiceImport',
+    metadata: { name: 'catalog', namespace: 'shop' },
+    spec,
+  })
+  const object = mustDecode(
+    serviceImport({ type: 'ClusterSetIP', ips: ['10.42.0.1', 'FD00:0::1'], ports: [{ port: 80 }] }),
+  )
+  if (object.kind !== 'ServiceImport') return t.fail()
+  t.deepEqual(object.spec, {
+    type: 'ClusterSetIP',
+    ips: ['10.42.0.1', 'fd00::1'],
+    ports: [{ name: '', protocol: 'TCP', port: 80 }],
+  })
+  const headless = mustDecode(serviceImport({ type: 'Headless' }))
+  t.like(headless, { spec: { type: 'Headless', ips: [], ports: [] } })
+  t.deepEqual(
+    problemsOf(serviceImport({ type: 'Service', ips: ['10.42.0'], ports: [{ port: 0, protocol: 'tcp' }] })),
+    [
+      'spec.type is "Service"; expected one of ClusterSetIP, Headless',
+      'spec.ips[0] is "10.42.0"; expected an IP address',
+      'spec.ports[0].protocol is "tcp"; expected one of TCP, UDP, SCTP',
+      'spec.ports[0].port is 0; expected a whole number from 1 to 65535',
+    ],
+  )
+  t.deepEqual(problemsOf(serviceImport({ type: 'ClusterSetIP', ips: ['10.42.0.1', '10.42.0.2'] })), [
+    'spec.ips has two addresses of one family',
+  ])
+  t.deepEqual(problemsOf({ ...serviceImport({}), spec: undefined }).slice(0, 1), [
+    'spec is missing; expected an object',
+  ])
+})
+
 test('what kubectl apply writes into annotations is dropped, other annotations stay', (t) => {
   const annotations = {
     'kubectl.kubernetes.io/last-applied-configuration': '{}',

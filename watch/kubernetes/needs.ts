@@ -47,7 +47,13 @@ export function needsOf(component: NeedingComponent, nodeName?: string): readonl
         { kind: 'ServiceCIDR' },
       ]
     case 'dns':
-      return [{ kind: 'Service' }, { kind: 'EndpointSlice' }, { kind: 'Namespace' }, { kind: 'Pod' }]
+      return [
+        { kind: 'Service' },
+        { kind: 'EndpointSlice' },
+        { kind: 'Namespace' },
+        { kind: 'Pod' },
+        { kind: 'ServiceImport' },
+      ]
     case 'gateway':
       return gatewayKinds.map((kind) => ({ kind }))
     case 'overlay':

@@ -27,6 +27,7 @@ const plurals: { readonly [K in Kind]: string } = {
   Ingress: 'ingresses',
   NetworkPolicy: 'networkpolicies',
   ServiceCIDR: 'servicecidrs',
+  ServiceImport: 'serviceimports',
   ApisixRoute: 'apisixroutes',
   ApisixUpstream: 'apisixupstreams',
   ApisixTls: 'apisixtlses',

@@ -16,6 +16,7 @@ import { decodePod } from './pod.ts'
 import { decodeSecret } from './secret.ts'
 import { decodeService } from './service.ts'
 import { decodeServiceCIDR } from './service-cidr.ts'
+import { decodeServiceImport } from './service-import.ts'
 
 const decoders: { readonly [K in Kind]: (root: Field) => KindMap[K] } = {
   Node: decodeNode,
@@ -30,6 +31,7 @@ const decoders: { readonly [K in Kind]: (root: Field) => KindMap[K] } = {
   Ingress: decodeIngress,
   NetworkPolicy: decodeNetworkPolicy,
   ServiceCIDR: decodeServiceCIDR,
+  ServiceImport: decodeServiceImport,
   ApisixRoute: decodeApisixRoute,
   ApisixUpstream: decodeApisixUpstream,
   ApisixTls: decodeApisixTls,

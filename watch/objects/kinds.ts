@@ -14,6 +14,7 @@ import type { Pod } from './pod.ts'
 import type { Secret } from './secret.ts'
 import type { Service } from './service.ts'
 import type { ServiceCIDR } from './service-cidr.ts'
+import type { ServiceImport } from './service-import.ts'
 
 /** Every kind the store keeps. */
 export interface KindMap {
@@ -29,6 +30,7 @@ export interface KindMap {
   Ingress: Ingress
   NetworkPolicy: NetworkPolicy
   ServiceCIDR: ServiceCIDR
+  ServiceImport: ServiceImport
   ApisixRoute: ApisixRoute
   ApisixUpstream: ApisixUpstream
   ApisixTls: ApisixTls
@@ -61,6 +63,7 @@ export const kindFacts: { readonly [K in Kind]: KindFacts } = {
   Ingress: { apiVersions: ['networking.k8s.io/v1'], namespaced: true },
   NetworkPolicy: { apiVersions: ['networking.k8s.io/v1'], namespaced: true },
   ServiceCIDR: { apiVersions: ['networking.k8s.io/v1'], namespaced: false },
+  ServiceImport: { apiVersions: ['multicluster.x-k8s.io/v1alpha1'], namespaced: true },
   ApisixRoute: apisix,
   ApisixUpstream: apisix,
   ApisixTls: apisix,

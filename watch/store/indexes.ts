@@ -1,8 +1,10 @@
 import { serviceNameLabel } from '../objects/endpoint-slice.ts'
 import { type Kind, type KindMap, kindFacts } from '../objects/kinds.ts'
 import { keyFrom } from '../objects/meta.ts'
+import { importNameLabel } from '../objects/service-import.ts'
 
 type Indexer<T> = (object: T) => readonly string[]
+const none: readonly string[] = []
 
 /**
  * The named indexes of the store besides `namespace`, which every namespaced kind has. Values are what
@@ -21,12 +23,17 @@ const indexers = {
   },
   EndpointSlice: {
     /** key of the Service named by the label kubernetes.io/service-name */
-    service: (slice: KindMap['EndpointSlice']) => {
-      const owner = slice.metadata.labels[serviceNameLabel]
-      return owner === undefined || owner === '' ? [] : [keyFrom(slice.metadata.namespace, owner)]
-    },
+    service: (slice: KindMap['EndpointSlice']) => ownerOf(slice, serviceNameLabel),
+    /** key of the ServiceImport named by the label multicluster.kubernetes.io/service-name */
+    import: (slice: KindMap['EndpointSlice']) => ownerOf(slice, importNameLabel),
   },
 } as const
+
+/** The object of the slice's namespace that a label names. */
+function ownerOf(slice: KindMap['EndpointSlice'], label: string): readonly string[] {
+  const owner = slice.metadata.labels[label]
+  return owner === undefined || owner === '' ? none : [keyFrom(slice.metadata.namespace, owner)]
+}
 
 type OwnIndex<K extends Kind> = K extends keyof typeof indexers ? keyof (typeof indexers)[K] : never
 export type IndexName<K extends Kind> = OwnIndex<K> | 'namespace'

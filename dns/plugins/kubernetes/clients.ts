@@ -32,9 +32,10 @@ export class Clients {
     if (!name.startsWith('kubernetes/')) return undefined
     if (name === 'kubernetes/client-namespace') return this.#podOf(query)?.metadata.namespace
     if (name === 'kubernetes/client-pod-name') return this.#podOf(query)?.metadata.name
-    const zone = longestZone(query.name, this.#options.zones)
+    const { zones, multicluster } = this.#options
+    const zone = longestZone(query.name, zones)
     if (zone === undefined) return undefined
-    const asked = readAsked(query.name, zone)
+    const asked = readAsked(query.name, zone, { multicluster: multicluster.has(zone) })
     if (asked.kind !== 'service' && asked.kind !== 'pod') return undefined
     switch (name) {
       case 'kubernetes/kind':
@@ -45,6 +46,8 @@ export class Clients {
         return asked.kind === 'service' ? asked.service : asked.pod
       case 'kubernetes/endpoint':
         return asked.kind === 'service' ? asked.endpoint : ''
+      case 'kubernetes/cluster':
+        return multicluster.has(zone) && asked.kind === 'service' ? (asked.cluster ?? '') : undefined
       case 'kubernetes/port-name':
         return asked.kind === 'service' ? asked.port : ''
       case 'kubernetes/protocol':

@@ -1,4 +1,4 @@
-import type { Key, Service, ServiceEndpoints, Store } from '#watch'
+import type { Key, Protocol, Service, ServiceEndpoints, Store } from '#watch'
 import { nameOfAddress } from './name.ts'
 import type { KubernetesOptions } from './options.ts'
 
@@ -10,13 +10,13 @@ export interface Target {
   readonly port: number
   readonly portName: string
   readonly protocol: string
-  /** host name below the service, '' for the service's own address */
+  /** host name below the service (of an import: with the cluster's id), '' for the service's own address */
   readonly host: string
   /** topology zone of an endpoint, '' if unknown */
   readonly zone: string
 }
 
-/** A Service as DNS sees it. */
+/** A Service, or a ServiceImport, as DNS sees it. */
 export interface ServiceEntry {
   readonly key: Key
   readonly name: string
@@ -47,7 +47,12 @@ export function buildEntry(store: Store, key: Key, options: KubernetesOptions): 
   const endpoints = options.noEndpoints ? [] : endpointTargets(store.endpoints.of(key), options)
   if (headless) return { ...head, externalName: '', targets: endpoints, endpoints }
   if (options.ignoreEmptyService && endpoints.length === 0) return undefined
-  return { ...head, externalName: '', targets: clusterTargets(service), endpoints }
+  return {
+    ...head,
+    externalName: '',
+    targets: clusterTargets(clusterAddresses(service), service.spec.ports),
+    endpoints,
+  }
 }
 
 /** The addresses the API server gave to a Service. */
@@ -57,9 +62,13 @@ export function clusterAddresses(service: Service): readonly string[] {
   return addresses.filter((address) => address !== '' && address !== 'None')
 }
 
-function clusterTargets(service: Service): Target[] {
-  return service.spec.ports.flatMap((port) =>
-    clusterAddresses(service).map((address) => ({
+/** The ports of a service on its own addresses. */
+export function clusterTargets(
+  addresses: readonly string[],
+  ports: readonly { readonly name: string; readonly protocol: Protocol; readonly port: number }[],
+): Target[] {
+  return ports.flatMap((port) =>
+    addresses.map((address) => ({
       address,
       family: familyOf(address),
       port: port.port,
@@ -71,7 +80,8 @@ function clusterTargets(service: Service): Target[] {
   )
 }
 
-function endpointTargets(merged: ServiceEndpoints, options: KubernetesOptions): Target[] {
+/** The ready endpoints among merged slices. */
+export function endpointTargets(merged: ServiceEndpoints, options: KubernetesOptions): Target[] {
   const targets: Target[] = []
   const withPort = new Set<string>()
   for (const port of merged.ports) {

@@ -13,12 +13,13 @@ export function namesToForget(
     const reverse = reverseName(address)
     if (reverse !== undefined) names.add(reverse)
   }
-  const suffixes = zones.filter((zone) => !isReverseName(zone)).map((zone) => (zone === '.' ? '' : zone))
+  const forward = zones.filter((zone) => !isReverseName(zone))
   for (const key of changed.services) {
     const [namespace = '', service = ''] = key.split('/')
-    const entry = cluster.service(namespace, service)
-    const hosts = new Set(['', ...(entry?.endpoints ?? []).map((target) => `${target.host}.`)])
-    for (const suffix of suffixes) {
+    for (const zone of forward) {
+      const endpoints = cluster.find(zone, namespace, service)?.endpoints ?? []
+      const hosts = new Set(['', ...endpoints.map((target) => `${target.host}.`)])
+      const suffix = zone === '.' ? '' : zone
       for (const host of hosts) names.add(`${host}${service}.${namespace}.svc.${suffix}`)
     }
   }

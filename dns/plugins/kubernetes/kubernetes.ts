@@ -37,7 +37,7 @@ const versionTtl = 28_800
 const missing = Symbol('missing')
 type Answer = Found | typeof missing | Outcome
 
-/** Answers for the cluster: Services, their endpoints, pods, and the reverse names of their addresses. */
+/** Answers for the cluster: Services, ServiceImports, their endpoints, pods, and the reverse names of their addresses. */
 export class KubernetesPlugin implements ZoneSource {
   readonly name = 'kubernetes'
   readonly #options: KubernetesOptions
@@ -138,7 +138,8 @@ export class KubernetesPlugin implements ZoneSource {
   }
 
   #forward(query: Query, zone: string): Answer {
-    const asked = readAsked(query.name, zone, this.#options)
+    const { zonal, multicluster } = this.#options
+    const asked = readAsked(query.name, zone, { zonal, multicluster: multicluster.has(zone) })
     switch (asked.kind) {
       case 'apex':
         return this.#apex(query, zone)
@@ -174,7 +175,7 @@ export class KubernetesPlugin implements ZoneSource {
   }
 
   #service(query: Query, zone: string, asked: Extract<Asked, { kind: 'service' }>): Answer {
-    const entry = this.#cluster.service(asked.namespace, asked.service)
+    const entry = this.#cluster.find(zone, asked.namespace, asked.service)
     if (entry === undefined) return missing
     const below = asked.endpoint !== '' || asked.port !== '' || asked.protocol !== ''
     if (entry.externalName !== '') {
@@ -184,7 +185,8 @@ export class KubernetesPlugin implements ZoneSource {
         reply: (found) => this.#positive(query, zone, found),
       })
     }
-    const { endpoint, port, protocol, within } = asked
+    const { port, protocol, within } = asked
+    const endpoint = asked.cluster === undefined ? asked.endpoint : `${asked.endpoint}.${asked.cluster}`
     const { ttl } = this.#options
     if (within !== undefined) {
       if (!entry.headless) return missing
@@ -243,7 +245,9 @@ export class KubernetesPlugin implements ZoneSource {
 
   #nameServers(zone: string): readonly NameServer[] {
     const own = this.#block.bind.length > 0 ? this.#block.bind : this.#instance.localAddresses()
-    return nameServers(this.#cluster, this.#store, { own, ports: this.#instance.localPorts(), zone })
+    const ports = this.#instance.localPorts()
+    const multicluster = this.#options.multicluster.has(zone)
+    return nameServers(this.#cluster, this.#store, { own, ports, zone, multicluster })
   }
 
   #positive(query: Query, zone: string, found: Found): Reply {

@@ -16,6 +16,8 @@ export type Asked =
       readonly service: string
       /** host name of an endpoint, '' for none */
       readonly endpoint: string
+      /** id of the endpoint's cluster, in a multicluster zone */
+      readonly cluster?: string | undefined
       /** without underscore, '' for any */
       readonly port: string
       readonly protocol: string
@@ -28,8 +30,15 @@ export type Asked =
 
 const none: Asked = { kind: 'none' }
 
+/** Which names there are beside those of the specification. */
+export interface NameForms {
+  readonly zonal?: boolean
+  /** a zone of ServiceImports: endpoints below their cluster, no pods, no topology zones */
+  readonly multicluster?: boolean
+}
+
 /** Reads a lower-case name that lies in `zone`. */
-export function readAsked(name: string, zone: string, options: { zonal?: boolean } = {}): Asked {
+export function readAsked(name: string, zone: string, forms: NameForms = {}): Asked {
   if (name === zone) return { kind: 'apex' }
   if (!isSubdomain(name, zone)) return none
   const labels = splitName(zone === '.' ? name : name.slice(0, name.length - zone.length))
@@ -37,7 +46,8 @@ export function readAsked(name: string, zone: string, options: { zonal?: boolean
   const base = labels.at(-1)
   if (labels.length === 1 && base === 'dns-version') return { kind: 'version' }
   if (labels.length === 2 && first === 'ns' && second === 'dns') return { kind: 'nameserver' }
-  if (base !== 'svc' && base !== 'pod') return none
+  const multicluster = forms.multicluster === true
+  if (base !== 'svc' && (base !== 'pod' || multicluster)) return none
   const namespace = labels.at(-2) ?? ''
   switch (labels.length) {
     case 1:
@@ -52,6 +62,10 @@ export function readAsked(name: string, zone: string, options: { zonal?: boolean
       return { kind: 'service', namespace, service: second, endpoint: first, port: '', protocol: '' }
     case 5:
       if (base === 'pod') return none
+      if (multicluster && !first.startsWith('_') && !second.startsWith('_')) {
+        const port = { port: '', protocol: '' }
+        return { kind: 'service', namespace, service: third, endpoint: first, cluster: second, ...port }
+      }
       return {
         kind: 'service',
         namespace,
@@ -61,7 +75,7 @@ export function readAsked(name: string, zone: string, options: { zonal?: boolean
         protocol: bare(second),
       }
     default:
-      return options.zonal === true && base === 'svc' ? readZonal(labels) : none
+      return forms.zonal === true && base === 'svc' && !multicluster ? readZonal(labels) : none
   }
 }
 

@@ -12,12 +12,13 @@ export interface NameServer {
 
 /**
  * The name servers of the zone: Services that have an address of ours with a port of ours among their endpoints
- * (kube-dns), or `ns.dns.<zone>` with the addresses we listen on where there is none.
+ * (kube-dns), or `ns.dns.<zone>` with the addresses we listen on where there is none. A multicluster zone has no names
+ * of Services: there it is `ns.dns.<zone>` in any case.
  */
 export function nameServers(
   cluster: ClusterView,
   store: Store,
-  at: { own: readonly string[]; ports: readonly number[]; zone: string },
+  at: { own: readonly string[]; ports: readonly number[]; zone: string; multicluster: boolean },
 ): NameServer[] {
   const found = new Map<string, Set<string>>()
   const plain = at.own.filter((address) => !address.includes('%'))
@@ -35,11 +36,14 @@ export function nameServers(
       found.set(name, addresses)
     }
   }
+  const below = at.zone === '.' ? '' : at.zone
+  const ours = `ns.dns.${below}`
+  if (found.size > 0 && at.multicluster)
+    return [{ name: ours, addresses: [...new Set([...found.values()].flatMap((set) => [...set]))] }]
   if (found.size > 0) return [...found].map(([name, addresses]) => ({ name, addresses: [...addresses] }))
   const outside = plain.filter((address) => address !== '::1' && !address.startsWith('127.'))
   const addresses = outside.length > 0 ? outside : plain
-  const below = at.zone === '.' ? '' : at.zone
-  return [{ name: isReverseName(at.zone) ? at.zone : `ns.dns.${below}`, addresses }]
+  return [{ name: isReverseName(at.zone) ? at.zone : ours, addresses }]
 }
 
 /** What the zone's own name has: SOA, NS with addresses. */

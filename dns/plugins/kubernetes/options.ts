@@ -18,5 +18,7 @@ export interface KubernetesOptions {
   readonly zonal: boolean
   /** zones in which names that do not exist go to the next plugin; undefined: never */
   readonly fallthrough: readonly string[] | undefined
+  /** those of `zones` that answer for ServiceImports (KEP-1645) instead of Services */
+  readonly multicluster: ReadonlySet<string>
   readonly startupTimeoutMs: number
 }

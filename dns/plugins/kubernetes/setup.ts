@@ -11,7 +11,7 @@ import {
   type Setup,
   zonesOrBlock,
 } from '../../core/setup.ts'
-import type { Directive } from '../../corefile/tree.ts'
+import type { Argument, Directive } from '../../corefile/tree.ts'
 import { isReverseName } from '../../wire/index.ts'
 import { KubernetesPlugin } from './kubernetes.ts'
 import type { KubernetesOptions } from './options.ts'
@@ -58,6 +58,7 @@ export function readOptions(c: Setup): KubernetesOptions {
     noEndpoints: false,
     ignoreEmptyService: false,
     zonal: false,
+    multicluster: new Set<string>(),
     fallthrough: undefined as readonly string[] | undefined,
     startupTimeoutMs: 5000,
   }
@@ -131,11 +132,8 @@ export function readOptions(c: Setup): KubernetesOptions {
       state.zonal = true
     }),
     multicluster: (line) => {
-      throw directiveError(
-        line,
-        name,
-        'multicluster is not supported: the watch cache does not read ServiceImports',
-      )
+      const named = expectArgs(line, name, { min: 0, max: 10_000 })
+      state.multicluster = new Set(named.flatMap((zone) => multiclusterZones(zone, zones, c)))
     },
   })
   if (state.namespaces.size > 0 && state.namespaceLabels !== undefined) {
@@ -144,4 +142,17 @@ export function readOptions(c: Setup): KubernetesOptions {
   if (state.zonal && state.noEndpoints)
     throw directiveError(directive, name, 'zonal and noendpoints exclude each other')
   return { zones, primaryZone, ...state }
+}
+
+/** The zones of the plugin that an argument of `multicluster` names; they have to be the plugin's. */
+function multiclusterZones(argument: Argument, zones: readonly string[], c: Setup): string[] {
+  const named = zonesOrBlock([argument], c, name)
+  const foreign = named.find((zone) => !zones.includes(zone))
+  if (foreign === undefined) return named
+  const own = zones.join(', ')
+  throw directiveError(
+    argument,
+    name,
+    `is not authoritative for the multicluster zone ${foreign} (authoritative zones: ${own}); name it behind '${name}'`,
+  )
 }

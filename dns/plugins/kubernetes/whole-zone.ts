@@ -7,7 +7,7 @@ import type { NameServer } from './nameserver.ts'
 import { addressRecord, serviceName, serviceRecords, targetRecord } from './records.ts'
 
 /**
- * Every record of a cluster zone, for transfers: dns-version, name servers, Services with their addresses and SRV of
+ * Every record of a cluster zone, for transfers: dns-version, name servers, Services (or ServiceImports) with their addresses and SRV of
  * named ports, endpoints of headless Services. Names of pods are not part of it: CoreDNS leaves them out as well.
  */
 export function wholeZone(
@@ -30,7 +30,7 @@ export function wholeZone(
       ttl: 28_800,
       texts: ['1.1.0'],
     },
-    ...cluster.all().flatMap((entry) => serviceRecordsOf(entry, { origin, ttl })),
+    ...cluster.allIn(origin).flatMap((entry) => serviceRecordsOf(entry, { origin, ttl })),
   ]
   const distinct = new Map(records.map((record) => [recordKey(record), record]))
   return { origin, soa, records: [...distinct.values()] }

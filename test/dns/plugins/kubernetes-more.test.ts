@@ -79,9 +79,6 @@ test('zonal: pin, prefer, dots in the zone, other types, what does not exist', a
   await t.throwsAsync(serve(t, block('kubernetes cluster.local {\n zonal\n noendpoints\n }'), { store }), {
     message: /exclude each other/,
   })
-  await t.throwsAsync(serve(t, block('kubernetes cluster.local {\n multicluster x\n }'), { store }), {
-    message: /multicluster is not supported/,
-  })
 })
 
 test('transfer of a cluster zone', async (t) => {

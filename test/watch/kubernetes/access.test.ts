@@ -2,7 +2,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, connect as dialTcp } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
-import { KubeconfigError, kubernetesSource, openStore } from '#watch'
+import { KubeconfigError, kubernetesSource, needsOf, openStore } from '#watch'
+import { needingComponents } from '../../../watch/kubernetes/needs.ts'
 import { ApiServer } from '../../apiserver/api-server.ts'
 import { makeCertificates } from '../../apiserver/certificates.ts'
 import { testDirectory, waitUntil } from '../../support/index.ts'
@@ -201,6 +202,23 @@ test('custom resources appear and disappear while we run', async (t) => {
   server.hidden.add('apisixroutes')
   await waitUntil(() => store.get('ApisixRoute', 'shop/r') === undefined)
   t.is(store.size('ApisixRoute'), 0)
+})
+
+test('ServiceImports are for DNS alone, and read where a cluster has them', async (t) => {
+  const { server, open } = await cluster(t, {}, { components: ['dns'] })
+  server.hidden.add('serviceimports')
+  const store = await open()
+  t.true(store.synced)
+  t.deepEqual(server.requestsOf('list', 'serviceimports'), [])
+  const metadata = { name: 'catalog', namespace: 'shop' }
+  const spec = { type: 'ClusterSetIP', ips: ['10.42.0.1'], ports: [{ port: 80 }] }
+  server.put({ kind: 'ServiceImport', metadata, spec } as never)
+  server.hidden.delete('serviceimports')
+  const found = await waitUntil(() => store.get('ServiceImport', 'shop/catalog'))
+  t.deepEqual(found?.spec.ips, ['10.42.0.1'])
+  const others = needingComponents.filter((component) => component !== 'dns')
+  const needed = others.flatMap((component) => needsOf(component).map(({ kind }) => kind))
+  t.false(needed.includes('ServiceImport'))
 })
 
 test('selectors: a node sees what concerns it, and sees it leave', async (t) => {

@@ -86,7 +86,7 @@ test('no right is there without being used: watches by all components, writes by
       new EventRecorder({ client: source.client, log, controller: 'c', instance: 'i' }).warn(about, 'R', 'n')
     }
     await waitUntil(() => server.requestsOf('create', 'events').length > 0)
-    await waitUntil(() => server.watches.size >= 15)
+    await waitUntil(() => server.watches.size >= 18)
   }
   const granted = new Set(needingComponents.flatMap(rights))
   t.deepEqual(
