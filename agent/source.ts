@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import {
+  type CertificateFiles,
   type KubernetesSource,
   kubernetesSource,
   manifestSource,
@@ -12,9 +13,13 @@ import {
 export interface SourceSettings {
   readonly manifests?: readonly string[] | undefined
   readonly kubeconfig?: string | undefined
+  /** the context to use of the kubeconfig, instead of current-context */
+  readonly context?: string | undefined
   readonly inCluster?: boolean | undefined
   /** API servers to use instead of the configured one; a node agent must not depend on a Service's address. */
   readonly apiServer?: readonly string[] | undefined
+  /** files of certificates to be known by at `apiServer`, where there is neither kubeconfig nor service account */
+  readonly certificates?: CertificateFiles | undefined
 }
 
 /**
@@ -23,15 +28,15 @@ export interface SourceSettings {
  */
 export function clusterSource(
   settings: SourceSettings,
-  context: {
+  about: {
     components?: readonly NeedingComponent[] | undefined
     nodeName?: string | undefined
     log: Logger
     metrics?: Registry | undefined
   },
 ): Source | KubernetesSource {
-  const { manifests, kubeconfig, inCluster, apiServer } = settings
-  if (kubeconfig === undefined && inCluster !== true)
-    return manifestSource({ directories: manifests ?? [], log: context.log, metrics: context.metrics })
-  return kubernetesSource({ ...context, kubeconfig, inCluster, apiServer })
+  const { manifests, kubeconfig, context, inCluster, apiServer, certificates } = settings
+  if (kubeconfig === undefined && certificates === undefined && inCluster !== true)
+    return manifestSource({ directories: manifests ?? [], log: about.log, metrics: about.metrics })
+  return kubernetesSource({ ...about, kubeconfig, context, inCluster, apiServer, certificates })
 }

@@ -13,6 +13,8 @@ export interface DnsFlags {
   /** list the plugins and end */
   readonly plugins: boolean
   readonly version: boolean
+  /** show what flags there are */
+  readonly help: boolean
   /** processes that answer; undefined: one per CPU, at most `mostWorkers` */
   readonly workers: number | undefined
   /** node-cache's flags; undefined without -localip */
@@ -55,6 +57,8 @@ const switches = new Set([
   'quiet',
   'plugins',
   'version',
+  'help',
+  'h',
   'setupinterface',
   'setupiptables',
   'setupebtables',
@@ -73,7 +77,7 @@ export function parseDnsFlags(argv: readonly string[]): DnsFlags {
     const match = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(argument)
     const name = match?.[1] ?? ''
     if (match === null || (!valued.has(name) && !switches.has(name))) {
-      throw new DnsError('DNS_FLAG', `unknown argument '${argument}'; known are\n${dnsUsage}`)
+      throw new DnsError('DNS_FLAG', `unknown argument '${argument}'; plexus dns -help lists those there are`)
     }
     let value = match[2]
     if (value === undefined && valued.has(name)) {
@@ -90,6 +94,7 @@ export function parseDnsFlags(argv: readonly string[]): DnsFlags {
     quiet: readSwitch('quiet', values),
     plugins: readSwitch('plugins', values),
     version: readSwitch('version', values),
+    help: readSwitch('help', values) || readSwitch('h', values),
     workers: values.has('workers')
       ? readNumber('workers', values, { min: 1, max: 1024, fallback: 1 })
       : undefined,
@@ -122,8 +127,9 @@ export function serviceHost(service: string, environment: NodeJS.ProcessEnv): st
   return environment[`${service.toUpperCase().replaceAll('-', '_')}_SERVICE_HOST`]
 }
 
-/** What to print and end with (-version, -plugins), or undefined. */
+/** What to print and end with (-help, -version, -plugins), or undefined. */
 export function describeDnsFlags(flags: DnsFlags): string | undefined {
+  if (flags.help) return `Usage: plexus dns [flags]\n\n${dnsUsage}`
   if (flags.version) return `Plexus DNS ${version()}, in place of CoreDNS 1.14`
   if (flags.plugins)
     return pluginNames()
@@ -186,4 +192,10 @@ node-local addresses (the flags of node-cache):
   -health-port N     health port on them, past connection tracking as port 53 (default 8080)
   -syncinterval S    seconds between two looks at the interface (default 60)
   -upstreamsvc NAME  Service that __PILLAR__CLUSTER__DNS__ stands for (default kube-dns)
-  -basecorefile FILE template for when there is no file at -conf (default /etc/coredns/Corefile.base)`
+  -basecorefile FILE template for when there is no file at -conf (default /etc/coredns/Corefile.base)
+where the cluster is described, if the Corefile's kubernetes plugin does not say it and this is no pod:
+  --manifests DIR    directory of Kubernetes manifests, read recursively and watched (repeatable)
+  --kubeconfig FILE  read from an API server instead
+  --snapshot FILE    keeps the last known state, to begin with while the API server is away
+  --ready-file PATH  written once it serves
+  --log-level LEVEL, --log-format FORMAT`

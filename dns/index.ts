@@ -12,4 +12,5 @@ export {
   serviceHost,
 } from './flags.ts'
 export type { NodeLocalOptions } from './node-local/node-local.ts'
+export { type KubernetesDirective, kubernetesDirective } from './plugins/kubernetes/api-server.ts'
 export { type DnsComponent, type DnsOptions, startDns } from './start.ts'

@@ -1,6 +1,7 @@
 /** The endpoint watch cache: sources, typed store, views, change sets. See README.md. */
 
 export { ServiceCIDRError } from './control/address-range.ts'
+export type { CertificateFiles } from './kubernetes/configuration/certificate-access.ts'
 export { KubeconfigError } from './kubernetes/configuration/kubeconfig-error.ts'
 export { ApiConnectionError, ApiError } from './kubernetes/errors.ts'
 export {

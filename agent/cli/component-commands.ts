@@ -16,6 +16,8 @@ function withSourceOptions(command: Command): Command {
       collect,
     )
     .option('--kubeconfig <file>', 'read from an API server instead')
+    .option('--in-cluster', 'read from the API server of the pod that this runs in')
+    .option('--snapshot <file>', 'keeps the last known state, to begin with while the API server is away')
     .option('--ready-file <path>', 'written once the command serves')
     .addOption(new Option('--log-level <level>').choices(logLevels))
     .addOption(new Option('--log-format <format>').choices(logFormats))

@@ -1,5 +1,8 @@
 import { availableParallelism } from 'node:os'
-import type { DnsFlags } from '#dns'
+import type { DnsFlags, KubernetesDirective } from '#dns'
+import { type LogFormat, type LogLevel, logFormats, logLevels } from '../logging.ts'
+import type { SourceSettings } from '../source.ts'
+import { namesCluster, sourceOf } from './source-options.ts'
 import { asConfiguration, UsageError } from './usage-error.ts'
 
 /** One answers 100,000 queries a second and more; more than these only cost memory on a large node. */
@@ -10,8 +13,8 @@ const mostWorkers = 4
  * that every Plexus component has.
  */
 export async function runDnsCommand(argv: readonly string[]): Promise<void> {
-  const { CorefileError, describeDnsFlags, loadCorefile, parseDnsFlags, serviceHost, startDns } =
-    await import('#dns')
+  const dns = await import('#dns')
+  const { CorefileError, describeDnsFlags, loadCorefile, parseDnsFlags, serviceHost, startDns } = dns
   const { own, rest } = takeSourceFlags(argv)
   const flags = await asConfiguration(() => parseDnsFlags(rest))
   const immediate = describeDnsFlags(flags)
@@ -21,11 +24,12 @@ export async function runDnsCommand(argv: readonly string[]): Promise<void> {
   }
   const { nodeLocal } = flags
   const corefile = await fileOrTemplate(flags)
-  await asConfiguration(() => loadCorefile(corefile))
+  const directive = await asConfiguration(() => dns.kubernetesDirective(loadCorefile(corefile)))
+  const source = clusterOf(directive, own)
   if (flags.pidfile !== undefined) await writePidFile(flags.pidfile)
   const { runSingleComponent } = await import('./single-component.ts')
   const quiet = flags.quiet ? { logLevel: 'warn' as const } : {}
-  await runSingleComponent({ ...own, ...quiet, component: 'dns' }, (context) =>
+  await runSingleComponent({ ...own, ...source, ...quiet, component: 'dns' }, (context) =>
     startDns({
       ...context,
       corefile,
@@ -44,6 +48,18 @@ export async function runDnsCommand(argv: readonly string[]): Promise<void> {
   )
 }
 
+/** As CoreDNS: what the Corefile names, or the pod's service account; but flags win. */
+function clusterOf(directive: KubernetesDirective | undefined, own: SourceFlags): SourceSettings {
+  const { where, kubeconfig, context, endpoint, tls } = directive ?? {}
+  const certificates = endpoint === undefined ? undefined : (tls ?? {})
+  const source = sourceOf(own, { kubeconfig, context, apiServer: endpoint, certificates })
+  if (where !== undefined && !namesCluster(source))
+    throw new UsageError(
+      `${where}: plugin/kubernetes: where the cluster is described is missing: give --manifests DIR or --kubeconfig FILE, name a kubeconfig or endpoint here, or run in a pod`,
+    )
+  return source
+}
+
 /** node-cache writes its Corefile from a template; here the template itself is read. */
 async function fileOrTemplate({ conf, nodeLocal }: DnsFlags): Promise<string | undefined> {
   if (nodeLocal === undefined || conf === 'stdin') return conf
@@ -59,13 +75,15 @@ async function writePidFile(path: string): Promise<void> {
 }
 
 interface SourceFlags {
+  logFormat?: LogFormat
+  logLevel?: LogLevel
   manifests?: string[]
   kubeconfig?: string
   readyFile?: string
   snapshot?: string
 }
 
-const sourceFlags = new Set(['manifests', 'kubeconfig', 'ready-file', 'snapshot'])
+const sourceFlags = new Set(['manifests', 'kubeconfig', 'ready-file', 'snapshot', 'log-level', 'log-format'])
 
 function takeSourceFlags(argv: readonly string[]): { own: SourceFlags; rest: string[] } {
   const own: SourceFlags = {}
@@ -82,7 +100,15 @@ function takeSourceFlags(argv: readonly string[]): { own: SourceFlags; rest: str
     if (name === 'manifests') own.manifests = [...(own.manifests ?? []), value]
     else if (name === 'kubeconfig') own.kubeconfig = value
     else if (name === 'snapshot') own.snapshot = value
+    else if (name === 'log-level') own.logLevel = oneOf(logLevels, flag, value)
+    else if (name === 'log-format') own.logFormat = oneOf(logFormats, flag, value)
     else own.readyFile = value
   }
   return { own, rest }
+}
+
+function oneOf<T extends string>(choices: readonly T[], flag: string, value: string): T {
+  const choice = choices.find((known) => known === value)
+  if (choice === undefined) throw new UsageError(`${flag} ${value} is none of ${choices.join(', ')}`)
+  return choice
 }

@@ -1,8 +1,8 @@
 // `plexus overlay`: flannel's command line, and --manifests.
 import { createLogger } from '../logging.ts'
-import { nodeOfPod, sourceOf } from './overlay-source.ts'
+import { nodeOfPod } from './overlay-node.ts'
 import { runSingleComponent, type SingleComponentOptions } from './single-component.ts'
-import { requireSource } from './source-options.ts'
+import { requireSource, sourceOf } from './source-options.ts'
 import { asConfiguration, UsageError } from './usage-error.ts'
 
 export interface OverlayCommandOptions extends SingleComponentOptions {
@@ -24,7 +24,7 @@ export async function runOverlayCommand(
     return
   }
   const netConfFile = options.netConf ?? flags.netConf
-  const where = sourceOf(options, flags)
+  const where = sourceOf(options, { ...flags, flag: '--kube-api-url' })
   const named = options.nodeName ?? flags.nodeName
   const { pod } = flags
   if (named === undefined && (pod === undefined || where.manifests !== undefined))

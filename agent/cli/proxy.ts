@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { stringify } from 'yaml'
 import { createLogger } from '../logging.ts'
 import { runSingleComponent, type SingleComponentOptions } from './single-component.ts'
-import { requireSource } from './source-options.ts'
+import { requireSource, sourceOf } from './source-options.ts'
 import { asConfiguration } from './usage-error.ts'
 
 export interface ProxyCommandOptions extends SingleComponentOptions {
@@ -35,7 +35,13 @@ export async function runProxyCommand(options: ProxyCommandOptions, rest: readon
     return
   }
   if (flags.initOnly) return applyConntrackSettings(config.conntrack, { log })
-  requireSource(options)
+  const { kubeconfig } = config.clientConnection
+  const source = sourceOf(options, {
+    kubeconfig: kubeconfig === '' ? undefined : kubeconfig,
+    apiServer: flags.master,
+    flag: '--master',
+  })
+  requireSource(source)
   const nodeName = config.hostnameOverride || (options.nodeName ?? hostname().toLowerCase())
   let started = false
   const reload = (): void => {
@@ -47,7 +53,7 @@ export async function runProxyCommand(options: ProxyCommandOptions, rest: readon
     }
   }
   const files = options.config === undefined ? [] : [options.config]
-  await runSingleComponent({ ...options, nodeName, component: 'proxy', files }, (context) => {
+  await runSingleComponent({ ...options, ...source, nodeName, component: 'proxy', files }, (context) => {
     reload()
     started = true
     return proxy.startProxy({

@@ -3,6 +3,8 @@
  * own names and defaults. Durations are milliseconds.
  */
 export interface KubeProxyConfiguration {
+  /** Where `plexus proxy` finds the API server if no flag says it: '' for the pod's service account. */
+  clientConnection: { kubeconfig: string }
   /** Overrides the node name given on the command line. */
   hostnameOverride: string
   /** An address (not 0.0.0.0 or ::) given here is taken as this node's primary address of its family. */
@@ -61,6 +63,7 @@ export const KUBE_PROXY_LISTENERS: Listeners = {
  * well under a millisecond and waiting for company gains nothing; and there are no listeners, because the agent has its own.
  */
 export const DEFAULT_CONFIGURATION: KubeProxyConfiguration = {
+  clientConnection: { kubeconfig: '' },
   hostnameOverride: '',
   bindAddress: '0.0.0.0',
   healthzBindAddress: '',

@@ -35,7 +35,11 @@ const FIELDS: Readonly<Record<string, readonly [field: string, kind: FlagKind]>>
 }
 
 /** Flags about the run itself. */
-const RUN_FLAGS: Readonly<Record<string, FlagKind>> = { 'init-only': 'boolean', 'write-config-to': 'string' }
+const RUN_FLAGS: Readonly<Record<string, FlagKind>> = {
+  'init-only': 'boolean',
+  master: 'string',
+  'write-config-to': 'string',
+}
 
 /** Flags that kube-proxy has and that mean nothing here; they are accepted with a warning. */
 const WITHOUT_MEANING: Readonly<Record<string, FlagKind>> = {
@@ -59,7 +63,6 @@ const WITHOUT_MEANING: Readonly<Record<string, FlagKind>> = {
   'log-text-info-buffer-size': 'string',
   'log-text-split-stream': 'boolean',
   'logging-format': 'string',
-  master: 'string',
   'metrics-port': 'string',
   'oom-score-adj': 'string',
   'platform-config': 'string',
@@ -71,7 +74,7 @@ const WITHOUT_MEANING: Readonly<Record<string, FlagKind>> = {
 
 export const PROXY_FLAGS_HELP = `kube-proxy's flags are understood, too: ${Object.keys(FIELDS)
   .map((name) => `--${name}`)
-  .join(' ')} --init-only --write-config-to`
+  .join(' ')} --init-only --master --write-config-to`
 
 export interface ProxyFlags {
   /** the configuration they make; without --config this is all of it */
@@ -79,6 +82,8 @@ export interface ProxyFlags {
   /** --hostname-override counts beside --config, too */
   readonly hostnameOverride: string
   readonly initOnly: boolean
+  /** address of the API server, instead of the kubeconfig's */
+  readonly master: string | undefined
   readonly writeConfigTo: string | undefined
   /** any flag that --config overrules was given */
   readonly overruled: readonly string[]
@@ -110,11 +115,12 @@ export function parseProxyFlags(argv: readonly string[]): ProxyFlags {
     else warnings.push(`--${name}: has no meaning here and is ignored`)
   }
   const { config, warnings: more } = readProxyConfiguration(document, 'command line', KUBE_PROXY_LISTENERS)
-  const writeConfigTo = run['write-config-to']
+  const { master, 'write-config-to': writeConfigTo } = run
   return {
     config,
     hostnameOverride: config.hostnameOverride,
     initOnly: run['init-only'] === true,
+    master: typeof master === 'string' ? master : undefined,
     writeConfigTo: typeof writeConfigTo === 'string' ? writeConfigTo : undefined,
     overruled: given,
     warnings: [...warnings, ...more],

@@ -20,17 +20,13 @@ const DETECT_LOCAL_MODES: readonly DetectLocalMode[] = [
   'InterfaceNamePrefix',
 ]
 const MODES = ['', 'nftables', 'iptables', 'ipvs']
-/** Known to kube-proxy and without meaning here: the watch cache owns the client, pino the logging. */
-const QUIET = new Set([
-  'clientConnection',
+/** What every kubeadm cluster's file has: the watch cache has a client of its own, pino does the logging. */
+const SILENT = new Set([
   'logging',
-  'featureGates',
-  'iptables',
-  'ipvs',
-  'winkernel',
-  'oomScoreAdj',
-  'portRange',
+  ...['acceptContentTypes', 'contentType', 'qps', 'burst'].map((field) => `clientConnection.${field}`),
 ])
+/** Known to kube-proxy and without meaning here. */
+const QUIET = new Set(['featureGates', 'iptables', 'ipvs', 'winkernel', 'oomScoreAdj', 'portRange'])
 
 export interface LoadedProxyConfiguration {
   readonly config: KubeProxyConfiguration
@@ -85,10 +81,12 @@ export function readProxyConfiguration(
   const defaults = { ...DEFAULT_CONFIGURATION, ...listeners }
   const mode = reader.string('mode', 'nftables')
   if (!MODES.includes(mode)) reader.fail('mode', `expected nftables, found "${mode}"`)
+  const clientConnection = reader.nested('clientConnection')
   const nftables = reader.nested('nftables')
   const detectLocal = reader.nested('detectLocal')
   const conntrack = reader.nested('conntrack')
   const config: KubeProxyConfiguration = {
+    clientConnection: { kubeconfig: clientConnection.string('kubeconfig', '') },
     hostnameOverride: reader.string('hostnameOverride', defaults.hostnameOverride),
     bindAddress: address(reader, 'bindAddress', defaults.bindAddress),
     healthzBindAddress: hostPort(reader, 'healthzBindAddress', defaults.healthzBindAddress),
@@ -112,7 +110,7 @@ export function readProxyConfiguration(
     configSyncPeriod: reader.duration('configSyncPeriod', defaults.configSyncPeriod),
   }
   requireInterface(config, detectLocal)
-  return { config, warnings: warningsOf(mode, reader, [nftables, detectLocal, conntrack]) }
+  return { config, warnings: warningsOf(mode, reader, [clientConnection, nftables, detectLocal, conntrack]) }
 }
 
 function expectOne(reader: FieldReader, field: string, expected: string): void {
@@ -204,7 +202,7 @@ function warningsOf(mode: string, reader: FieldReader, nested: readonly FieldRea
     warnings.push('enableProfiling: has no meaning here and is ignored')
   for (const field of [...reader.rest(), ...nested.flatMap((inner) => inner.rest())]) {
     const known = QUIET.has(field)
-    if (field === 'clientConnection' || field === 'logging') continue
+    if (SILENT.has(field)) continue
     warnings.push(known ? `${field}: has no meaning here and is ignored` : `${field}: unknown field, ignored`)
   }
   return warnings

@@ -9,6 +9,7 @@ test('the flags of CoreDNS, with one dash or two', (t) => {
     quiet: false,
     plugins: false,
     version: false,
+    help: false,
     workers: undefined,
     nodeLocal: undefined,
   }
@@ -45,5 +46,7 @@ test('the flags of CoreDNS, with one dash or two', (t) => {
   })
   t.is(describeDnsFlags(parseDnsFlags([])), undefined)
   t.regex(describeDnsFlags(parseDnsFlags(['-plugins'])) ?? '', /^dns\.kubernetes$/m)
+  for (const help of ['-h', '--help'])
+    t.regex(describeDnsFlags(parseDnsFlags([help])) ?? '', /^Usage: plexus dns .*\n\n {2}-conf FILE/s)
   t.regex(describeDnsFlags(parseDnsFlags(['-version'])) ?? '', /^Plexus DNS \d/)
 })

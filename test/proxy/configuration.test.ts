@@ -78,10 +78,11 @@ test('what is not understood is said once and by name', (t) => {
   const file = join(testDirectory(t), 'config.yaml')
   writeFileSync(
     file,
-    `${HEAD}mode: ipvs\nipvs: { scheduler: rr }\nnftables: { speed: 9 }\nfoo: 1\nclientConnection: {}\n`,
+    `${HEAD}mode: ipvs\nipvs: { scheduler: rr }\nnftables: { speed: 9 }\nfoo: 1\nclientConnection: { kubeconfig: /k, qps: 5, contentType: '' }\n`,
   )
   const warnings: string[] = []
   const log = { warn: (_: object, text: string) => warnings.push(text) }
-  loadProxyConfiguration(file, { log: log as never })
+  const { clientConnection } = loadProxyConfiguration(file, { log: log as never })
+  t.deepEqual(clientConnection, { kubeconfig: '/k' })
   t.deepEqual(warnings.map((text) => text.split(':')[0]).sort(), ['foo', 'ipvs', 'mode', 'nftables.speed'])
 })

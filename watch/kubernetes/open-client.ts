@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { ClientMetrics } from './client-metrics.ts'
+import { type CertificateFiles, certificateAccess } from './configuration/certificate-access.ts'
 import type { ClusterAccess } from './configuration/cluster-access.ts'
 import { inClusterAccess } from './configuration/in-cluster.ts'
 import { kubeconfigAccess } from './configuration/kubeconfig.ts'
@@ -19,6 +20,8 @@ export interface ClientOptions {
   readonly inCluster?: boolean | string | undefined
   /** API servers to use instead of those configured, tried in turn: `https://10.0.0.1:6443` */
   readonly apiServer?: string | readonly string[] | undefined
+  /** files of certificates to be known by at `apiServer`, where there is neither kubeconfig nor service account */
+  readonly certificates?: CertificateFiles | undefined
   readonly log: Logger
   readonly metrics?: Registry | undefined
   /** requests a second on average, watches not counted (20) */
@@ -62,9 +65,10 @@ export function openClient(options: ClientOptions, timing: KubernetesTiming): Op
 }
 
 function accessOf(options: ClientOptions, timing: KubernetesTiming): ClusterAccess {
-  const { kubeconfig, context, inCluster, apiServer, log } = options
+  const { kubeconfig, context, inCluster, apiServer, certificates, log } = options
   const servers = apiServer === undefined ? undefined : [apiServer].flat().map(serverUrl)
   if (kubeconfig !== undefined) return kubeconfigAccess({ file: kubeconfig, context, servers, log })
+  if (certificates !== undefined && servers !== undefined) return certificateAccess(servers, certificates)
   if (inCluster === undefined || inCluster === false) {
     throw new KubeconfigError(
       'no cluster is named; give a kubeconfig, or run as a pod with a service account',

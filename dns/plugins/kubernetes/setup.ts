@@ -69,9 +69,13 @@ export function readOptions(c: Setup): KubernetesOptions {
       throw directiveError(line, name, `'${text}' is no label selector`)
     return parsed
   }
-  /** Options about the connection to the API server: the watch cache has one, whatever they say. */
+  /** Read before, by `kubernetesDirective`, where the watch cache is opened for this Corefile. */
+  const elsewhere = (line: Directive): void => {
+    expectArgs(line, name, { min: 1, max: 3 })
+  }
+  /** The watch cache has limits of its own. */
   const ignored = (line: Directive): void => {
-    expectArgs(line, name, { min: 1, max: 8 })
+    expectArgs(line, name, { min: 1, max: 1 })
     c.log.warn(
       { object: `${line.file}:${line.line}` },
       `plugin/kubernetes: '${line.name}' has no effect: the cluster is read through the watch cache`,
@@ -84,9 +88,9 @@ export function readOptions(c: Setup): KubernetesOptions {
       set()
     }
   readProperties(directive, name, {
-    endpoint: ignored,
-    tls: ignored,
-    kubeconfig: ignored,
+    endpoint: elsewhere,
+    tls: elsewhere,
+    kubeconfig: elsewhere,
     apiserver_qps: ignored,
     apiserver_burst: ignored,
     apiserver_max_inflight: ignored,

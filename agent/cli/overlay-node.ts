@@ -1,4 +1,4 @@
-// Where `plexus overlay` finds its cluster and its Node: as flanneld does.
+// Where `plexus overlay` finds its Node: as flanneld does.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { OverlayFlags } from '#cni'
@@ -8,25 +8,6 @@ import type { SourceSettings } from '../source.ts'
 import { asConfiguration, UsageError } from './usage-error.ts'
 
 const retryMs = 3000
-
-/**
- * Manifests or a kubeconfig where one is named; else, inside a pod, its service account. `--kube-api-url` replaces the
- * address of the API server.
- */
-export function sourceOf(
-  options: SourceSettings,
-  flags: Pick<OverlayFlags, 'kubeconfig' | 'apiServer'>,
-  environment: NodeJS.ProcessEnv = process.env,
-): SourceSettings {
-  const kubeconfig = options.kubeconfig ?? flags.kubeconfig
-  const { manifests } = options
-  const apiServer = flags.apiServer === undefined ? undefined : [flags.apiServer]
-  if (manifests !== undefined && apiServer !== undefined)
-    throw new UsageError('--kube-api-url has no meaning beside --manifests')
-  const inPod = (environment['KUBERNETES_SERVICE_HOST'] ?? '') !== '' || apiServer !== undefined
-  const inCluster = manifests === undefined && kubeconfig === undefined && inPod ? true : undefined
-  return { manifests, kubeconfig, inCluster, apiServer }
-}
 
 /** The node that the Pod we run in is on; waits until the API server tells. */
 export async function nodeOfPod(
