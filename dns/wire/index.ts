@@ -6,6 +6,8 @@ export {
   formatAddress,
   isReverseName,
   parseAddress,
+  parseIPv4,
+  parseIPv6,
   reverseName,
 } from './address.ts'
 export { decodeMessage, readEdns, readU16, readU32 } from './decode.ts'
@@ -26,4 +28,4 @@ export {
   splitName,
 } from './name.ts'
 export * from './registry.ts'
-export { Writer } from './writer.ts'
+export { nameOctets, Writer } from './writer.ts'

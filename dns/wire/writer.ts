@@ -79,3 +79,10 @@ export class Writer {
     this.u8(0)
   }
 }
+
+/** Octets of a name in full. */
+export function nameOctets(name: string): Buffer {
+  const writer = new Writer(Buffer.alloc(255), { compress: false })
+  writer.name(name, { compress: false })
+  return writer.buffer.subarray(0, writer.length)
+}

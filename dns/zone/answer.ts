@@ -24,12 +24,16 @@ export function answerFrom(
   )
     return next(query)
   const reply = new Reply({ ...found, plugin: options.plugin })
-  const inner = leadsTo === undefined ? undefined : query.resolve(leadsTo)
-  if (inner === undefined) return reply
-  return onReply(inner, (outside) =>
-    reply.with({
-      answer: [...found.answer, ...(outside.rcode === Rcode.NOERROR ? outside.answer : [])],
+  const inner = leadsTo === undefined ? undefined : query.resolve(leadsTo.name)
+  if (leadsTo === undefined || inner === undefined) return reply
+  return onReply(inner, (outside) => {
+    const nothing = outside.rcode === Rcode.NXDOMAIN || (outside.rcode === Rcode.NOERROR && !outside.answered)
+    return reply.with({
+      // The code is that of the end of the chain (RFC 6604 §3).
+      rcode: nothing || outside.rcode === Rcode.SERVFAIL ? outside.rcode : Rcode.NOERROR,
+      answer: [...found.answer, ...outside.answer],
+      ...(nothing ? { authority: leadsTo.negative } : {}),
       truncated: outside.truncated,
-    }),
-  )
+    })
+  })
 }

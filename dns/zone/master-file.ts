@@ -1,8 +1,9 @@
-/** Zone files (RFC 1035 §5): quotes, comments, parentheses, $ORIGIN, $TTL (RFC 2308 §4), $INCLUDE. */
+/** Zone files (RFC 1035 §5): quotes, comments, parentheses, $ORIGIN, $TTL (RFC 2308 §4), $INCLUDE, $GENERATE. */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type ResourceRecord, Type } from '../wire/index.ts'
 import { ZoneError } from './errors.ts'
+import { generatedLines } from './generate.ts'
 import { parseTtl, qualify, readRecord, type Token } from './record-text.ts'
 
 const maxIncludes = 16
@@ -103,7 +104,9 @@ export function parseZone(
           continue
         }
         case '$GENERATE':
-          throw new ZoneError('$GENERATE is not supported: write the records out')
+          for (const line of generatedLines(tokens.slice(1)))
+            records.push(readRecord(line, { origin, owner, ttl }))
+          continue
         default:
       }
       const record = readRecord(tokens, { origin, owner, ttl })

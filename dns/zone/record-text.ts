@@ -10,8 +10,8 @@ import {
   Type,
   typeNumber,
 } from '../wire/index.ts'
-import { readDnssecData } from './dnssec/text.ts'
 import { ZoneError } from './errors.ts'
+import { type Cursor, hexOctets, number, readRawData, unescapeText } from './raw-data.ts'
 
 export interface RecordContext {
   readonly origin: string
@@ -80,18 +80,23 @@ function readData(head: Head, tokens: readonly Token[], origin: string): Resourc
     return token.text
   }
   const name = (i: number): string => qualify(text(i), origin)
-  const number = (i: number, max: number): number => {
-    const value = /^\d{1,10}$/.test(text(i)) ? Number(text(i)) : Number.NaN
-    if (!(value <= max)) throw new ZoneError(`'${text(i)}' is no number up to ${max}`)
-    return value
-  }
   const seconds = (i: number): number => {
     const value = parseTtl(text(i))
     if (value === undefined) throw new ZoneError(`'${text(i)}' is no time`)
     return value
   }
   if (tokens[0]?.text === '\\#')
-    return { ...head, kind: 'raw', rdata: hex(tokens.slice(2), number(1, 65_535)) }
+    return {
+      ...head,
+      kind: 'raw',
+      rdata: hexOctets(
+        tokens
+          .slice(2)
+          .map((token) => token.text)
+          .join(''),
+        number(text(1), 65_535),
+      ),
+    }
   switch (head.type) {
     case Type.A:
     case Type.AAAA: {
@@ -104,18 +109,22 @@ function readData(head: Head, tokens: readonly Token[], origin: string): Resourc
     case Type.CNAME:
     case Type.PTR:
     case Type.DNAME:
+    case Type.MB:
+    case Type.MG:
+    case Type.MR:
       return { ...head, kind: 'target', target: name(0) }
     case Type.MX:
     case Type.AFSDB:
+    case Type.RT:
     case Type.KX:
-      return { ...head, kind: 'preference', preference: number(0, 65_535), target: name(1) }
+      return { ...head, kind: 'preference', preference: number(text(0), 65_535), target: name(1) }
     case Type.SRV:
       return {
         ...head,
         kind: 'srv',
-        priority: number(0, 65_535),
-        weight: number(1, 65_535),
-        port: number(2, 65_535),
+        priority: number(text(0), 65_535),
+        weight: number(text(1), 65_535),
+        port: number(text(2), 65_535),
         target: name(3),
       }
     case Type.SOA:
@@ -124,7 +133,7 @@ function readData(head: Head, tokens: readonly Token[], origin: string): Resourc
         kind: 'soa',
         mname: name(0),
         rname: name(1),
-        serial: number(2, 0xffffffff),
+        serial: number(text(2), 0xffffffff),
         refresh: seconds(3),
         retry: seconds(4),
         expire: seconds(5),
@@ -139,62 +148,35 @@ function readData(head: Head, tokens: readonly Token[], origin: string): Resourc
       return {
         ...head,
         kind: 'naptr',
-        order: number(0, 65_535),
-        preference: number(1, 65_535),
+        order: number(text(0), 65_535),
+        preference: number(text(1), 65_535),
         flags: text(2),
         service: text(3),
         regexp: unescapeText(text(4)),
         replacement: name(5),
       }
     case Type.RP:
+    case Type.MINFO:
       return { ...head, kind: 'names', names: [name(0), name(1)] }
-    case Type.CAA: {
-      const tag = Buffer.from(text(1), 'latin1')
-      const value = Buffer.from(unescapeText(text(2)), 'latin1')
-      return {
-        ...head,
-        kind: 'raw',
-        rdata: Buffer.concat([Buffer.from([number(0, 255), tag.length]), tag, value]),
-      }
-    }
-    case Type.DS:
-    case Type.CDS: {
-      const fixed = Buffer.from([
-        number(0, 65_535) >> 8,
-        number(0, 65_535) & 255,
-        number(1, 255),
-        number(2, 255),
-      ])
-      return { ...head, kind: 'raw', rdata: Buffer.concat([fixed, hex(tokens.slice(3))]) }
-    }
-    case Type.TLSA: {
-      const fixed = Buffer.from([number(0, 255), number(1, 255), number(2, 255)])
-      return { ...head, kind: 'raw', rdata: Buffer.concat([fixed, hex(tokens.slice(3))]) }
-    }
-    case Type.SSHFP: {
-      const fixed = Buffer.from([number(0, 255), number(1, 255)])
-      return { ...head, kind: 'raw', rdata: Buffer.concat([fixed, hex(tokens.slice(2))]) }
-    }
     default: {
-      const rest = (i: number): string[] => tokens.slice(i).map((token) => token.text)
-      const rdata = readDnssecData(head.type, { text, name, number, rest })
+      const rdata = readRawData(head.type, cursorOver(tokens, origin))
       if (rdata !== undefined) return { ...head, kind: 'raw', rdata }
       throw new ZoneError('records of this type have to be written in the form of RFC 3597 (\\# LENGTH HEX)')
     }
   }
 }
 
-function hex(tokens: readonly Token[], length?: number): Buffer {
-  const text = tokens.map((token) => token.text).join('')
-  const octets = Buffer.from(text, 'hex')
-  if (octets.length * 2 !== text.length || (length !== undefined && octets.length !== length))
-    throw new ZoneError(`'${text}' is not ${length ?? 'a number of'} octets in hexadecimal digits`)
-  return octets
-}
-
-/** '\"' and '\065' of character strings. */
-function unescapeText(text: string): string {
-  return text.replace(/\\(\d{3}|.)/gs, (_, what: string) =>
-    /^\d{3}$/.test(what) ? String.fromCharCode(Number(what) & 255) : what,
-  )
+function cursorOver(tokens: readonly Token[], origin: string): Cursor {
+  let at = 0
+  const next = (): Token => {
+    const token = tokens[at]
+    if (token === undefined) throw new ZoneError('the record ends too early')
+    at += 1
+    return token
+  }
+  return {
+    next,
+    rest: () => tokens.slice(at, (at = tokens.length)),
+    name: () => qualify(next().text, origin),
+  }
 }

@@ -3,6 +3,7 @@ import {
   isSubdomain,
   Rcode,
   type ResourceRecord,
+  readName,
   type SoaRecord,
   splitName,
   Type,
@@ -17,8 +18,8 @@ export interface ZoneAnswer {
   readonly answer: readonly ResourceRecord[]
   readonly authority: readonly ResourceRecord[]
   readonly additional: readonly ResourceRecord[]
-  /** name outside the zone where a CNAME leads */
-  readonly leadsTo?: string | undefined
+  /** where a CNAME leads out of the zone, and what stands in the authority section if there is nothing */
+  readonly leadsTo?: { readonly name: string; readonly negative: readonly ResourceRecord[] } | undefined
 }
 
 export interface ZoneQuestion {
@@ -31,7 +32,8 @@ export interface ZoneQuestion {
   readonly dnssec: boolean
 }
 
-const maxAliases = 9
+/** of a chain; CoreDNS gives as many */
+const maxAliases = 10
 
 /** The records of one zone, found as RFC 1034 §4.3.2, RFC 4592 (wildcards), RFC 6672 (DNAME), RFC 4035 §3.1 (DNSSEC) say. */
 export class Zone {
@@ -89,6 +91,7 @@ export class Zone {
         answer.push(...(dnssec ? signed(cut.node, [record]) : [record]))
         answer.push({ ...record, name: shown, type: Type.CNAME, target })
         const next = asciiLower(target)
+        if (type === Type.CNAME) return this.#found(answer, [], { dnssec })
         if (!isSubdomain(next, this.origin)) return this.#found(answer, [], { dnssec, leadsTo: target })
         at = next
         shown = target
@@ -164,15 +167,23 @@ export class Zone {
     authority: readonly ResourceRecord[],
     how: { dnssec: boolean; leadsTo?: string },
   ): ZoneAnswer {
-    const additional = this.#addresses(answer, how)
+    const { leadsTo: name } = how
     return {
       rcode: Rcode.NOERROR,
       authoritative: true,
       answer,
-      authority,
-      additional,
-      leadsTo: how.leadsTo,
+      authority: [...this.#servers(answer, how), ...authority],
+      additional: this.#addresses(answer, how),
+      leadsTo: name === undefined ? undefined : { name, negative: this.#negativeSoa(how) },
     }
+  }
+
+  /** The zone's own servers, as BIND and CoreDNS put them beside an answer; not where they are the answer. */
+  #servers(answer: readonly ResourceRecord[], how: { dnssec: boolean }): readonly ResourceRecord[] {
+    if (answer.some((record) => record.type === Type.NS)) return []
+    const apex = this.#nodes.get(this.origin) ?? new Map()
+    const servers = apex.get(Type.NS) ?? []
+    return how.dnssec ? signed(apex, servers) : servers
   }
 
   #referral(owner: string, answer: readonly ResourceRecord[], how: { dnssec: boolean }): ZoneAnswer {
@@ -195,11 +206,15 @@ export class Zone {
     answer: readonly ResourceRecord[],
     at: { dnssec: boolean; name: string; found?: Node; wildcard?: string | undefined },
   ): ZoneAnswer {
+    const proofs = at.dnssec ? this.#proofsOf(rcode, at) : []
+    const authority = [...this.#negativeSoa(at), ...proofs]
+    return { rcode, authoritative: true, answer, authority, additional: [] }
+  }
+
+  #negativeSoa(how: { dnssec: boolean }): ResourceRecord[] {
     const apex = this.#nodes.get(this.origin) ?? new Map()
     const ttl = Math.min(this.soa.ttl, this.soa.minimum)
-    const soa = (at.dnssec ? signed(apex, [this.soa]) : [this.soa]).map((record) => ({ ...record, ttl }))
-    const proofs = at.dnssec ? this.#proofsOf(rcode, at) : []
-    return { rcode, authoritative: true, answer, authority: [...soa, ...proofs], additional: [] }
+    return (how.dnssec ? signed(apex, [this.soa]) : [this.soa]).map((record) => ({ ...record, ttl }))
   }
 
   /** RFC 4035 §3.1.3: that the name, or the type, or a closer wildcard is not there. */
@@ -220,7 +235,7 @@ export class Zone {
     return [...new Set(sets.flat())]
   }
 
-  /** Addresses of targets of NS, MX and SRV, as far as they are in the zone. */
+  /** Addresses of targets of NS, MX, SRV, SVCB and HTTPS, as far as they are in the zone. */
   #addresses(records: readonly ResourceRecord[], how: { dnssec: boolean }): ResourceRecord[] {
     const names = new Set<string>()
     for (const record of records) {
@@ -230,6 +245,8 @@ export class Zone {
         (record.kind === 'target' && record.type === Type.NS)
       )
         names.add(asciiLower(record.target))
+      else if (record.kind === 'raw' && (record.type === Type.SVCB || record.type === Type.HTTPS))
+        names.add(asciiLower(readName(record.rdata, 2).name))
     }
     return [...names].flatMap((name) => {
       const node = this.#nodes.get(name)

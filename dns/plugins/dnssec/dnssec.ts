@@ -7,6 +7,7 @@ import {
   Class,
   isSubdomain,
   longestZone,
+  nameOctets,
   Opcode,
   Rcode,
   type ResourceRecord,
@@ -15,7 +16,6 @@ import {
 import { typeBitmap } from '../../zone/dnssec/bitmap.ts'
 import { dnskeyRecord, isKeySigningKey, type ZoneKey } from '../../zone/dnssec/keys.ts'
 import { recordSets } from '../../zone/dnssec/signature.ts'
-import { nameOctets } from '../../zone/dnssec/text.ts'
 import type { SignatureMetrics, Signatures } from './signatures.ts'
 
 const keyTtl = 3600

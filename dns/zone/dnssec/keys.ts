@@ -1,10 +1,9 @@
 /** Keys of zones, in the files dnssec-keygen writes. */
 import { createHash, createPrivateKey, type KeyObject, sign } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { asciiLower, type ResourceRecord, Type } from '../../wire/index.ts'
+import { asciiLower, nameOctets, type ResourceRecord, Type } from '../../wire/index.ts'
 import { ZoneError } from '../errors.ts'
 import { readZoneFile } from '../master-file.ts'
-import { nameOctets } from './text.ts'
 
 /** SEP, the bit that marks key signing keys (RFC 4034 §2.1.1) */
 const sepBit = 1

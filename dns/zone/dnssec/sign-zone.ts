@@ -1,10 +1,17 @@
-import { asciiLower, Class, isSubdomain, type ResourceRecord, splitName, Type } from '../../wire/index.ts'
+import {
+  asciiLower,
+  Class,
+  isSubdomain,
+  nameOctets,
+  type ResourceRecord,
+  splitName,
+  Type,
+} from '../../wire/index.ts'
 import { canonicalLabels, compareLabels } from '../canonical.ts'
 import type { Zone } from '../zone.ts'
 import { typeBitmap } from './bitmap.ts'
 import { dnskeyRecord, dsData, type ZoneKey } from './keys.ts'
 import { recordSets, signRecords, type Validity } from './signature.ts'
-import { nameOctets } from './text.ts'
 
 /** Types of DNSSEC that are made anew. */
 const made = new Set<number>([

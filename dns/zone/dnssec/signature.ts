@@ -1,7 +1,6 @@
-import { asciiLower, type ResourceRecord, splitName, Type } from '../../wire/index.ts'
+import { asciiLower, nameOctets, type ResourceRecord, splitName, Type } from '../../wire/index.ts'
 import { canonicalData } from '../canonical.ts'
 import type { ZoneKey } from './keys.ts'
-import { nameOctets } from './text.ts'
 
 export interface Validity {
   /** seconds since 1970 */
