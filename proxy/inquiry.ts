@@ -48,6 +48,7 @@ export class Inquiry {
       config,
       node: node(),
       programmed: (frontend, family) => this.#tableOf(family)?.ledger.elementsAt(frontend),
+      targetOf: (frontend, family) => this.#tableOf(family)?.ledger.targetOf(frontend),
       ownerOf: (frontend, family) => this.#tableOf(family)?.ledger.ownerOf(frontend),
     })
   }

@@ -165,7 +165,9 @@ export class Programmer {
       this.#garbage = undefined
       this.#guarded(() => {
         for (const { family, table } of this.#families) {
-          if (!table.collectGarbage()) this.#metrics.cleanupFailures.inc({ ip_family: familyLabel(family) })
+          const outcome = table.collectGarbage()
+          if (outcome === 'refused') this.#metrics.cleanupFailures.inc({ ip_family: familyLabel(family) })
+          if (outcome === 'again') this.#scheduleGarbage()
         }
       })
     }, GARBAGE_DELAY_MS).unref()

@@ -1,6 +1,6 @@
 import { type Endpoint, endpointsOfPort, type Service, type ServiceEndpoints, type ServicePort } from '#watch'
 import { type Bytes, type Family, hashOf, packAddress, packMark, packPort, packProtocol } from './bytes.ts'
-import { chainName, type SharedChain } from './chains.ts'
+import { chainName, chainNumber, type SharedChain } from './chains.ts'
 import { allowedSources } from './firewall.ts'
 import { type Frontend, frontendsOf, type Problem, policyOf } from './frontends.ts'
 import { whyIgnored } from './handled.ts'
@@ -23,22 +23,19 @@ export interface ServiceRules {
   readonly frontends: ReadonlyMap<FrontendKey, Elements>
   /** elements which several Services may want alike */
   readonly shared: Elements
-  /** the chains which elements lead to, each with its frontend */
-  readonly targets: readonly (readonly [frontend: FrontendKey, chain: string])[]
+  /** the chain which each frontend leads to */
+  readonly targets: ReadonlyMap<FrontendKey, string>
   /** parts of the object that had to be left out */
   readonly problems: readonly Problem[]
   /** ports whose policy is Local and whose endpoints are all elsewhere */
   readonly noLocal: { readonly internal: number; readonly external: number }
 }
 
-/** The chain that answers where nobody serves. */
-export const REJECT = 'reject'
-
 const NO_PORTS = { internal: 0, external: 0 }
 const NONE: ServiceRules = {
   frontends: new Map(),
   shared: new Map(),
-  targets: [],
+  targets: new Map(),
   problems: [],
   noLocal: NO_PORTS,
 }
@@ -51,7 +48,7 @@ export function serviceRules(service: Service, endpoints: ServiceEndpoints, node
   if (whyIgnored(service) !== undefined) return NONE
   const frontends = new Map<FrontendKey, Elements>()
   const shared: Elements = new Map()
-  const targets: [FrontendKey, string][] = []
+  const targets = new Map<FrontendKey, string>()
   const problems: Problem[] = []
   const noLocal = { ...NO_PORTS }
   for (const port of service.spec.ports) {
@@ -112,7 +109,7 @@ interface FrontendInput {
   readonly frontend: Frontend
   readonly key: FrontendKey
   readonly choice: Choice
-  readonly targets: [FrontendKey, string][]
+  readonly targets: Map<FrontendKey, string>
 }
 
 function frontendElements(elements: Elements, input: FrontendInput): void {
@@ -123,9 +120,8 @@ function frontendElements(elements: Elements, input: FrontendInput): void {
   const usable = local ? choice.local.length : choice.cluster.length
   if (usable === 0) {
     const refused = byNodePort ? SETS.noEndpointNodePorts : SETS.noEndpointServices
-    const verdict = choice.cluster.length === 0 ? `goto ${REJECT}` : 'drop'
-    if (choice.cluster.length === 0) input.targets.push([key, REJECT])
-    elements.set(refused.code + key, withComment(verdict, input))
+    const dropped = byNodePort ? SETS.noLocalEndpointNodePorts : SETS.noLocalEndpointServices
+    elements.set((choice.cluster.length === 0 ? refused : dropped).code + key, commentOf(input))
   }
   // Frontends with policy Local need their chain even without an endpoint here: traffic from this node's pods and the
   // node itself is short-circuited to the whole cluster.
@@ -133,16 +129,16 @@ function frontendElements(elements: Elements, input: FrontendInput): void {
   if (usable === 0 && !shortCircuited) return
   const sticky = service.spec.sessionAffinity === 'ClientIP' ? service.spec.sessionAffinityTimeout : 0
   const kind: SharedChain['kind'] = isInternal ? 'cluster' : byNodePort ? 'nodeport' : 'external'
-  const chain = chainName({
+  const chain: SharedChain = {
     kind,
     local,
     count: local && isInternal ? choice.local.length : choice.cluster.length,
     localCount: local && !isInternal ? choice.local.length : 0,
     sticky,
-  })
+  }
   const entry = byNodePort ? SETS.serviceNodePorts : SETS.serviceIps
-  input.targets.push([key, chain])
-  elements.set(entry.code + key, withComment(`goto ${chain}`, input))
+  input.targets.set(key, chainName(chain))
+  elements.set(entry.code + key, packMark(chainNumber(chain) ?? 0) + commentOf(input))
   if (!local || shortCircuited)
     slotElements(elements, { input, endpoints: choice.cluster, offset: 0, sticky })
   if (local) slotElements(elements, { input, endpoints: choice.local, offset: LOCAL_SLOTS, sticky })
@@ -201,8 +197,7 @@ function firewallElements(
 /** nft refuses to read comments longer than 128 bytes back, NUL included. */
 const COMMENT_LIMIT = 127
 
-function withComment(verdict: string, { service, port }: FrontendInput): string {
+function commentOf({ service, port }: FrontendInput): string {
   const { namespace, name } = service.metadata
-  const comment = `${namespace}/${name}${port.name === '' ? '' : `:${port.name}`}`
-  return `${verdict}\0${comment.slice(0, COMMENT_LIMIT)}`
+  return `${namespace}/${name}${port.name === '' ? '' : `:${port.name}`}`.slice(0, COMMENT_LIMIT)
 }

@@ -15,6 +15,8 @@ export interface SetShape {
   readonly interval?: true
   /** Written by the kernel for each client, never by us. */
   readonly dynamic?: true
+  /** Elements name their Service in a comment. */
+  readonly commented?: true
 }
 
 const frontend = ['address', 'inet_proto', 'inet_service'] as const
@@ -22,15 +24,41 @@ const nodePort = ['inet_proto', 'inet_service'] as const
 const endpoint = ['address', 'inet_service'] as const
 
 export const SETS = {
-  /** clusterIP, external IP or load balancer VIP -> the chain that picks an endpoint */
-  serviceIps: { name: 'service-ips', code: 'a', key: frontend, data: 'verdict' },
-  serviceNodePorts: { name: 'service-nodeports', code: 'b', key: nodePort, data: 'verdict' },
+  /** clusterIP, external IP or load balancer VIP -> the number of the chain that picks an endpoint */
+  serviceIps: { name: 'service-ips', code: 'a', key: frontend, data: ['mark'], commented: true },
+  serviceNodePorts: {
+    name: 'service-nodeports',
+    code: 'b',
+    key: nodePort,
+    data: ['mark'],
+    commented: true,
+  },
+  /**
+   * The number of a chain -> the chain. The only verdict map, and as small as there are chains: whenever an element with
+   * a chain is added, the kernel walks over all elements of the table's verdict maps, once for each hook that they can be
+   * reached from (nft_lookup_validate in net/netfilter/nft_lookup.c). With verdicts in the maps above, every new Service
+   * would cost 3 ms at 30,000 Services.
+   */
+  chains: { name: 'chains', code: 'o', key: ['mark'], data: 'verdict' },
   /** frontend and slot -> endpoint. Slots 0..N-1 serve policy Cluster, LOCAL_SLOTS.. policy Local, STICKY_SLOTS.. affinity. */
   endpoints: { name: 'endpoints', code: 'c', key: [...frontend, 'mark'], data: endpoint },
   nodePortEndpoints: { name: 'nodeport-endpoints', code: 'd', key: [...nodePort, 'mark'], data: endpoint },
-  /** what to answer on frontends that have nothing to send connections to */
-  noEndpointServices: { name: 'no-endpoint-services', code: 'e', key: frontend, data: 'verdict' },
-  noEndpointNodePorts: { name: 'no-endpoint-nodeports', code: 'f', key: nodePort, data: 'verdict' },
+  /** frontends that have nothing to send connections to: these are refused */
+  noEndpointServices: { name: 'no-endpoint-services', code: 'e', key: frontend, commented: true },
+  noEndpointNodePorts: { name: 'no-endpoint-nodeports', code: 'f', key: nodePort, commented: true },
+  /** and these, which have endpoints on other nodes only and traffic policy Local, answer nothing */
+  noLocalEndpointServices: {
+    name: 'no-local-endpoint-services',
+    code: 'p',
+    key: frontend,
+    commented: true,
+  },
+  noLocalEndpointNodePorts: {
+    name: 'no-local-endpoint-nodeports',
+    code: 'q',
+    key: nodePort,
+    commented: true,
+  },
   /** all clusterIPs, so that ports which no Service has are refused */
   clusterIps: { name: 'cluster-ips', code: 'g', key: ['address'] },
   /** the node's own addresses on which node ports are offered */
@@ -59,8 +87,8 @@ const byCode = new Map(SET_SHAPES.map((shape) => [shape.code, shape]))
 export type ElementKey = Bytes
 
 /**
- * What belongs to the key: a map's value, the end of a range, '' for a plain set; for verdict maps the verdict as text
- * (`goto cluster-5`, `drop`), a NUL and the comment.
+ * What belongs to the key: a map's value, the end of a range, '' for a plain set; for the verdict map the verdict as text
+ * (`goto cluster-5`). Then the comment, if the set's elements have one.
  */
 export type ElementData = Bytes
 

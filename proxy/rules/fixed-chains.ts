@@ -1,9 +1,13 @@
 import { nft } from '#netlink'
 import type { Family } from '../model/bytes.ts'
-import { REJECT } from '../model/service-rules.ts'
-import { SETS } from '../model/sets.ts'
+import { LOCAL_SLOTS, SETS } from '../model/sets.ts'
 import type { Rule } from './ruleset.ts'
 import type { Vocabulary } from './vocabulary.ts'
+
+/** The chain that answers where nobody serves. */
+const REJECT = 'reject'
+/** The chain that goes on to the chain whose number was found. */
+const DISPATCH = 'dispatch'
 
 export const MARK_FOR_MASQUERADE = 'mark-for-masquerade'
 
@@ -25,9 +29,9 @@ export function fixedChains(
   const { masqueradeMark } = options
   const isNew = nft.matchCtState(['new'])
   const guards = nodePortGuards(words.family, options)
-  const onNodePorts = (map: string): Rule[] => [
+  const onNodePorts = (...actions: Rule[]): Rule[] => [
     [nft.matchDaddr(words.loopback), nft.return()],
-    ...guards.map((guard) => [...guard, words.nodePortVmap(map)]),
+    ...guards.flatMap((guard) => actions.map((action) => [...guard, ...action])),
   ]
   return new Map<string, readonly Rule[]>([
     [REJECT, words.reject],
@@ -36,13 +40,25 @@ export function fixedChains(
       'firewall-check',
       [
         // First what holds for nearly every connection: a look into a hash is cheap, one into a set of ranges less so.
-        [words.frontendNotIn(SETS.firewallIps.name), nft.return()],
+        [words.isNotIn(SETS.firewallIps.name, 'frontend'), nft.return()],
         [allowedSource(words), nft.return()],
         [nft.drop()],
       ],
     ],
-    ['service-endpoints-check', [[words.frontendVmap(SETS.noEndpointServices.name)]]],
-    ['nodeport-endpoints-check', onNodePorts(SETS.noEndpointNodePorts.name)],
+    [
+      'service-endpoints-check',
+      [
+        [words.isIn(SETS.noEndpointServices.name, 'frontend'), nft.goto(REJECT)],
+        [words.isIn(SETS.noLocalEndpointServices.name, 'frontend'), nft.drop()],
+      ],
+    ],
+    [
+      'nodeport-endpoints-check',
+      onNodePorts(
+        [words.isIn(SETS.noEndpointNodePorts.name, 'nodePort'), nft.goto(REJECT)],
+        [words.isIn(SETS.noLocalEndpointNodePorts.name, 'nodePort'), nft.drop()],
+      ),
+    ],
     [
       'cluster-ips-check',
       [
@@ -51,11 +67,14 @@ export function fixedChains(
         ...options.serviceNetworks.map((network) => [nft.matchDaddr(network), nft.drop()]),
       ],
     ],
-    ['nodeports', onNodePorts(SETS.serviceNodePorts.name)],
-    ['services', [[words.frontendVmap(SETS.serviceIps.name)], [nft.jump('nodeports')]]],
+    [DISPATCH, [words.goToChain()]],
+    ...slotChains(words),
+    ['nodeports', onNodePorts([words.chooseChain('nodePort'), nft.goto(DISPATCH)])],
+    ['services', [[words.chooseChain('frontend'), nft.goto(DISPATCH)], [nft.jump('nodeports')]]],
     [
       'masquerading',
       [
+        [nft.matchCtStatus(['dnat']), words.resetPriority()],
         // An endpoint that reached itself must not see its own address as the client's: it would answer past conntrack.
         [
           nft.matchCtStatus(['dnat']),
@@ -94,6 +113,21 @@ export function fixedChains(
     ['nat-output', [[nft.jump('services')]]],
     ['nat-postrouting', [[nft.jump('masquerading')]]],
   ])
+}
+
+/** The name of the chain that goes to the endpoint in a chosen slot. */
+export function slotChain(by: 'frontend' | 'nodePort', { local }: { local: boolean }): string {
+  return `${by === 'frontend' ? '' : 'nodeport-'}${local ? 'local-' : ''}slot`
+}
+
+function slotChains(words: Vocabulary): [string, Rule[]][] {
+  return (['frontend', 'nodePort'] as const).flatMap((by) =>
+    [false, true].map((local): [string, Rule[]] => [
+      slotChain(by, { local }),
+      // A packet may arrive here just before its Service shrinks, and look for its slot just after: the first slot remains.
+      [[words.dnatToSlot(by)], [words.dnatTo(by, local ? LOCAL_SLOTS : 0)]],
+    ]),
+  )
 }
 
 /** The client may reach the VIP. The key is that of a frontend with the client's address behind. */

@@ -1,7 +1,7 @@
 import type { NftBaseChain, NftExpression } from '#netlink'
 import type { KubeProxyConfiguration } from '../config/configuration.ts'
 import { type Family, familyOf, packAddress } from '../model/bytes.ts'
-import { chainName, parseChainName, picksOf } from '../model/chains.ts'
+import { chainElements, chainName, chainsBehind, parseChainName } from '../model/chains.ts'
 import { type Elements, SETS } from '../model/sets.ts'
 import type { NodeState } from '../node-view.ts'
 import { baseChains } from './base-chains.ts'
@@ -24,14 +24,14 @@ export interface Ruleset {
   readonly baseChains: readonly BaseChain[]
   /** base chains and the fixed chains they lead to, with their rules; a chain comes after those it leads to */
   readonly fixedChains: ReadonlyMap<string, readonly Rule[]>
-  /** elements that belong to the node */
-  readonly elements: Elements
   isBaseChain(name: string): boolean
   /** rules of a fixed or shared chain */
   rulesOf(name: string): readonly Rule[]
   isShared(name: string): boolean
-  /** the picking chains that a shared chain leads to */
-  picksOf(name: string): readonly string[]
+  /** the shared chains that a shared chain leads to */
+  chainsBehind(name: string): readonly string[]
+  /** elements that belong to the node, and those that lead to these shared chains */
+  elementsWith(chains: Iterable<string>): Elements
 }
 
 export function buildRuleset(family: Family, config: KubeProxyConfiguration, node: NodeState): Ruleset {
@@ -46,12 +46,12 @@ export function buildRuleset(family: Family, config: KubeProxyConfiguration, nod
     serviceNetworks: node.serviceCIDRs.filter((cidr) => familyOf(cidr) === family),
   })
   const local = localSource(family, config, node)
+  const own = nodeElements(family, config, node)
   const hooks = new Set(baseChains.map(({ name }) => name))
   return {
     family,
     baseChains,
     fixedChains: fixed,
-    elements: nodeElements(family, config, node),
     isBaseChain: (name) => hooks.has(name),
     isShared: (name) => parseChainName(name) !== undefined,
     rulesOf: (name) => {
@@ -59,10 +59,11 @@ export function buildRuleset(family: Family, config: KubeProxyConfiguration, nod
       if (shared === undefined) return fixed.get(name) ?? []
       return sharedChainRules(words, shared, { masqueradeAll: config.nftables.masqueradeAll, local })
     },
-    picksOf: (name) => {
+    chainsBehind: (name) => {
       const shared = parseChainName(name)
-      return shared === undefined ? [] : Object.values(picksOf(shared)).map(chainName)
+      return shared === undefined ? [] : chainsBehind(shared).map(chainName)
     },
+    elementsWith: (chains) => new Map([...own, ...chainElements(chains)]),
   }
 }
 

@@ -11,42 +11,46 @@ const CLIENT = ['saddr', 'daddr', 'l4proto', 'dport'] as const
 
 /**
  * What the rules of this table are made of beyond nft's own words, for one family. Registers are counted in units of
- * four bytes from 8, as nft counts them; only shapes that nft can list are used.
+ * four bytes from 8, as nft counts them; only shapes that nft can list are used: it aborts on listing a map's result as the
+ * key of another map. So the number of a chain, or a slot, passes from one rule to the next in the packet's priority
+ * (SO_PRIORITY, a hint to queueing disciplines; the mark belongs to others). Only the first packet of a connection comes here.
  */
 export interface Vocabulary {
   readonly family: Family
-  /** connections to a frontend with an address, by a verdict map or a set */
-  frontendVmap(map: string): Words
-  frontendNotIn(set: string): Words
-  /** connections to a node port */
-  nodePortVmap(map: string): Words
+  /** connections to a frontend with an address, or to a node port, that are in a set, or are not */
+  isIn(set: string, by: 'frontend' | 'nodePort'): Words
+  isNotIn(set: string, by: 'frontend' | 'nodePort'): Words
+  /** looks the number of the frontend's chain up, for `goToChain`; where there is none, the next rule is next */
+  chooseChain(by: 'frontend' | 'nodePort'): Words
+  /** the chain with the number that was chosen */
+  goToChain(): Words
   /** the loopback network, which node ports never appear on */
   readonly loopback: string
   /** answers that nobody is there */
   readonly reject: readonly Words[]
-  /** DNAT to the endpoint in one of `count` slots from `offset` on */
-  dnatToRandom(by: 'frontend' | 'nodePort', slots: { count: number; offset: number }): Words
-  /**
-   * Session affinity, rule by rule. A slot passes from one rule to the next in the packet's priority (SO_PRIORITY, a hint
-   * to queueing disciplines): nft 1.0.6 aborts on listing a map's result as part of another key, and the mark belongs to
-   * others. Only the first packet of a connection comes here.
-   */
-  chooseSlot(by: 'frontend' | 'nodePort', slots: { count: number; offset: number }): Words
+  /** chooses one of `count` slots from `offset` on */
+  chooseSlot(slots: { count: number; offset: number }): Words
+  /** DNAT to the endpoint in the chosen slot; goes on with the next rule if it is gone */
+  dnatToSlot(by: 'frontend' | 'nodePort'): Words
+  /** DNAT to the endpoint in this slot */
+  dnatTo(by: 'frontend' | 'nodePort', slot: number): Words
+  /** for session affinity: goes over from the chosen slot to the one that names its endpoint */
+  nameSlot(by: 'frontend' | 'nodePort'): Words
   /** remembers the chosen slot for the client unless one is remembered; starts the timeout anew */
   remember(timeoutMs: number): Words
   /** goes on with the slot remembered for the client */
   recall(): Words
   forget(): Words
-  /** DNAT to the endpoint in the slot; goes on with the next rule if it is gone */
-  dnatToSlot(by: 'frontend' | 'nodePort'): Words
+  /** the chosen number or slot is of no use any more: the packet is as urgent as any other */
+  resetPriority(): Words
 }
 
 export function vocabulary(family: Family): Vocabulary {
   const addressUnits = family === 4 ? 1 : 4
   const unit = (index: number): number => (index % 4 === 0 ? index / 4 + 1 : 8 + index)
   const keyUnits = (by: 'frontend' | 'nodePort') => (by === 'frontend' ? addressUnits + 2 : 2)
-  const load = (by: 'frontend' | 'nodePort') =>
-    nft.loadTuple(family, by === 'frontend' ? FRONTEND : NODE_PORT)
+  const partsOf = (by: 'frontend' | 'nodePort') => (by === 'frontend' ? FRONTEND : NODE_PORT)
+  const load = (by: 'frontend' | 'nodePort') => nft.loadTuple(family, partsOf(by))
   const endpointsOf = (by: 'frontend' | 'nodePort') =>
     by === 'frontend' ? SETS.endpoints.name : SETS.nodePortEndpoints.name
   const stickySlotsOf = (by: 'frontend' | 'nodePort') =>
@@ -72,17 +76,27 @@ export function vocabulary(family: Family): Vocabulary {
       [...nft.matchL4proto('tcp'), nft.reject({ type: 'tcp-reset' })],
       [nft.reject({ type: 'icmp-unreachable', code: family === 4 ? 3 : 4 })],
     ],
-    frontendVmap: (map) => nft.vmapTuple(family, FRONTEND, map),
-    frontendNotIn: (set) => nft.matchTuple(family, FRONTEND, set, { not: true }),
-    nodePortVmap: (map) => nft.vmapTuple(family, NODE_PORT, map),
-    dnatToRandom: (by, { count, offset }) => [
+    isIn: (set, by) => nft.matchTuple(family, partsOf(by), set),
+    isNotIn: (set, by) => nft.matchTuple(family, partsOf(by), set, { not: true }),
+    chooseChain: (by) => [
       ...load(by),
-      nft.numgen({ modulus: count, offset, register: unit(keyUnits(by)) }),
+      nft.lookup({ set: (by === 'frontend' ? SETS.serviceIps : SETS.serviceNodePorts).name, into: 1 }),
+      nft.metaSet({ key: 'priority' }),
+    ],
+    goToChain: () => [nft.meta({ key: 'priority' }), nft.lookup({ set: SETS.chains.name, into: 0 })],
+    resetPriority: () => [nft.immediate({ value: new Uint8Array(4) }), nft.metaSet({ key: 'priority' })],
+    chooseSlot: ({ count, offset }) => [
+      nft.numgen({ modulus: count, offset }),
+      nft.metaSet({ key: 'priority' }),
+    ],
+    dnatTo: (by, slot) => [
+      ...load(by),
+      nft.numgen({ modulus: 1, offset: slot, register: unit(keyUnits(by)) }),
       ...dnat(by),
     ],
-    chooseSlot: (by, { count, offset }) => [
+    nameSlot: (by) => [
       ...load(by),
-      nft.numgen({ modulus: count, offset, register: unit(keyUnits(by)) }),
+      nft.meta({ key: 'priority', register: unit(keyUnits(by)) }),
       nft.lookup({ set: stickySlotsOf(by), register: 1, into: 1 }),
       nft.metaSet({ key: 'priority' }),
     ],

@@ -2,9 +2,6 @@ import type { NftElement, NftVerdict, PackedElement } from '#netlink'
 import type { Bytes } from '../model/bytes.ts'
 import type { ElementData, ElementKey, SetShape } from '../model/sets.ts'
 
-/** `drop` as the kernel numbers it (NF_DROP). */
-const DROP = '0'
-
 /** Buffers by length, each for one value at a time. */
 class Scratch {
   readonly #byLength: Uint8Array[] = []
@@ -50,25 +47,30 @@ export class OutgoingElement implements NftElement {
   get data(): Uint8Array | NftVerdict | undefined {
     const { data, interval } = this.#shape
     if (data === 'verdict') return verdictOf(this.#data)
-    return data === undefined || interval ? undefined : values.bytesOf(this.#data, 0)
+    if (data === undefined || interval) return undefined
+    return values.bytesOf(this.#shape.commented ? this.#data.slice(0, valueLength(data)) : this.#data, 0)
   }
 
   get comment(): string | undefined {
-    return this.#shape.data === 'verdict'
-      ? this.#data.slice(this.#data.indexOf('\0') + 1) || undefined
-      : undefined
+    const { data, commented } = this.#shape
+    return commented ? this.#data.slice(valueLength(data)) : undefined
   }
 }
 
 /** The data of an element of a dump, as ours are. */
 export function dataOf(shape: SetShape, element: PackedElement): ElementData {
   if (shape.interval) return element.keyEnd === '' ? element.key : element.keyEnd
-  if (shape.data !== 'verdict') return element.data
-  return `${element.verdict === DROP ? 'drop' : element.verdict}\0${element.comment}`
+  return (
+    (shape.data === 'verdict' ? element.verdict : element.data) + (shape.commented ? element.comment : '')
+  )
+}
+
+/** Length of the value in front of a comment: commented maps have marks for values. */
+function valueLength(data: SetShape['data']): number {
+  return data === undefined ? 0 : 4
 }
 
 function verdictOf(data: ElementData): NftVerdict {
-  return data.startsWith('goto ')
-    ? { verdict: 'goto', chain: data.slice(5, data.indexOf('\0')) }
-    : { verdict: 'drop' }
+  // Anything else is not ours, and about to be deleted.
+  return data.startsWith('goto ') ? { verdict: 'goto', chain: data.slice(5) } : { verdict: 'drop' }
 }

@@ -65,6 +65,12 @@ export class Ledger {
     return this.#claims.ownerOf(frontend)
   }
 
+  /** The chain which a programmed frontend leads to. */
+  targetOf(frontend: FrontendKey): string | undefined {
+    const owner = this.#claims.ownerOf(frontend)
+    return owner === undefined ? undefined : this.#programmed.get(owner)?.rules.targets.get(frontend)
+  }
+
   /** What is programmed for a frontend, whoever has it. */
   elementsAt(frontend: FrontendKey): Elements | undefined {
     const owner = this.#claims.ownerOf(frontend)
@@ -142,9 +148,9 @@ export class Ledger {
     return { deltas, leftovers: [...kernel] }
   }
 
-  /** Chains which programmed elements lead to, with the number of those elements. */
-  chains(): ReadonlyMap<string, number> {
-    return this.#chainUse
+  /** Chains which programmed elements lead to. */
+  chains(): Iterable<string> {
+    return this.#chainUse.keys()
   }
 
   accept(deltas: Iterable<ServiceDelta>): void {
@@ -205,13 +211,17 @@ export class Ledger {
   }
 }
 
-/** The chains which the verdicts of a grant lead to, once for each element. */
+/** The chains which the frontends of a grant lead to, once for each of them. */
 export function* targetsOf(grant: Grant): Iterable<string> {
   for (const [frontend, target] of grant.rules.targets) if (!grant.denied.has(frontend)) yield target
 }
 
 /** Compares wanted elements with those in the kernel, takes them out there, and notes what differs. */
-function takeFrom(kernel: Elements, wanted: Iterable<ElementEntry>, delta: ServiceDelta): void {
+export function takeFrom(
+  kernel: Elements,
+  wanted: Iterable<ElementEntry>,
+  delta: Pick<ServiceDelta, 'remove' | 'add'>,
+): void {
   for (const entry of wanted) {
     const [key, data] = entry
     const present = kernel.get(key)

@@ -1,11 +1,21 @@
 import { NftError, type NftFailure, NftTransaction } from '#netlink'
 import { udpFrontendOf } from '../conntrack/touched.ts'
+import { chainElements } from '../model/chains.ts'
 import type { FrontendKey } from '../model/service-rules.ts'
 import type { ElementKey } from '../model/sets.ts'
 import type { Ruleset } from '../rules/ruleset.ts'
 import { addDeltas, type TableRef } from './batch.ts'
+import { ChainStock, sharedAmong } from './chain-stock.ts'
 import { readKernelState } from './kernel-state.ts'
-import { type Change, type ElementEntry, elementsOf, Ledger, type ServiceDelta, targetsOf } from './ledger.ts'
+import {
+  type Change,
+  type ElementEntry,
+  elementsOf,
+  Ledger,
+  type ServiceDelta,
+  takeFrom,
+  targetsOf,
+} from './ledger.ts'
 import type { OwnCommits } from './own-commits.ts'
 import { deleteChains, removeStrangers, type WriteTarget, writeChains, writeTable } from './table-writer.ts'
 import { Watchman } from './watchman.ts'
@@ -14,6 +24,9 @@ import { Watchman } from './watchman.ts'
 const SEPARATE_LIMIT = 64
 /** Codes that say the kernel does not hold what we think it holds: someone else changed our table. */
 const DRIFT = new Set(['ENOENT', 'EEXIST'])
+
+/** The start of a delta that no Service stands for. */
+const NOBODY: ServiceDelta = { service: '', remove: [], add: [], next: undefined }
 
 /** Why a Service's latest change is not in the kernel. */
 export interface Quarantine {
@@ -44,7 +57,7 @@ export class TableSync {
   readonly #ledger = new Ledger()
   readonly #quarantined = new Map<string, Quarantine>()
   #ruleset: Ruleset
-  #sharedChains = new Set<string>()
+  readonly #chains = new ChainStock()
   /** The kernel's state is not known (at start, after a failure): compare everything. */
   #inDoubt = true
   readonly #watchman: Watchman
@@ -96,7 +109,7 @@ export class TableSync {
    */
   audit({ thorough }: { thorough: boolean }): 'untouched' | 'unknown' | 'changed' {
     if (this.#inDoubt || !this.#watchman.foreignCommits()) return 'untouched'
-    if (!this.#watchman.chainsIntact(this.#ledger.chains())) return 'changed'
+    if (!this.#watchman.chainsIntact()) return 'changed'
     if (!thorough) return 'unknown'
     const { socket, table } = this.#options
     const since = socket.look()
@@ -104,25 +117,33 @@ export class TableSync {
     const expected = this.expected()
     if (!kernel.exists || !kernel.compatible || kernel.elements.size !== expected.size) return 'changed'
     for (const [key, data] of expected) if (kernel.elements.get(key) !== data) return 'changed'
-    this.#watchman.trust(this.#ledger.chains(), since)
+    this.#watchman.trust(since)
     return 'untouched'
   }
 
-  /** Deletes shared chains nothing leads to any more; false if the kernel refuses. */
-  collectGarbage(): boolean {
-    const used = this.#withPicks(this.#ledger.chains().keys())
-    const unused = [...this.#sharedChains].filter((chain) => !used.has(chain))
-    if (unused.length === 0) return true
+  /**
+   * Puts shared chains that nothing leads to any more out of use, and deletes those which the last call put out of use:
+   * before Linux 6.2 a chain stays in use for a while after the element is gone that led to it.
+   */
+  collectGarbage(): 'done' | 'again' | 'refused' {
+    const { table } = this.#options
+    const needed = sharedAmong(this.#ledger.chains(), this.#ruleset)
+    const unused = this.#chains.reachable.difference(needed)
+    if (unused.size === 0 && this.#chains.retired.size === 0) return 'done'
     const transaction = new NftTransaction()
-    deleteChains(transaction, this.#options.table, unused)
-    const failures = this.#commit(transaction)
-    if (failures !== undefined) {
+    deleteChains(transaction, table, this.#chains.retired)
+    addDeltas(transaction, table, {
+      deltas: [],
+      leftovers: [...chainElements(unused)],
+      separate: false,
+    })
+    if (this.#commit(transaction) !== undefined) {
       this.doubt()
-      return false
+      return 'refused'
     }
-    this.#sharedChains = used
-    this.#watchman.chainsChanged(this.#ledger.chains())
-    return true
+    this.#chains.retireAllBut(needed)
+    this.#watchman.chainsChanged()
+    return unused.size === 0 ? 'done' : 'again'
   }
 
   /** Undefined if the kernel does not hold what it should, so that everything must be compared. */
@@ -135,15 +156,17 @@ export class TableSync {
         return this.#result(deltas, { full: false, leftovers: [] })
       }
       const transaction = new NftTransaction()
-      const chains = this.#withPicks(this.#targets(deltas))
-      const created = [...chains].filter((chain) => !this.#sharedChains.has(chain))
+      const created = sharedAmong(this.#targets(deltas), this.#ruleset).difference(this.#chains.reachable)
       writeChains(transaction, this.#target, created)
-      addDeltas(transaction, this.#options.table, { deltas, leftovers: [], separate })
+      const leading: ServiceDelta = { ...NOBODY, add: [...chainElements(created)] }
+      addDeltas(transaction, this.#options.table, { deltas: [leading, ...deltas], leftovers: [], separate })
       const failures = this.#commit(transaction)
       if (failures === undefined) {
         this.#ledger.accept(deltas)
-        for (const chain of created) this.#sharedChains.add(chain)
-        if (created.length > 0) this.#watchman.chainsChanged(this.#ledger.chains())
+        if (created.size > 0) {
+          this.#chains.made(created)
+          this.#watchman.chainsChanged()
+        }
         return this.#result(deltas, { full: false, leftovers: [] })
       }
       if (failures.some(({ code }) => DRIFT.has(code))) return undefined
@@ -161,25 +184,29 @@ export class TableSync {
       const since = socket.look()
       const kernel = readKernelState(socket, table, this.#ruleset)
       if (!kernel.compatible) fresh = true
-      const elements = fresh ? new Map<ElementKey, string>() : kernel.elements
-      const own = this.#ruleset.elements
-      const missing = [...own].filter(([key]) => !elements.delete(key))
-      const { deltas: planned, leftovers } = this.#ledger.planAgainst(
-        elements,
+      const plan = this.#ledger.planAgainst(
+        fresh ? new Map<ElementKey, string>() : kernel.elements,
         new Set(this.#quarantined.keys()),
       )
+      const planned = plan.deltas
       const transaction = new NftTransaction()
-      const chains = this.#withPicks(this.#targets(planned))
+      // Shared chains that are there stay, for packets on the way to them; those out of use are garbage some seconds later.
+      const present = fresh ? [] : kernel.chains.keys()
+      const chains = sharedAmong([...this.#targets(planned), ...present], this.#ruleset)
       writeTable(transaction, this.#target, { kernel, chains, fresh })
-      const deltas = [...planned, { service: '', remove: [], add: missing, next: undefined }]
+      const rest = new Map(plan.leftovers)
+      const own: ServiceDelta = { ...NOBODY, remove: [], add: [] }
+      takeFrom(rest, this.#ruleset.elementsWith(chains), own)
+      const leftovers = [...rest]
+      const deltas = [own, ...planned]
       addDeltas(transaction, table, { deltas, leftovers, separate })
       if (!fresh) removeStrangers(transaction, this.#target, { kernel, chains })
       const failures = this.#commit(transaction)
       if (failures === undefined) {
         this.#ledger.accept(planned)
-        this.#sharedChains = chains
+        this.#chains.reset(chains)
         this.#inDoubt = false
-        this.#watchman.trust(this.#ledger.chains(), since)
+        this.#watchman.trust(since)
         return this.#result(deltas, { full: true, leftovers })
       }
       if (!separate) separate = true
@@ -208,16 +235,6 @@ export class TableSync {
       const kept = this.#ledger.programmed(service)
       if (kept !== undefined) yield* targetsOf(kept)
     }
-  }
-
-  #withPicks(names: Iterable<string>): Set<string> {
-    const all = new Set<string>()
-    for (const name of names) {
-      if (!this.#ruleset.isShared(name)) continue
-      all.add(name)
-      for (const pick of this.#ruleset.picksOf(name)) all.add(pick)
-    }
-    return all
   }
 
   /** Commits; undefined if the kernel took it, else what it refused. Other errors are thrown. */
@@ -258,7 +275,7 @@ export class TableSync {
   /** Every element that should be in the kernel now. */
   expected(): Map<ElementKey, string> {
     const elements = this.#ledger.expected()
-    for (const [key, data] of this.#ruleset.elements) elements.set(key, data)
+    for (const [key, data] of this.#ruleset.elementsWith(this.#chains.reachable)) elements.set(key, data)
     return elements
   }
 

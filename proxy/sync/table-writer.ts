@@ -35,11 +35,7 @@ export function writeTable(
 }
 
 /** Creates or rewrites chains: all of them exist before the first rule, for rules lead from one to another. */
-export function writeChains(
-  transaction: NftTransaction,
-  target: WriteTarget,
-  names: readonly string[],
-): void {
+export function writeChains(transaction: NftTransaction, target: WriteTarget, names: Iterable<string>): void {
   const { table, ruleset } = target
   for (const name of names) {
     if (!ruleset.isBaseChain(name)) transaction.addChain({ ...table, name })
@@ -67,7 +63,7 @@ export function removeStrangers(
 }
 
 /** Deletes chains that may lead to one another. */
-export function deleteChains(transaction: NftTransaction, table: TableRef, names: readonly string[]): void {
+export function deleteChains(transaction: NftTransaction, table: TableRef, names: Iterable<string>): void {
   for (const name of names) transaction.flushChain({ ...table, name })
   for (const name of names) transaction.deleteChain({ ...table, name })
 }

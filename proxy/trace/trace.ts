@@ -44,6 +44,7 @@ export interface TraceContext {
   readonly config: KubeProxyConfiguration
   readonly node: NodeState
   readonly programmed: (frontend: FrontendKey, family: Family) => Elements | undefined
+  readonly targetOf: (frontend: FrontendKey, family: Family) => string | undefined
   readonly ownerOf: (frontend: FrontendKey, family: Family) => string | undefined
 }
 

@@ -1,6 +1,6 @@
 import type { Protocol } from '#watch'
 import { familyOf, packAddress, packPort, packProtocol, packRange } from '../model/bytes.ts'
-import { chainName, parseChainName, picksOf, type SharedChain, targetOf } from '../model/chains.ts'
+import { chainName, parseChainName, picksOf, type SharedChain } from '../model/chains.ts'
 import { clusterIPsOf } from '../model/frontends.ts'
 import { whyIgnored } from '../model/handled.ts'
 import { type ElementKey, type Elements, SETS, type SetShape } from '../model/sets.ts'
@@ -59,17 +59,25 @@ export function walk(packet: Packet, context: TraceContext): Way {
   const maps = found.byNodePort
     ? {
         entry: SETS.serviceNodePorts,
-        none: SETS.noEndpointNodePorts,
+        refused: SETS.noEndpointNodePorts,
+        dropped: SETS.noLocalEndpointNodePorts,
         text: `${protocol.toLowerCase()} . ${port}`,
       }
-    : { entry: SETS.serviceIps, none: SETS.noEndpointServices, text }
-  const entry = elements?.get(maps.entry.code + found.key)
-  const target = entry === undefined ? undefined : targetOf(entry)
+    : {
+        entry: SETS.serviceIps,
+        refused: SETS.noEndpointServices,
+        dropped: SETS.noLocalEndpointServices,
+        text,
+      }
+  const target = elements === undefined ? undefined : context.targetOf(found.key, family)
   const chain = target === undefined ? undefined : parseChainName(target)
   if (target !== undefined && chain !== undefined) {
-    const element = `@${maps.entry.name} { ${maps.text} : goto ${target} }`
     const via = found.byNodePort ? 'services -> nodeports' : 'services'
-    steps.push({ chain: `${hook} -> ${via}`, rule: `vmap ${element}`, effect: `goes on in ${target}` })
+    steps.push({
+      chain: `${hook} -> ${via}`,
+      rule: `@${maps.entry.name} { ${maps.text} }`,
+      effect: `goes on in ${target}`,
+    })
     const choice = throughChain(steps, chain, packet, context)
     if (choice.pick !== undefined) {
       const { pick, masqueraded } = choice
@@ -79,17 +87,18 @@ export function walk(packet: Packet, context: TraceContext): Way {
       return { ...base, outcome: 'translated', summary, masqueraded, pick }
     }
   }
-  const refused = elements?.get(maps.none.code + found.key)
-  if (refused !== undefined) {
-    const drops = refused.startsWith('drop')
+  const drops = elements?.has(maps.dropped.code + found.key) === true
+  if (drops || elements?.has(maps.refused.code + found.key) === true) {
     const why = drops
       ? 'its endpoints are all on other nodes, and its traffic policy is Local'
       : 'it has no endpoint'
     const effect = `${drops ? 'dropped' : 'rejected'}: ${why}`
-    const verdict = refused.slice(0, refused.indexOf('\0'))
+    const rule = drops
+      ? `@${maps.dropped.name} { ${maps.text} } drop`
+      : `@${maps.refused.name} { ${maps.text} } goto reject`
     steps.push({
       chain: filterHook(packet, found),
-      rule: `vmap @${maps.none.name} { ${maps.text} : ${verdict} }`,
+      rule,
       effect,
     })
     return { ...base, outcome: drops ? 'dropped' : 'rejected', summary: effect }
@@ -169,7 +178,7 @@ function throughChain(
 
 function pickStep(steps: Step[], pick: SharedChain): void {
   const map = pick.kind === 'pick' ? SETS.endpoints : SETS.nodePortEndpoints
-  const rule = `dnat to ${keyText(map)} numgen random mod ${pick.count} map @${map.name}`
+  const rule = `numgen random mod ${pick.count}, dnat to ${keyText(map)} slot map @${map.name}`
   const affinity = pick.sticky > 0 ? `; the client stays for ${pick.sticky} s (sessionAffinity)` : ''
   const choice = pick.count === 1 ? 'the only one' : `one of ${pick.count} by chance`
   steps.push({ chain: chainName(pick), rule, effect: `${choice}${affinity}` })

@@ -155,7 +155,7 @@ test('a kernel without IPv6 tables gets IPv4 rules; later the same refusal is an
   put(service({ name: 'six', clusterIPs: ['fd00:96::6'] }))
   t.regex(proxy.health().detail ?? '', /IPv6.*EOPNOTSUPP/)
   failing = false
-  const listed = () => namespace.nft('list', 'map', 'ip6', 'plexus-proxy', 'no-endpoint-services')
+  const listed = () => namespace.nft('list', 'set', 'ip6', 'plexus-proxy', 'no-endpoint-services')
   await waitUntil(() => listed().includes('fd00:96::6'), { what: 'the retry' })
 })
 
@@ -238,4 +238,17 @@ test('service ports with policy Local and endpoints elsewhere only are counted',
   t.deepEqual([await count('internal'), await count('external')], [0, 0])
   put(slice({ service: 'web', endpoints: [] }))
   t.deepEqual([await count('internal'), await count('external')], [0, 0])
+})
+
+test('a new Service or endpoint writes neither a verdict nor a rule with a map: the kernel would walk over everything', async (t) => {
+  let written = ''
+  const { put } = await start(t, { intercept: (transaction) => (written = String(transaction)) })
+  const other = (...addresses: string[]) => slice({ service: 'other', endpoints: addresses })
+  put(service({ name: 'other', clusterIPs: ['10.96.0.11'] }), other('10.244.1.8', '10.244.1.9'))
+  t.regex(written, /add element ip plexus-proxy service-ips/)
+  t.notRegex(written, /goto|add rule/)
+  put(other('10.244.1.7', '10.244.1.8', '10.244.1.9'))
+  const rules = written.split('\n').filter((line) => line.startsWith('add rule'))
+  t.true(rules.some((rule) => rule.includes('numgen random mod 3')))
+  for (const rule of rules) t.notRegex(rule, /@/)
 })

@@ -2,6 +2,7 @@ import test from 'ava'
 import { pino } from 'pino'
 import { type EndpointSlice, type Service, Store } from '#watch'
 import { serviceRules } from '../../proxy/model/service-rules.ts'
+import { SETS } from '../../proxy/model/sets.ts'
 import { service, slice } from './support/objects.ts'
 import { merged, render } from './support/render.ts'
 
@@ -39,7 +40,7 @@ test('a ClusterIP has an entry, a slot for each endpoint, and hairpin for those 
 })
 
 test('without endpoints a frontend refuses', (t) => {
-  const none = ['cluster-ips 10.96.0.10', 'no-endpoint-services 10.96.0.10 TCP 80 = goto reject # shop/web']
+  const none = ['cluster-ips 10.96.0.10', 'no-endpoint-services 10.96.0.10 TCP 80 # shop/web']
   t.deepEqual(rows(web(), []), none)
   t.deepEqual(
     rows(web(), [slice({ service: 'web', endpoints: [{ address: '10.244.1.5', ready: false }] })]),
@@ -116,8 +117,8 @@ test('policy Local without endpoints here drops, but still short-circuits from o
   const elsewhere = slice({ service: 'web', endpoints: [{ address: '10.244.2.5', node: 'n2' }] })
   t.deepEqual(rows(object, [elsewhere]), [
     'cluster-ips 10.96.0.10',
-    'no-endpoint-nodeports TCP 30080 = drop # shop/web',
-    'no-endpoint-services 10.96.0.10 TCP 80 = drop # shop/web',
+    'no-local-endpoint-nodeports TCP 30080 # shop/web',
+    'no-local-endpoint-services 10.96.0.10 TCP 80 # shop/web',
     'nodeport-endpoints TCP 30080 0 = 10.244.2.5 8080',
     'service-nodeports TCP 30080 = goto nodeport-local-1-0 # shop/web',
   ])
@@ -209,6 +210,6 @@ test('names as long as Kubernetes allows fit into the comment nft can read back'
     new Store({ log: pino({ level: 'silent' }) }).endpoints.of('x/y'),
     view(4),
   )
-  const [entry] = merged(rules).filter(([, data]) => data.startsWith('goto'))
-  t.is(entry?.[1].split('\0')[1]?.length, 127)
+  const [entry] = merged(rules).filter(([key]) => key.startsWith(SETS.noEndpointServices.code))
+  t.is(entry?.[1].length, 127)
 })

@@ -98,10 +98,10 @@ function frontendRows(want: Want, chosen: ReturnType<typeof choose>): string[] {
   const comment = ` # ${metadata.namespace}/${metadata.name}:${port.name}`
   const nodePort = kind === 'nodePort'
   const rows: string[] = []
-  const none = nodePort ? 'no-endpoint-nodeports' : 'no-endpoint-services'
-  if (cluster.length === 0) return [`${none} ${key} = goto reject${comment}`]
+  const kindOfSet = nodePort ? 'nodeports' : 'services'
+  if (cluster.length === 0) return [`no-endpoint-${kindOfSet} ${key}${comment}`]
   if (isLocal && local.length === 0) {
-    rows.push(`${none} ${key} = drop${comment}`)
+    rows.push(`no-local-endpoint-${kindOfSet} ${key}${comment}`)
     if (!external) return rows
   }
   const counts = !isLocal

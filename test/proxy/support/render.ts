@@ -1,18 +1,34 @@
-import { type Elements, shapeOf } from '../../../proxy/model/sets.ts'
+import { chainElements } from '../../../proxy/model/chains.ts'
+import { type Elements, SETS, shapeOf } from '../../../proxy/model/sets.ts'
 
-/** Elements as a person would write them, sorted: `service-ips 10.96.0.10 TCP 80 = goto cluster-2 # shop/catalog`. */
+/**
+ * Elements as a person would write them, sorted: `service-ips 10.96.0.10 TCP 80 = goto cluster-2 # shop/catalog`. The map
+ * `chains` is not listed: its numbers are written as the verdicts they stand for.
+ */
 export function render(elements: Iterable<[string, string]>, family: 4 | 6 = 4): string[] {
-  return [...elements].map(([key, data]) => renderElement(key, data, family)).sort()
+  const all = [...elements]
+  const isChain = ([key]: [string, string]): boolean => key.startsWith(SETS.chains.code)
+  const verdicts = new Map(all.filter(isChain).map(([key, verdict]) => [key.slice(1), verdict]))
+  return all
+    .filter((element) => !isChain(element))
+    .map(([key, data]) => renderElement(key, data, { family, verdicts }))
+    .sort()
 }
 
-function renderElement(key: string, data: string, family: 4 | 6): string {
+function renderElement(
+  key: string,
+  data: string,
+  { family, verdicts }: { family: 4 | 6; verdicts: ReadonlyMap<string, string> },
+): string {
   const shape = shapeOf(key)
   const left = `${shape.name} ${renderParts(key.slice(1), shape.key, family)}`
   if (shape.interval) return `${left} .. ${renderParts(data, shape.key, family)}`
-  if (shape.data === undefined) return left
-  if (shape.data !== 'verdict') return `${left} = ${renderParts(data, shape.data, family)}`
-  const [verdict, comment] = data.split('\0')
-  return `${left} = ${verdict} # ${comment}`
+  if (shape.commented)
+    return shape.data === undefined
+      ? `${left} # ${data}`
+      : `${left} = ${verdicts.get(data.slice(0, 4)) ?? 'no chain'} # ${data.slice(4)}`
+  if (shape.data === undefined || shape.data === 'verdict') return left
+  return `${left} = ${renderParts(data, shape.data, family)}`
 }
 
 function renderParts(bytes: string, parts: readonly string[], family: 4 | 6): string {
@@ -38,6 +54,8 @@ function address(bytes: Buffer): string {
 export function merged(rules: {
   frontends: ReadonlyMap<string, Elements>
   shared: Elements
+  targets: ReadonlyMap<string, string>
 }): [string, string][] {
-  return [...[...rules.frontends.values()].flatMap((elements) => [...elements]), ...rules.shared]
+  const own = [...rules.frontends.values()].flatMap((elements) => [...elements])
+  return [...own, ...rules.shared, ...chainElements(rules.targets.values())]
 }
