@@ -127,8 +127,14 @@ export class BodyReader {
 
   #readTrailer(buffer: Buffer, pos: number, end: number): number {
     const held = this.#trailer
-    const section =
-      held === undefined ? buffer.subarray(pos, end) : Buffer.concat([held, buffer.subarray(pos, end)])
+    if (held === undefined && pos + 1 < end && buffer[pos] === CR && buffer[pos + 1] === LF) {
+      this.done = true
+      this.dataStart = this.dataEnd = pos + 2
+      return pos + 2
+    }
+    // A copy in any case: the rest, and whoever reads the trailers, may come when others have been read into the buffer.
+    const arrived = buffer.subarray(pos, end)
+    const section = held === undefined ? Buffer.from(arrived) : Buffer.concat([held, arrived])
     const table = new FieldTable()
     const after = table.parseFields(section, 0, section.length)
     if (after < -1 || (after === -1 && section.length > MAX_TRAILER)) return this.#fail(pos)

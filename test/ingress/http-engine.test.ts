@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
+import type http from 'node:http'
 import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -51,6 +52,34 @@ test('a request that arrives byte by byte is one request', async (t) => {
   const body = text.slice(text.indexOf('\r\n\r\n') + 4)
   t.true(body.endsWith('0\r\n\r\n'), JSON.stringify(text))
   t.is(body.replace(/[0-9]|\r\n/g, ''), 'abcde')
+})
+
+test('the end of a body that arrives in pieces is not mixed with what other connections send', async (t) => {
+  const seen: (string | undefined)[] = []
+  const handler = (request: http.IncomingMessage, response: http.ServerResponse) => {
+    request.resume()
+    request.on('end', () => {
+      seen.push(request.trailers['x-sum'])
+      response.end('done')
+    })
+  }
+  const { port } = await proxy(t, [(await httpBackend(t, { handler })).port])
+  const head = 'POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n'
+  for (const [first, last] of [
+    ['1\r\na\r\n0\r\n\r', '\n'],
+    ['1\r\na\r\n0\r\nX-Su', 'm: 7\r\n\r\n'],
+  ] as const) {
+    const other = async () => {
+      await exchange(port, 'GET /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+      return last
+    }
+    const text = await exchange(port, [head, first, other])
+    t.is(statusOf(text), 200, text)
+  }
+  t.deepEqual(
+    seen.filter((sum) => sum !== undefined),
+    ['7'],
+  )
 })
 
 test('big bodies both ways, with length and chunked, arrive whole', async (t) => {

@@ -1,9 +1,12 @@
 import net from 'node:net'
 
+/** Bytes to send, or what makes them when their turn comes. */
+type Piece = string | Buffer | (() => Promise<string>)
+
 /** Sends bytes and collects what comes back until the server closes or `until` is satisfied; fails after a minute. */
 export function exchange(
   port: number,
-  data: string | Buffer | readonly (string | Buffer)[],
+  data: Piece | readonly Piece[],
   until: (text: string) => boolean = () => false,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -25,7 +28,8 @@ export function exchange(
     socket.on('error', finish)
     socket.on('close', finish)
     socket.on('connect', async () => {
-      for (const piece of Array.isArray(data) ? data : [data]) {
+      for (const one of [data].flat()) {
+        const piece = typeof one === 'function' ? await one() : one
         socket.write(typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece)
         await new Promise((next) => setTimeout(next, 5))
       }
