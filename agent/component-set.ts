@@ -58,14 +58,15 @@ export class ComponentSet {
   }
 
   async #start(name: ComponentName): Promise<void> {
-    const { log, list, registries, context } = this.#options
+    const { list, registries, context } = this.#options
+    const log = this.#options.log.child({ component: name })
     const component = new SupervisedComponent(name, {
       log,
       start: () => {
         const metrics = new Registry()
         registries.set(name, metrics)
         const healthOf = (other: ComponentName) => this.#entries.get(other)?.component.health()
-        const own = { ...context, log: log.child({ component: name }), metrics, healthOf }
+        const own = { ...context, log, metrics, healthOf }
         return componentDefinitions[name].start(this.#config, own)
       },
     })

@@ -52,7 +52,7 @@ export class SupervisedComponent implements Component {
       try {
         await this.#running?.reload?.()
       } catch (error) {
-        this.#log.error({ component: this.name, err: error }, 'not reloaded; what runs stays')
+        this.#log.error({ err: error }, 'not reloaded; what runs stays')
       }
     })
   }
@@ -79,13 +79,10 @@ export class SupervisedComponent implements Component {
       this.#running = await this.#start()
       this.#failure = undefined
       this.#delay = firstRetry
-      this.#log.info({ component: this.name, ms: Math.round(performance.now() - began) }, 'component serves')
+      this.#log.info({ ms: Math.round(performance.now() - began) }, 'component serves')
     } catch (error) {
       this.#failure = messageOf(error)
-      this.#log.error(
-        { component: this.name, err: error, retryMs: this.#delay },
-        'component did not start; will retry',
-      )
+      this.#log.error({ err: error, retryMs: this.#delay }, 'component did not start; will retry')
       this.#retry = setTimeout(() => void this.start(), this.#delay)
       this.#delay = Math.min(this.#delay * 2, longestRetry)
     }
@@ -98,7 +95,7 @@ export class SupervisedComponent implements Component {
     try {
       await running?.stop()
     } catch (error) {
-      this.#log.error({ component: this.name, err: error }, 'component did not stop cleanly')
+      this.#log.error({ err: error }, 'component did not stop cleanly')
     }
   }
 }

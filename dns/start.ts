@@ -45,8 +45,7 @@ export interface DnsComponent {
 
 /** Starts the server a Corefile describes; resolves when it answers. Throws DnsError. */
 export async function startDns(options: DnsOptions): Promise<DnsComponent> {
-  const { store, nodeLocal } = options
-  const log = options.log.child({ component: 'dns' })
+  const { store, nodeLocal, log } = options
   const metrics = new MetricFamilies(options.metrics ?? new Registry())
   const defaultPort = options.port ?? 53
   const pool = new WorkerPool({ store, log })

@@ -34,8 +34,9 @@ export async function runSingleComponent(
   options: SingleComponentOptions,
   start: (context: ComponentContext) => Promise<Component>,
 ): Promise<never> {
-  const log = createLogger({ level: options.logLevel, format: options.logFormat })
   const { component: name, nodeName } = options
+  const logger = createLogger({ level: options.logLevel, format: options.logFormat })
+  const log = name === undefined ? logger : logger.child({ component: name })
   const components = name === undefined ? undefined : [name]
   const source = await asConfiguration(() => clusterSource(options, { components, nodeName, log }))
   const snapshot = options.snapshot === undefined ? undefined : { file: options.snapshot }
@@ -54,7 +55,7 @@ export async function runSingleComponent(
   // Before the files are read for the first time: no change is missed.
   const watcher = watchFiles(options.files ?? [], reload)
   let component = await start({ store, log, metrics: new Registry(), writeBack })
-  log.info({ component: component.name, pid: process.pid }, 'component serves')
+  log.info({ pid: process.pid }, 'component serves')
   started.resolve()
   async function restart(): Promise<void> {
     if (component.reload !== undefined) {
@@ -63,7 +64,7 @@ export async function runSingleComponent(
     }
     await component.stop()
     component = await start({ store, log, metrics: new Registry(), writeBack })
-    log.info({ component: component.name }, 'configuration reloaded')
+    log.info('configuration reloaded')
   }
   await serveUntilSignal({
     readyFile: options.readyFile,

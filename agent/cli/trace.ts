@@ -1,6 +1,6 @@
 import { formatTable } from './table.ts'
 
-/** The proxy's answer to a trace, as far as it is shown. */
+/** The agent's answer to a trace, as far as it is shown. */
 export interface TraceAnswer {
   readonly from: string
   readonly to: string
@@ -12,15 +12,17 @@ export interface TraceAnswer {
   readonly masqueraded: string
   readonly steps: readonly Readonly<Record<string, string>>[]
   readonly endpoints: readonly Readonly<Record<string, string | boolean>>[]
+  readonly ways: readonly Readonly<Record<string, string>>[]
 }
 
-/** A trace as text: what, the rules, the endpoints, the verdict last. */
+/** A trace as text: what, the rules, the endpoints, the ways to them, the verdict last. */
 export function formatTrace(trace: TraceAnswer): string {
   const lines = [`from      ${trace.from}`, `to        ${trace.to} ${trace.protocol}`]
   if (trace.resolution !== '') lines.push(`          ${trace.resolution}`)
   if (trace.service !== '') lines.push(`service   ${trace.service}`)
   if (trace.steps.length > 0) lines.push('', formatTable(trace.steps))
   if (trace.endpoints.length > 0) lines.push('', formatTable(trace.endpoints))
+  if (trace.ways.length > 0) lines.push('', formatTable(trace.ways))
   lines.push('', `outcome   ${trace.summary}`)
   if (trace.outcome === 'translated') lines.push(`          masqueraded: ${trace.masqueraded}`)
   return lines.join('\n')

@@ -58,7 +58,7 @@ export class Overlay {
 
   constructor(options: OverlayOptions) {
     this.#options = options
-    const log = options.log.child({ component: 'overlay' })
+    const { log } = options
     this.#log = log
     this.#names = annotationNames(options.annotationPrefix)
     this.#planner = new Planner({ ...options, names: this.#names })
@@ -118,6 +118,11 @@ export class Overlay {
   /** The peers and how they are reached, for `plexus get peers`. */
   describePeers(): readonly PeerRow[] {
     return this.#peers
+  }
+
+  /** Why a Node is no peer, by its name. */
+  peerProblems(): ReadonlyMap<string, string> {
+    return this.#problems
   }
 
   /** Ends watching; devices, routes and rules stay, so that traffic goes on. */

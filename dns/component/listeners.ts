@@ -137,7 +137,7 @@ export class Listeners {
       this.#refused.add(once)
       this.#options.log.warn(
         { object: serverLabel(key), address, error: error.message },
-        'udp address is not served',
+        'udp address is not served; it is tried again when addresses change',
       )
     }
     return listenUdp({
