@@ -3,8 +3,10 @@ import type { Timed } from './deadlines.ts'
 import { Exchange, type ExchangeConnection } from './exchange.ts'
 import { emptyFraming, frameRequest } from './framing.ts'
 import { type HeadFault, INCOMPLETE, RequestHead } from './head.ts'
+import { freeRoom, takeRoom } from './head-room.ts'
 import { InputBuffer } from './input-buffer.ts'
 import { writeRefusal } from './refusal.ts'
+import type { ClientFields } from './request-writer.ts'
 import { ResponseWriter } from './response-writer.ts'
 import type { ConnectionContext } from './server-handler.ts'
 import type { Receiver, Transport } from './transport.ts'
@@ -22,12 +24,15 @@ type Phase = 'open' | 'tunnel' | 'linger' | 'closed'
 export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   readonly transport: Transport
   deadline: number
+  clientFields: ClientFields | undefined
   readonly #context: ConnectionContext
   readonly #framing = emptyFraming()
   readonly #body = new BodyReader()
   #exchange: Exchange | undefined
   #phase: Phase = 'open'
   readonly #head = new RequestHead()
+  /** Where the head of the current request lies, unless it is in the input. */
+  #room: Buffer | undefined
   readonly #input = new InputBuffer()
   #requests = 0
   #flowing = false
@@ -87,13 +92,13 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     while (this.#phase === 'open' && input.bytes !== undefined) {
       const advanced =
         this.#exchange === undefined
-          ? this.#readHead(input.own(input.bytes))
+          ? this.#readHead(input.bytes)
           : this.#readBody(this.#exchange, input.bytes)
       input.trim()
       if (!advanced) break
     }
     this.#running = false
-    if (input.bytes !== undefined) input.own(input.bytes)
+    input.own()
     this.#exchange?.deliverBatch()
     this.#regulate()
     if (this.#inputEnded && this.#phase === 'open') this.#afterEnd()
@@ -148,6 +153,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
       this.#refuse(fault)
       return false
     }
+    if (input.borrowed) head.buffer = this.#room = takeRoom(buffer, input.pos, next)
     input.advance(next)
     this.#begin(head)
     return true
@@ -256,9 +262,15 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
       this.#close()
       return
     }
-    this.#head.release()
+    this.#releaseHead()
     this.#arm(this.#context.settings.keepaliveTimeout)
     if (this.#input.bytes !== undefined) this.#run()
+  }
+
+  #releaseHead(): void {
+    this.#head.release()
+    if (this.#room !== undefined) freeRoom(this.#room)
+    this.#room = undefined
   }
 
   startTunnel(exchange: Exchange, peer: Transport, idleTimeout: number): void {
@@ -282,6 +294,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   #close(): void {
     if (this.#phase === 'linger' || this.#phase === 'closed') return
     this.#phase = 'linger'
+    this.#releaseHead()
     this.#input.clear()
     this.#arm(this.#context.settings.sendTimeout + LINGER_MS)
     this.transport.end()

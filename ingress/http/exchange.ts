@@ -1,9 +1,11 @@
+import { performance } from 'node:perf_hooks'
 import type { BodyReader } from './body.ts'
 import type { FieldTable } from './fields.ts'
 import type { Framing } from './framing.ts'
 import type { RequestHead } from './head.ts'
 import { MessageHeaders } from './message-headers.ts'
 import { errorPage } from './pages.ts'
+import type { ClientFields } from './request-writer.ts'
 import { type BodyFilter, ownResponse, type Response, type ResponseSink } from './response-writer.ts'
 import type { Transport } from './transport.ts'
 
@@ -35,6 +37,8 @@ export interface ExchangeConnection {
   readonly transport: Transport
   readonly serverToken: string
   readonly draining: boolean
+  /** Kept by the request writer. */
+  clientFields: ClientFields | undefined
   /** It is handing over what has arrived just now. */
   readonly running: boolean
   /** Lets the body flow into the exchange's sink, or stops it. */

@@ -51,11 +51,19 @@ interface Known {
   readonly bytes: Buffer
 }
 
-const BY_LENGTH: Known[][] = Array.from({ length: 32 }, () => [])
-for (const [name, id] of NAMES) BY_LENGTH[name.length]?.push({ id, bytes: Buffer.from(name) })
+/** By length and first letter, which leaves nearly always one candidate or none. */
+const KNOWN: (readonly Known[] | undefined)[] = new Array(32 * 32).fill(undefined)
+for (const [name, id] of NAMES) {
+  const slot = slotOf(name.length, name.charCodeAt(0))
+  KNOWN[slot] = [...(KNOWN[slot] ?? []), { id, bytes: Buffer.from(name) }]
+}
+
+function slotOf(length: number, first: number): number {
+  return (length << 5) | (first & 0x1f)
+}
 
 function identify(buffer: Buffer, start: number, length: number): number {
-  const candidates = BY_LENGTH[length]
+  const candidates = length < 32 ? KNOWN[slotOf(length, buffer[start] as number)] : undefined
   if (candidates === undefined) return Field.other
   next: for (const known of candidates) {
     for (let at = 0; at < length; at++) {

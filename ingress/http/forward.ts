@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import type { BodySink, Exchange, Forwarder } from './exchange.ts'
 import type { FieldTable } from './fields.ts'
 import type { BreakKind, FailureKind, ForwardPlan } from './forward-plan.ts'

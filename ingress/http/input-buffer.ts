@@ -6,7 +6,7 @@ export class InputBuffer {
   pos = 0
   end = 0
   /** `bytes` is read into again once the current event is over. */
-  #borrowed = false
+  borrowed = false
   #scanned = 0
 
   get held(): number {
@@ -20,19 +20,20 @@ export class InputBuffer {
       this.pos = 0
       this.end = length
       this.#scanned = 0
-      this.#borrowed = true
+      this.borrowed = true
       return
     }
     this.#scanned -= this.pos
     this.bytes = Buffer.concat([this.bytes.subarray(this.pos, this.end), buffer.subarray(0, length)])
     this.end -= this.pos - length
     this.pos = 0
-    this.#borrowed = false
+    this.borrowed = false
   }
 
   /** Copies what is left out of the transport's buffer. */
-  own(buffer: Buffer): Buffer {
-    if (!this.#borrowed) return buffer
+  own(): void {
+    const buffer = this.bytes
+    if (buffer === undefined || !this.borrowed) return
     const size = this.end - this.pos
     const own = Buffer.allocUnsafe(size)
     buffer.copy(own, 0, this.pos, this.end)
@@ -40,8 +41,7 @@ export class InputBuffer {
     this.bytes = own
     this.pos = 0
     this.end = size
-    this.#borrowed = false
-    return own
+    this.borrowed = false
   }
 
   /** Lets go of the bytes once all are used. */

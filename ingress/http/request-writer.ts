@@ -1,4 +1,4 @@
-import type { Exchange } from './exchange.ts'
+import type { Exchange, ExchangeConnection } from './exchange.ts'
 import { Field, fieldMask } from './fields.ts'
 
 const REQUEST_SKIP = fieldMask(
@@ -21,6 +21,14 @@ const REQUEST_SKIP = fieldMask(
   Field.xRealIp,
 )
 
+const PROXY_FIELDS = [
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-real-ip',
+] as const
+
 const OWN_REQUEST_EDITS: ReadonlySet<string> = new Set([
   'host',
   'connection',
@@ -32,11 +40,7 @@ const OWN_REQUEST_EDITS: ReadonlySet<string> = new Set([
   'upgrade',
   'te',
   'trailer',
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-real-ip',
+  ...PROXY_FIELDS,
 ])
 
 export interface OutgoingRequest {
@@ -55,18 +59,39 @@ export interface OutgoingRequest {
   readonly trusted: boolean
 }
 
+/** The proxy fields of a request, and what they were made from. */
+export interface ClientFields {
+  readonly address: string
+  readonly scheme: string
+  readonly host: string
+  readonly text: string
+}
+
+/** The proxy fields of a request that came without any: on one connection nearly always the same, so the last are kept. */
+function clientFields(connection: ExchangeConnection, out: OutgoingRequest): string {
+  const { clientAddress: address, scheme, clientHost: host } = out
+  const kept = connection.clientFields
+  if (kept !== undefined && kept.host === host && kept.address === address && kept.scheme === scheme)
+    return kept.text
+  const text = [
+    `X-Real-IP: ${address}\r\nX-Forwarded-For: ${address}\r\nX-Forwarded-Proto: ${scheme}\r\n`,
+    `X-Forwarded-Host: ${host}\r\nX-Forwarded-Port: ${out.port}\r\n`,
+  ].join('')
+  connection.clientFields = { address, scheme, host, text }
+  return text
+}
+
 /** The head of the request to the upstream: one string, arrived fields copied in runs. Proxy fields as nginx/APISIX set them. */
 export function writeRequestHead(exchange: Exchange, out: OutgoingRequest): string {
   const { headers, framing, body } = exchange
   let text = `${out.method} ${out.target} HTTP/1.1\r\nHost: ${out.host}\r\n`
-  const edited = headers.edited
-  const forwarded = edited || exchange.request.find(Field.xForwardedFor) !== -1
+  const forwarded =
+    exchange.request.find(Field.xForwardedFor) !== -1 ||
+    (headers.edited && PROXY_FIELDS.some((name) => headers.isEdited(name)))
   const chain = forwarded ? headers.get('x-forwarded-for') : undefined
   const via = chain === undefined ? out.clientAddress : `${chain}, ${out.clientAddress}`
-  if (!edited && !out.trusted) {
-    text += `X-Real-IP: ${out.clientAddress}\r\nX-Forwarded-For: ${via}\r\nX-Forwarded-Proto: ${out.scheme}\r\n`
-    text += `X-Forwarded-Host: ${out.clientHost}\r\nX-Forwarded-Port: ${out.port}\r\n`
-  } else {
+  if (!forwarded && !out.trusted) text += clientFields(exchange.connection, out)
+  else {
     const kept = (name: string) => headers.editedValue(name) ?? (out.trusted ? headers.get(name) : undefined)
     text += `X-Real-IP: ${headers.editedValue('x-real-ip') ?? out.clientAddress}\r\nX-Forwarded-For: ${via}\r\n`
     text += `X-Forwarded-Proto: ${kept('x-forwarded-proto') ?? out.scheme}\r\n`

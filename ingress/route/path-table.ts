@@ -109,7 +109,8 @@ export class PathTable<R> {
 
   /** The first candidate, in the order of precedence, that `accept` takes. */
   find(path: string, accept: (candidate: Candidate<R>) => boolean): R | undefined {
-    const exact = this.#exact.get(path)
+    // A lookup has to hash the path, which is new in every request.
+    const exact = this.#exact.size === 0 ? undefined : this.#exact.get(path)
     if (exact !== undefined) for (const candidate of exact) if (accept(candidate)) return candidate.route
     return this.#descend(this.#root, path, 0, accept)
   }

@@ -4,6 +4,7 @@ import type { Timed } from '../deadlines.ts'
 import { Exchange, type ExchangeConnection } from '../exchange.ts'
 import { emptyFraming, frameRequest } from '../framing.ts'
 import { type HeadFault, INCOMPLETE, RequestHead } from '../head.ts'
+import type { ClientFields } from '../request-writer.ts'
 import type { ConnectionContext } from '../server-handler.ts'
 import type { Transport } from '../transport.ts'
 import { fieldLines } from './h2-fields.ts'
@@ -24,6 +25,7 @@ function headText(headers: IncomingHttpHeaders): string {
 export class H2Stream implements ExchangeConnection, Timed {
   readonly transport: Transport
   readonly running = false
+  clientFields: ClientFields | undefined
   deadline = NEVER
   readonly #context: ConnectionContext
   readonly #stream: ServerHttp2Stream

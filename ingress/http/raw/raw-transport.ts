@@ -42,6 +42,7 @@ export class RawTransport implements Transport {
   #finPending = false
   #writeEnded = false
   #readEnded = false
+  #paused = false
   #closed = false
   #error: Error | undefined
   #peer: { address?: string; port?: number } | undefined
@@ -177,10 +178,14 @@ export class RawTransport implements Transport {
   }
 
   pause(): void {
-    if (!this.#closed && !this.#readEnded) this.#handle.readStop()
+    if (this.#closed || this.#readEnded || this.#paused) return
+    this.#paused = true
+    this.#handle.readStop()
   }
   resume(): void {
-    if (!this.#closed && !this.#readEnded) this.#handle.readStart()
+    if (this.#closed || this.#readEnded || !this.#paused) return
+    this.#paused = false
+    this.#handle.readStart()
   }
 
   end(): void {

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import type { RequestContext } from '../../dataplane/context.ts'
 import type { Plugin } from '../plugin.ts'
 import { TrafficMetrics, type TrafficSeries } from './metrics.ts'
