@@ -5,7 +5,7 @@ import type { Registry } from 'prom-client'
 import type { Store } from '#watch'
 import type { Component, ComponentHealth } from './component.ts'
 import type { AgentConfiguration, ComponentName } from './configuration.ts'
-import { gatewayWithStatus } from './gateway-with-status.ts'
+import { startGatewayComponent } from './gateway-component.ts'
 import type { WriteBack } from './write-back.ts'
 
 export interface ComponentContext {
@@ -21,6 +21,8 @@ export interface ComponentContext {
 interface ComponentDefinition {
   /** Files that configure the component; it is restarted when one of them changes. */
   readonly files: (config: AgentConfiguration) => readonly string[]
+  /** Files a change of which the running component takes over by itself, when it is told to reload. */
+  readonly reloads?: (config: AgentConfiguration) => readonly string[]
   /** Reads the component's own configuration; throws when it is bad. Run before anything starts, for exit code 2. */
   readonly check: (config: AgentConfiguration) => Promise<unknown>
   readonly start: (config: AgentConfiguration, context: ComponentContext) => Promise<Component>
@@ -92,13 +94,12 @@ export const componentDefinitions: Readonly<Record<ComponentName, ComponentDefin
     },
   },
   gateway: {
-    files: ({ gateway }) => present(gateway?.config),
+    files: () => [],
+    reloads: ({ gateway }) => present(gateway?.config),
     check: async ({ gateway }) => (await import('#ingress')).loadGatewayConfig(gateway?.config),
     start: async ({ gateway }, context) => {
-      const { loadGatewayConfig, startGateway } = await import('#ingress')
-      const loaded = loadGatewayConfig(gateway?.config)
-      const running = await startGateway({ ...context, config: loaded })
-      return gatewayWithStatus(running, context.writeBack, { ...gateway, ingressClass: loaded.ingressClass })
+      const { loadGatewayConfig } = await import('#ingress')
+      return startGatewayComponent(() => loadGatewayConfig(gateway?.config), context, gateway)
     },
   },
 }

@@ -121,7 +121,11 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
 
 /** The files a change of which makes the agent read its configuration again. */
 function filesOf(file: string, config: AgentConfiguration): string[] {
-  return [file, ...startOrder.flatMap((name) => componentDefinitions[name].files(config))]
+  const ofComponents = startOrder.flatMap((name) => {
+    const { files, reloads } = componentDefinitions[name]
+    return [...files(config), ...(reloads?.(config) ?? [])]
+  })
+  return [file, ...ofComponents]
 }
 
 function openSource(

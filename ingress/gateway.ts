@@ -1,17 +1,14 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
-import type { Store, Subscription } from '#watch'
-import type { ObjectStorage } from './admin/object-storage.ts'
-import { openStorage } from './admin/open-storage.ts'
-import { type AdminServer, startAdmin } from './admin/server.ts'
+import type { Store } from '#watch'
 import type { GatewayConfig, ListenAddress } from './config/gateway-config.ts'
-import { type MetricsServer, metricsAddress, startMetrics } from './control/metrics-server.ts'
-import { type ControlServer, startControl } from './control/server.ts'
+import { Management } from './control/management.ts'
 import { type RequestTrace, Serving, type TraceRequest, traceRequest } from './dataplane/index.ts'
-import { type TranslationProblem, Translator, WATCHED } from './kubernetes/index.ts'
-import { Catalogue, type ObjectChange } from './objects/index.ts'
-import { flushBatches, selectPlugins } from './plugins/index.ts'
-import { countFor, MergedRegistry, WorkerPool } from './workers/index.ts'
+import type { TranslationProblem } from './kubernetes/index.ts'
+import { ObjectSources, sameSources } from './object-sources.ts'
+import type { ObjectChange } from './objects/index.ts'
+import { flushBatches } from './plugins/index.ts'
+import { MergedRegistry, openSharedState, type SharedState, WorkerPool } from './workers/index.ts'
 
 export interface GatewayOptions {
   /** The watch cache; without it the gateway serves Admin API objects only. */
@@ -55,6 +52,11 @@ export interface GatewayComponent {
   readonly controlListen: ListenAddress | undefined
   /** Where the metrics have a port of their own. */
   readonly metricsListen: ListenAddress | undefined
+  /**
+   * Serves with another configuration from now on. Clients notice nothing: ports that stay are not closed, open connections
+   * and requests under way go on. Throws GatewayListenError or what a storage says, and what ran goes on then.
+   */
+  reconfigure(config: GatewayConfig): Promise<void>
   stop(): Promise<void>
 }
 
@@ -73,56 +75,65 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayComp
 class Gateway implements GatewayComponent {
   readonly name = 'gateway'
   readonly #options: GatewayOptions
-  readonly #catalogue = new Catalogue()
-  readonly #serving: Serving
   readonly #workers: WorkerPool
-  readonly #registry: ReturnType<typeof selectPlugins>['registry']
-  readonly #reported = new Set<string>()
-  #storage: ObjectStorage | undefined
-  #admin: AdminServer | undefined
-  #control: ControlServer | undefined
-  #metrics: MetricsServer | undefined
-  #subscription: Subscription | undefined
-  #translator: Translator | undefined
+  readonly #management: Management
+  #config: GatewayConfig
+  #shared: SharedState
+  #sources: ObjectSources
+  #serving: Serving
   #stopped = false
   #open = false
 
-  private constructor(options: GatewayOptions, serving: Serving, workers: WorkerPool) {
+  private constructor(
+    options: GatewayOptions,
+    made: { readonly shared: SharedState; readonly sources: ObjectSources; readonly serving: Serving },
+    workers: WorkerPool,
+  ) {
+    const { config, log, metrics } = options
     this.#options = options
-    this.#serving = serving
+    this.#config = config
+    this.#shared = made.shared
+    this.#sources = made.sources
+    this.#serving = made.serving
     this.#workers = workers
-    const { config, log } = options
-    const { registry, unknown } = selectPlugins(config.plugins)
-    this.#registry = registry
-    if (unknown.length > 0)
-      log.warn({ plugins: unknown }, 'plugins of the configuration that do not exist here')
-    if (config.ignored.length > 0)
-      log.warn({ keys: config.ignored }, 'configuration keys without a meaning here')
+    this.#management = new Management({
+      log,
+      metrics,
+      settled: () => this.#workers.settled(),
+      groups: () => this.#serving.plane.tables.groups(),
+    })
   }
 
   static async create(options: GatewayOptions): Promise<Gateway> {
-    const { log, metrics } = options
-    // Workers share the primary's ports.
-    const config = options.config.workers > 1 ? { ...options.config, reusePort: true } : options.config
+    const { config, log, metrics } = options
     let gateway: Gateway | undefined
+    const shared = await openSharedState(config.workers)
     const workers = new WorkerPool({
-      config: () => ({ ...config, ...gateway?.bound }),
+      config: () => ({ ...config, ...gateway?.forWorkers }),
       log,
       objects: () => gateway?.objects ?? [],
-      count: (request) => countFor(serving.plane.tables, request),
+      shared: () => gateway?.shared ?? shared,
     })
-    const merged = config.workers > 1 ? new MergedRegistry(metrics, () => workers.scrape()) : metrics
-    const serving = await Serving.create({ config, log, metrics: merged })
-    gateway = new Gateway(options, serving, workers)
+    const merged = new MergedRegistry(metrics, () => workers.scrape())
+    const serving = await Serving.create({ config, log, metrics: merged, shared: shared.records })
+    const sources = await ObjectSources.open({ nodeName: undefined, store: undefined, ...options })
+    gateway = new Gateway(options, { shared, sources, serving }, workers)
+    gateway.#warn(config)
     return gateway
   }
 
-  /** The addresses of the configuration as they were really bound. */
-  get bound(): Pick<GatewayConfig, 'listen' | 'tlsListen' | 'stream'> {
-    const { listen, tlsListen, stream } = this.#options.config
+  #warn({ ignored }: GatewayConfig): void {
+    if (ignored.length > 0)
+      this.#options.log.warn({ keys: ignored }, 'configuration keys without a meaning here')
+  }
+
+  /** The configuration with the addresses that were really bound. */
+  get forWorkers(): GatewayConfig {
+    const { listen, tlsListen, stream } = this.#config
     const real = this.#serving.listen
     const { tcp, udp } = this.#serving.streamListen
     return {
+      ...this.#config,
       listen: listen.map((address, index) => ({ ...address, ...real[index] })),
       tlsListen: tlsListen.map((address, index) => ({ ...address, ...real[listen.length + index] })),
       stream: {
@@ -133,10 +144,12 @@ class Gateway implements GatewayComponent {
     }
   }
 
-  get objects(): readonly ObjectChange[] {
-    return this.#catalogue.all()
+  get shared(): SharedState {
+    return this.#shared
   }
-
+  get objects(): readonly ObjectChange[] {
+    return this.#sources.catalogue.all()
+  }
   get listen(): readonly ListenAddress[] {
     return this.#serving.listen
   }
@@ -147,51 +160,27 @@ class Gateway implements GatewayComponent {
     return [process.pid, ...this.#workers.pids]
   }
   get metricsListen(): ListenAddress | undefined {
-    return this.#metrics?.address
+    return this.#management.metrics
   }
   get controlListen(): ListenAddress | undefined {
-    return this.#control?.address
+    return this.#management.control
   }
   get adminListen(): ListenAddress | undefined {
-    return this.#admin?.address
+    return this.#management.admin
   }
 
   async start(): Promise<void> {
-    const { config, store, log } = this.#options
-    const catalogue = this.#catalogue
-    const registry = this.#registry
-    const storage = await openStorage({ catalogue, registry, config, log })
-    this.#storage = storage
-    this.#catalogue.subscribe((changes) => {
-      this.#serving.apply(changes)
-      this.#workers.apply(changes)
-    })
-    // No port opens before the routes are in: a gateway that answers 404 while it starts is worse than one not there yet.
-    if (store !== undefined) await this.#follow(store)
+    this.#serving.apply(this.objects)
+    this.#follow(this.#sources)
     await this.#serving.open()
     this.#open = true
-    await this.#workers.start(config.workers - 1)
-    if (config.admin !== undefined) {
-      this.#admin = await startAdmin({
-        config: config.admin,
-        dataDirectory: config.dataDirectory,
-        catalogue: this.#catalogue,
-        registry: this.#registry,
-        storage,
-        log,
-        settled: () => this.#workers.settled(),
-      })
-    }
-    const exported = metricsAddress(config.pluginAttributes)
-    if (exported !== undefined) this.#metrics = await startMetrics(exported, this.#options.metrics)
-    if (config.control !== undefined) {
-      const groups = () => this.#serving.plane.tables.groups()
-      this.#control = await startControl({ listen: config.control, catalogue, registry, groups })
-    }
-    log.info(
+    await this.#workers.resize(this.#config.workers - 1)
+    await this.#management.change(this.#config, this.#sources)
+    this.#options.log.info(
       {
         listen: this.listen,
         transport: this.#serving.network.name,
+        processes: this.#config.workers,
         admin: this.adminListen,
         routes: this.#serving.plane.tables.router.size,
       },
@@ -199,46 +188,63 @@ class Gateway implements GatewayComponent {
     )
   }
 
-  async #follow(store: Store): Promise<void> {
-    const translator = new Translator({
-      store,
-      registry: this.#registry,
-      ingressClass: this.#options.config.ingressClass,
-      nodeName: this.#options.nodeName,
-    })
-    this.#translator = translator
-    await new Promise<void>((resolve) => {
-      this.#subscription = store.subscribe({ name: 'gateway', kinds: WATCHED, services: true }, (changes) => {
-        this.#catalogue.apply(translator.apply(changes), 'kubernetes')
-        this.#report(translator.problems)
-        resolve()
-      })
+  /** Applies what changes in the sources, as long as they are the ones in use. */
+  #follow(sources: ObjectSources): void {
+    sources.catalogue.subscribe((changes) => {
+      if (sources !== this.#sources) return
+      this.#serving.apply(changes)
+      this.#workers.apply(changes)
     })
   }
 
-  /** Logs each problem once, when it appears. */
-  #report(problems: readonly TranslationProblem[]): void {
-    const current = new Set<string>()
-    for (const { object, field, message } of problems) {
-      const text = `${object} ${field} ${message}`
-      current.add(text)
-      if (this.#reported.has(text)) continue
-      this.#reported.add(text)
-      this.#options.log.warn({ object, field }, message)
+  async reconfigure(config: GatewayConfig): Promise<void> {
+    const before = { config: this.#config, shared: this.#shared, sources: this.#sources }
+    const stays = sameSources(before.config, config)
+    if (!stays) await this.#replaceSources(config)
+    if (config.workers > 1 && before.shared.fd === undefined)
+      this.#shared = await openSharedState(config.workers)
+    try {
+      await this.#serving.reconfigure(config, this.objects, this.#shared.records)
+    } catch (error) {
+      this.#shared = before.shared
+      if (!stays) await this.#replaceSources(before.config)
+      throw error
     }
-    for (const text of this.#reported) if (!current.has(text)) this.#reported.delete(text)
+    this.#config = config
+    await this.#workers.resize(config.workers - 1)
+    await this.#management.change(config, this.#sources)
+    this.#warn(config)
+    this.#options.log.info(
+      { listen: this.listen, processes: config.workers },
+      'gateway serves as reconfigured',
+    )
+  }
+
+  async #replaceSources(config: GatewayConfig): Promise<void> {
+    const before = this.#sources
+    // A journal has one writer.
+    await before.close()
+    const { store, nodeName, log } = this.#options
+    const open = (of: GatewayConfig) => ObjectSources.open({ config: of, store, nodeName, log }, before)
+    try {
+      this.#sources = await open(config)
+    } catch (error) {
+      this.#sources = await open(this.#config)
+      throw error
+    } finally {
+      if (this.#sources !== before) this.#follow(this.#sources)
+    }
   }
 
   problems(): readonly TranslationProblem[] {
-    return this.#translator?.problems ?? []
+    return this.#sources.problems
   }
 
   health(): { ok: boolean; detail?: string } {
     if (this.#stopped || !this.#open) return { ok: false, detail: 'not serving' }
     const { missing } = this.#workers
-    if (missing > 0)
-      return { ok: true, detail: `${missing} of ${this.#options.config.workers} workers are away` }
-    const away = this.#storage?.problem
+    if (missing > 0) return { ok: true, detail: `${missing} of ${this.#config.workers - 1} workers are away` }
+    const away = this.#sources.storage.problem
     // It serves what it knows: taking it out of service would make matters worse.
     if (away !== undefined) return { ok: true, detail: `objects are not followed: ${away}` }
     const count = this.problems().length
@@ -274,15 +280,11 @@ class Gateway implements GatewayComponent {
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
-    await this.#admin?.close()
-    await this.#control?.close()
-    await this.#metrics?.close()
-    const { shutdownTimeout } = this.#options.config
-    await Promise.all([this.#serving.drain(), this.#workers.stop(shutdownTimeout)])
+    await this.#management.close()
+    await Promise.all([this.#serving.drain(), this.#workers.stop(this.#config.shutdownTimeout)])
     // The store is followed to the end, so that what is still running reaches servers that exist.
-    this.#subscription?.close()
+    await this.#sources.close()
     await this.#serving.close()
-    await this.#storage?.close()
     await flushBatches(1000)
   }
 }

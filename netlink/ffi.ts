@@ -24,6 +24,9 @@ export const MS_BIND = 0x1000
 export const MS_REC = 0x4000
 export const MS_SHARED = 1 << 20
 export const MNT_DETACH = 2
+const PROT_READ = 1
+const PROT_WRITE = 2
+const MAP_SHARED = 1
 
 const libc = koffi.load('libc.so.6')
 
@@ -132,6 +135,22 @@ export function sendmmsg(fd: number, messages: Uint8Array, count: number, flags:
 /** getsockname(2) into `address`: 0, or -1. */
 export function getsockname(fd: number, address: Uint8Array): number {
   return cGetsockname(fd, address, [address.length]) as number
+}
+
+const cMemfdCreate = libc.func('int memfd_create(const char *name, unsigned int flags)')
+const cMmap = libc.func(
+  'intptr_t mmap(void *address, size_t length, int protection, int flags, int fd, long offset)',
+)
+
+/** memfd_create(2): a descriptor, or -1. */
+export function memfdCreate(name: string, flags: number): number {
+  return cMemfdCreate(name, flags) as number
+}
+
+/** mmap(2) of a whole file, shared, to read and write: the memory, or undefined. It is never unmapped. */
+export function mapShared(fd: number, length: number): ArrayBuffer | undefined {
+  const address = BigInt(cMmap(null, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) as number | bigint)
+  return address === -1n ? undefined : koffi.view(address, length)
 }
 
 /** The address in memory of a buffer, for structures that point at it. Whoever uses it keeps the buffer alive. */

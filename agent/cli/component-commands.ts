@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { gatewayWithStatus } from '../gateway-with-status.ts'
+import { startGatewayComponent } from '../gateway-component.ts'
 import { logFormats, logLevels } from '../logging.ts'
 import { type OverlayCommandOptions, runOverlayCommand } from './overlay.ts'
 import { type ProxyCommandOptions, runProxyCommand } from './proxy.ts'
@@ -38,14 +38,13 @@ export function addComponentCommands(program: Command): void {
     .description("HTTP gateway (APISIX's job)")
     .option('--config <file>', "configuration with APISIX's config.yaml keys")
     .action(async (options: SingleComponentOptions & { config?: string }) => {
-      const { loadGatewayConfig, startGateway } = await import('#ingress')
+      const { loadGatewayConfig } = await import('#ingress')
       const load = () => asConfiguration(() => loadGatewayConfig(options.config))
       await load()
-      await runSingleComponent({ ...options, component: 'gateway' }, async (context) => {
-        const config = await load()
-        const gateway = await startGateway({ ...context, config })
-        return gatewayWithStatus(gateway, context.writeBack, { ingressClass: config.ingressClass })
-      })
+      const files = options.config === undefined ? [] : [options.config]
+      await runSingleComponent({ ...options, component: 'gateway', files }, (context) =>
+        startGatewayComponent(load, context),
+      )
     })
 
   withSourceOptions(program.command('overlay'))

@@ -1,12 +1,11 @@
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import type { AdminConfig } from '../config/gateway-config.ts'
-import { GatewayListenError } from '../errors.ts'
+import type { AdminConfig, AdminKey } from '../config/gateway-config.ts'
 import { errorPage } from '../http/index.ts'
 import type { CheckContext } from '../objects/check.ts'
 import { KINDS, SCHEMAS } from '../objects/index.ts'
 import { AddressSet } from '../route/index.ts'
-import { adminKeys, refusal } from './access.ts'
+import { refusal } from './access.ts'
 import { type AdminAnswer, failure } from './answers.ts'
 import type { ObjectStorage } from './object-storage.ts'
 import { parsePath } from './paths.ts'
@@ -16,17 +15,12 @@ const PREFIX = '/apisix/admin'
 const BODY_LIMIT = 1_572_864
 
 export interface AdminOptions extends CheckContext {
-  readonly config: AdminConfig
-  readonly dataDirectory: string | undefined
+  readonly config: Pick<AdminConfig, 'allow' | 'cors' | 'keyRequired'>
+  readonly keys: readonly AdminKey[]
   readonly storage: ObjectStorage
   readonly log: Logger
   /** Resolves once every worker process uses what was written: an answer says that it is in effect. */
   readonly settled?: (() => Promise<void>) | undefined
-}
-
-export interface AdminServer {
-  readonly address: { readonly host: string; readonly port: number }
-  close(): Promise<void>
 }
 
 class Refused extends Error {
@@ -39,13 +33,11 @@ class Refused extends Error {
 }
 
 /** The Admin API v3 under /apisix/admin. */
-export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
-  const { config, log } = options
-  const keys = adminKeys(config, options.dataDirectory, log)
+export function adminApi(options: AdminOptions): FastifyInstance {
+  const { config, keys, log } = options
   const allowed = config.allow.length === 0 ? undefined : new AddressSet(config.allow)
   const app = fastify({
     bodyLimit: BODY_LIMIT,
-    forceCloseConnections: true,
     exposeHeadRoutes: false,
     routerOptions: { ignoreDuplicateSlashes: true },
   })
@@ -101,18 +93,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   })
   app.setNotFoundHandler((_request, reply) => send(reply, { status: 404, body: { error_msg: 'not found' } }))
   registerRoutes(app, options)
-  try {
-    await app.listen({ host: config.listen.host, port: config.listen.port })
-  } catch (error) {
-    throw new GatewayListenError('the Admin API', `${config.listen.host}:${config.listen.port}`, error)
-  }
-  const bound = app.server.address()
-  const address =
-    bound === null || typeof bound === 'string' ? config.listen : { host: bound.address, port: bound.port }
-  return {
-    address,
-    close: () => app.close(),
-  }
+  return app
 }
 
 function registerRoutes(app: FastifyInstance, options: AdminOptions): void {

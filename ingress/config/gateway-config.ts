@@ -70,6 +70,7 @@ export interface GatewayConfig {
   readonly stream: StreamConfig
   /** The name whose certificate clients get that ask for none. */
   readonly fallbackSni: string | undefined
+  /** Ports may be shared with other gateways on the machine: nobody checks whether they are free. */
   readonly reusePort: boolean
   /** Processes that serve, this one included. */
   readonly workers: number

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import { parseDocument } from 'yaml'
 import { GatewayConfigError } from '../errors.ts'
 import { DEFAULT_SERVER_SETTINGS } from '../http/settings.ts'
@@ -105,10 +105,16 @@ function build(root: Section): GatewayConfig {
   return { ...config, ignored: root.unread() }
 }
 
-/** `worker_processes`: a number, or `auto` for one per core. One if not given: every counter of a plugin is then exact. */
+/** Memory of one process with a few thousand routes, with room to spare. */
+const PROCESS_BYTES = 256 * 1024 ** 2
+
+/** `worker_processes`: a number, or `auto`, the default: one per core, as far as there is memory for them. */
 function workers(nginx: Section): number {
-  const value = nginx.raw('worker_processes') ?? 1
-  if (value === 'auto') return availableParallelism()
+  const value = nginx.raw('worker_processes') ?? 'auto'
+  if (value === 'auto') {
+    const memory = Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem())
+    return Math.max(1, Math.min(availableParallelism(), Math.floor(memory / PROCESS_BYTES)))
+  }
   if (Number.isInteger(Number(value)) && Number(value) >= 1 && Number(value) <= 256) return Number(value)
   throw nginx.error('worker_processes', `${JSON.stringify(value)} is neither a number of processes nor auto`)
 }

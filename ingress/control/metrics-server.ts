@@ -1,16 +1,10 @@
-import fastify from 'fastify'
+import fastify, { type FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 import type { ListenAddress } from '../config/gateway-config.ts'
-import { GatewayListenError } from '../errors.ts'
 import { isObject } from '../objects/index.ts'
 
 const DEFAULT = { host: '127.0.0.1', port: 9091 }
 const URI = '/apisix/prometheus/metrics'
-
-export interface MetricsServer {
-  readonly address: ListenAddress
-  close(): Promise<void>
-}
 
 /** What `plugin_attr.prometheus` asks for: a server of its own for the metrics; undefined unless it names an address. */
 export function metricsAddress(
@@ -25,19 +19,8 @@ export function metricsAddress(
 }
 
 /** Serves the metrics, as APISIX does on port 9091. */
-export async function startMetrics(
-  { listen, uri }: { readonly listen: ListenAddress; readonly uri: string },
-  metrics: Pick<Registry, 'metrics' | 'contentType'>,
-): Promise<MetricsServer> {
-  const app = fastify({ forceCloseConnections: true })
+export function metricsApi(uri: string, metrics: Pick<Registry, 'metrics' | 'contentType'>): FastifyInstance {
+  const app = fastify()
   app.get(uri, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
-  try {
-    await app.listen({ host: listen.host, port: listen.port })
-  } catch (error) {
-    throw new GatewayListenError('the metrics', `${listen.host}:${listen.port}`, error)
-  }
-  const bound = app.server.address()
-  const address =
-    bound === null || typeof bound === 'string' ? listen : { host: bound.address, port: bound.port }
-  return { address, close: () => app.close() }
+  return app
 }

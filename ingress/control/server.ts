@@ -1,31 +1,23 @@
-import fastify, { type FastifyReply } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { withoutSecrets } from '../admin/secret-fields.ts'
-import type { ListenAddress } from '../config/gateway-config.ts'
-import { GatewayListenError } from '../errors.ts'
 import { type Catalogue, type Entry, type JsonObject, type Kind, SCHEMAS } from '../objects/index.ts'
 import type { Plugin } from '../plugins/index.ts'
 import type { UpstreamGroup } from '../upstream/index.ts'
 
 export interface ControlOptions {
-  readonly listen: ListenAddress
   readonly catalogue: Catalogue
   readonly registry: ReadonlyMap<string, Plugin>
   /** Upstreams at run time, by the name of the object that has them (`upstreams/1`, `routes/1`). */
   readonly groups: () => Iterable<readonly [owner: string, group: UpstreamGroup]>
 }
 
-export interface ControlServer {
-  readonly address: ListenAddress
-  close(): Promise<void>
-}
-
 const SOURCES = ['routes', 'services', 'upstreams', 'stream_routes']
 const startedAt = Math.floor(Date.now() / 1000)
 
 /** APISIX's control API: what is in force, for operators on the machine. Reads only; secrets are not shown. */
-export async function startControl(options: ControlOptions): Promise<ControlServer> {
-  const { catalogue, registry, listen } = options
-  const app = fastify({ forceCloseConnections: true })
+export function controlApi(options: ControlOptions): FastifyInstance {
+  const { catalogue, registry } = options
+  const app = fastify()
   const shown = (kind: Kind, { id, value, createdIndex, modifiedIndex }: Entry<Kind>): JsonObject => ({
     key: `/apisix/${kind}/${id}`,
     value: withoutSecrets(kind, value as unknown as JsonObject, registry),
@@ -86,15 +78,7 @@ export async function startControl(options: ControlOptions): Promise<ControlServ
   app.put('/v1/plugins/reload', (_request, reply) => reply.send('done'))
   app.post('/v1/gc', (_request, reply) => reply.send(''))
   app.setNotFoundHandler((_request, reply) => missing(reply, 'not found'))
-  try {
-    await app.listen({ host: listen.host, port: listen.port })
-  } catch (error) {
-    throw new GatewayListenError('the control API', `${listen.host}:${listen.port}`, error)
-  }
-  const bound = app.server.address()
-  const address =
-    bound === null || typeof bound === 'string' ? listen : { host: bound.address, port: bound.port }
-  return { address, close: () => app.close() }
+  return app
 }
 
 function missing(reply: FastifyReply, message: string): FastifyReply {

@@ -1,13 +1,5 @@
 import type { Logger } from 'pino'
-import {
-  ConnectionPool,
-  type Deadlines,
-  type Exchange,
-  type HeadFault,
-  type Network,
-  type ServerHandler,
-  type Transport,
-} from '../http/index.ts'
+import type { ConnectionPool, Exchange, HeadFault, ServerHandler, Transport } from '../http/index.ts'
 import type { ObjectChange } from '../objects/index.ts'
 import { type AddressSet, canonicalUri } from '../route/index.ts'
 import { StreamTable } from '../stream/index.ts'
@@ -17,8 +9,7 @@ import { Pipeline, type PipelineOptions } from './pipeline.ts'
 import { Tables, type TablesOptions } from './tables.ts'
 
 export interface DataPlaneOptions extends TablesOptions {
-  readonly deadlines: Deadlines
-  readonly network: Network
+  readonly pool: ConnectionPool
   readonly trusted: AddressSet | undefined
   readonly showUpstreamStatus: boolean
   readonly accessLog: AccessLog | undefined
@@ -28,7 +19,6 @@ export interface DataPlaneOptions extends TablesOptions {
 /** Routes requests and proxies them. Knows objects, not where they come from. */
 export class DataPlane implements ServerHandler {
   readonly tables: Tables
-  readonly pool: ConnectionPool
   readonly streams: StreamTable
   requests = 0
   readonly #pipeline: PipelineOptions
@@ -36,12 +26,15 @@ export class DataPlane implements ServerHandler {
 
   constructor(options: DataPlaneOptions) {
     this.tables = new Tables(options)
-    this.pool = new ConnectionPool(options.deadlines, options.network)
-    this.streams = new StreamTable(this.tables.upstreams, options.discovery, options.log)
+    this.streams = new StreamTable(
+      this.tables.upstreams,
+      (owner) => this.tables.surroundings(owner),
+      options.log,
+    )
     this.#log = options.log
     this.#pipeline = {
       tables: this.tables,
-      pool: this.pool,
+      pool: options.pool,
       trusted: options.trusted,
       showUpstreamStatus: options.showUpstreamStatus,
       accessLog: options.accessLog,
@@ -91,8 +84,9 @@ export class DataPlane implements ServerHandler {
     )
   }
 
+  /** Ends what goes on beside requests: health checks, names that are followed. Requests under way are not touched. */
   close(): void {
-    this.pool.close()
+    this.tables.close()
     this.streams.close()
   }
 }

@@ -78,7 +78,12 @@ export class Pipeline implements ExchangeObserver {
     while (this.#stage < FORWARD) {
       if (this.#stage === CONSUMER) {
         // After authentication the consumer's plugins join in.
-        this.#stage += this.#joinConsumer() ? 1 : 2
+        try {
+          this.#stage += this.#joinConsumer() ? 1 : 2
+        } catch (error) {
+          this.#crashed({ plugin: `consumers/${this.#context.consumer?.username}` }, error)
+          return
+        }
         continue
       }
       if (this.#stage === FORWARD - 2 && this.#context.route === undefined) {
@@ -132,7 +137,7 @@ export class Pipeline implements ExchangeObserver {
     return true
   }
 
-  #crashed(step: Step<unknown>, error: unknown): void {
+  #crashed(step: Pick<Step<unknown>, 'plugin'>, error: unknown): void {
     this.#options.log.error(
       { plugin: step.plugin, route: this.#context.route?.id, err: error },
       'plugin failed',

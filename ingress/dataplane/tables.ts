@@ -10,10 +10,15 @@ import {
 import { type Chain, compileChain, EMPTY_CHAIN } from '../plugins/compile.ts'
 import { AuthIndex } from '../plugins/consumers.ts'
 import type { Plugin, PluginEnvironment } from '../plugins/plugin.ts'
+import { isAuthentication } from '../plugins/registry.ts'
 import { Router, type RouterMode } from '../route/index.ts'
+import type { SharedRecords } from '../sharing/index.ts'
 import { Certificates } from '../tls/index.ts'
-import { type DnsDiscoverySettings, UpstreamGroup } from '../upstream/index.ts'
+import { type DnsDiscoverySettings, UpstreamGroup, type UpstreamSurroundings } from '../upstream/index.ts'
 import { type CompiledRoute, inlineUpstream, matchOf, upstreamIdOf } from './compiled-route.ts'
+
+/** By plugin. */
+export type PluginStates = Map<string, Map<string, unknown>>
 
 export interface TablesOptions {
   readonly registry: ReadonlyMap<string, Plugin>
@@ -22,6 +27,12 @@ export interface TablesOptions {
   readonly discovery: DnsDiscoverySettings
   readonly log: Logger
   readonly metrics: Registry
+  /** How many processes serve beside each other, this one included. */
+  readonly processes: number
+  /** What plugins keep beyond the life of these tables. */
+  readonly states: PluginStates
+  /** What the processes of the gateway count and know together. */
+  readonly shared: SharedRecords
 }
 
 /**
@@ -43,7 +54,6 @@ export class Tables {
   readonly #globalRules = new Map<string, ObjectOf['global_rules']>()
   readonly #metadata = new Map<string, JsonObject>()
   readonly #compiled = new Map<string, CompiledRoute>()
-  readonly #state = new Map<string, Map<string, unknown>>()
 
   constructor(options: TablesOptions) {
     this.#options = options
@@ -125,7 +135,8 @@ export class Tables {
       return
     }
     const group = this.upstreams.get(id)
-    if (group === undefined) this.upstreams.set(id, new UpstreamGroup(value, this.#options.discovery))
+    if (group === undefined)
+      this.upstreams.set(id, new UpstreamGroup(value, this.surroundings(`upstreams/${id}`)))
     else group.update(value)
   }
 
@@ -175,22 +186,27 @@ export class Tables {
       plugins,
       websocket: route.enable_websocket ?? service?.enable_websocket ?? false,
       timeout: route.timeout,
-      inline: inline === undefined ? undefined : this.#inlineGroup(inline, before?.inline),
+      inline: inline === undefined ? undefined : this.#inlineGroup(id, inline, before?.inline),
       upstreamId: upstreamIdOf(route, service),
       broken,
       perConsumer: new Map(),
     }
   }
 
-  #inlineGroup(config: ObjectOf['upstreams'], before: UpstreamGroup | undefined): UpstreamGroup {
-    if (before === undefined) return new UpstreamGroup(config, this.#options.discovery)
+  #inlineGroup(id: string, config: ObjectOf['upstreams'], before: UpstreamGroup | undefined): UpstreamGroup {
+    if (before === undefined) return new UpstreamGroup(config, this.surroundings(`routes/${id}`))
     before.update(config)
     return before
   }
 
   #compileGlobalRules(): void {
     const plugins: Plugins = {}
-    for (const rule of this.#globalRules.values()) Object.assign(plugins, rule.plugins)
+    for (const [id, rule] of this.#globalRules) {
+      for (const [name, conf] of Object.entries(rule.plugins ?? {})) {
+        if (this.#options.registry.has(name)) plugins[name] = conf
+        else this.#options.log.error({ object: `global_rules/${id}` }, `plugin ${name} is not switched on`)
+      }
+    }
     try {
       this.globalChain = compileChain(plugins, this.#options.registry, (plugin) =>
         this.environment(plugin, 'global_rules'),
@@ -208,9 +224,7 @@ export class Tables {
     const known = route.perConsumer.get(consumer.username)
     if (known?.consumer === consumer) return known.chain
     const own = Object.fromEntries(
-      Object.entries(consumer.plugins ?? {}).filter(
-        ([name]) => this.#options.registry.get(name)?.consumerSchema === undefined,
-      ),
+      Object.entries(consumer.plugins ?? {}).filter(([name]) => !isAuthentication(name)),
     )
     const groupId = consumer.group_id === undefined ? undefined : String(consumer.group_id)
     const group = groupId === undefined ? {} : (this.#consumerGroups.get(groupId)?.plugins ?? {})
@@ -234,12 +248,23 @@ export class Tables {
     for (const [id, { inline }] of this.#compiled) if (inline !== undefined) yield [`routes/${id}`, inline]
   }
 
-  /** What a plugin keeps for the life of the process. */
-  stateOf(plugin: string): Map<string, unknown> {
-    let state = this.#state.get(plugin)
+  /** Ends health checks and the following of names. */
+  close(): void {
+    for (const [, group] of this.groups()) group.close()
+  }
+
+  /** What the upstream of an object needs beside its configuration. */
+  surroundings(owner: string): UpstreamSurroundings {
+    const { discovery, shared } = this.#options
+    return { discovery, health: shared.within(`health ${owner}`) }
+  }
+
+  #stateOf(plugin: string): Map<string, unknown> {
+    const { states } = this.#options
+    let state = states.get(plugin)
     if (state === undefined) {
       state = new Map()
-      this.#state.set(plugin, state)
+      states.set(plugin, state)
     }
     return state
   }
@@ -254,7 +279,10 @@ export class Tables {
       auth: this.auth,
       attributes: isObject(attributes) ? attributes : {},
       metadata: () => this.#metadata.get(plugin) ?? {},
-      state: this.stateOf(plugin),
+      shared: this.#options.shared,
+      processes: this.#options.processes,
+      state: this.#stateOf(plugin),
+      surroundings: (name) => this.surroundings(name),
       upstream: (id) => this.upstreams.get(id)?.config,
     }
   }

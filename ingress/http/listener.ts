@@ -28,9 +28,9 @@ export interface ListenOptions {
 
 /** A listening socket and its client connections. */
 export class Listener implements ConnectionContext {
-  readonly settings: ServerSettings
+  settings: ServerSettings
   readonly deadlines: Deadlines
-  readonly handler: ServerHandler
+  handler: ServerHandler
   readonly toHttp2: ((connection: ClientConnection, received: Buffer) => void) | undefined
   draining = false
   #port: Port | undefined
@@ -70,6 +70,12 @@ export class Listener implements ConnectionContext {
             onHttp2: (socket, peer) => listener.takeHttp2(socket, describeSocket(socket, peer)),
           })
     return listener
+  }
+
+  /** From now on requests go there, also those of connections that are open already. */
+  turnTo(handler: ServerHandler, settings: ServerSettings): void {
+    this.handler = handler
+    this.settings = settings
   }
 
   /** Serves HTTP/1.1 on a connection. */

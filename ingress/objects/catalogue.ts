@@ -104,10 +104,8 @@ export class Catalogue {
     )
   }
 
-  /** Calls the listener with everything there is now, then with each later batch. */
+  /** Calls the listener with each batch of changes from now on. */
   subscribe(listener: (changes: readonly ObjectChange[]) => void): void {
-    const all = this.all()
-    if (all.length > 0) listener(all)
     this.#listeners.push(listener)
   }
 }

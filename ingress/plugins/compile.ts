@@ -101,18 +101,17 @@ function checkFilter(filter: unknown): string | undefined {
 }
 
 /**
- * Compiles the plugins of an object. The configurations must have passed `checkPlugins`. Plugins the registry does not
- * have cannot be here: the check refused them, so nothing is silently left out.
+ * Compiles the plugins of an object. The configurations must have passed `checkPlugins`. Throws for a plugin that the
+ * registry does not have, as in an object stored before it was switched off: nothing is silently left out.
  */
 export function compileChain(
   plugins: Plugins,
   registry: ReadonlyMap<string, Plugin>,
   environmentOf: (plugin: string) => PluginEnvironment,
-  include: (plugin: Plugin) => boolean = () => true,
 ): Chain {
   const chosen = Object.entries(plugins).flatMap(([name, conf]) => {
     const plugin = registry.get(name)
-    if (plugin === undefined || !include(plugin)) return []
+    if (plugin === undefined) throw new Error(`plugin ${name} is not switched on`)
     const meta = isObject(conf._meta) ? conf._meta : {}
     if (meta.disable === true) return []
     const priority = typeof meta.priority === 'number' ? meta.priority : plugin.priority

@@ -4,6 +4,8 @@ import type { RequestContext } from '../dataplane/context.ts'
 import type { FieldTable, Response } from '../http/index.ts'
 import type { JsonObject, Schema, Upstream } from '../objects/index.ts'
 import type { Expression } from '../route/index.ts'
+import type { SharedRecords } from '../sharing/index.ts'
+import type { UpstreamSurroundings } from '../upstream/index.ts'
 import type { AuthIndex } from './consumers.ts'
 
 /** An answer that ends the request. An object body becomes JSON, no body the stock page of the status. */
@@ -49,8 +51,14 @@ export interface PluginEnvironment {
   readonly attributes: JsonObject
   /** The plugin's plugin_metadata object. */
   readonly metadata: () => JsonObject
-  /** State that outlives recompilation: one map per plugin, for the life of the process. */
+  /** Counters that all processes of the gateway have in common. */
+  readonly shared: SharedRecords
+  /** How many processes serve: what is kept in each may have that part of what it may have in all. */
+  readonly processes: number
+  /** State of this process that outlives recompilation: one map per plugin. */
   readonly state: Map<string, unknown>
+  /** What an upstream needs that the plugin makes from its configuration; the name tells it from others. */
+  readonly surroundings: (name: string) => UpstreamSurroundings
   /** The upstream object of an id, for plugins that choose one. */
   readonly upstream: (id: string) => Upstream | undefined
 }

@@ -110,6 +110,15 @@ export const PLUGINS: readonly Plugin[] = [
   extPluginPostResp,
 ]
 
+const AUTHENTICATION = new Set(
+  PLUGINS.filter(({ consumerSchema }) => consumerSchema !== undefined).map(({ name }) => name),
+)
+
+/** Whether the plugin, switched on or not, is one by which consumers show who they are. */
+export function isAuthentication(name: string): boolean {
+  return AUTHENTICATION.has(name)
+}
+
 /** The plugins switched on: all, or those of config.yaml's `plugins` list. Unknown names are returned apart. */
 export function selectPlugins(names: readonly string[] | undefined): {
   readonly registry: ReadonlyMap<string, Plugin>

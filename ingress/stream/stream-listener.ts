@@ -32,7 +32,7 @@ const HEADER_MS = 10_000
 /** A TCP port of the stream proxy. */
 export class StreamListener {
   readonly #connections = new Set<StreamConnection>()
-  readonly #options: StreamListenOptions
+  #options: StreamListenOptions
   #port: Port | undefined
   #draining = false
   #whenEmpty: (() => void) | undefined
@@ -64,6 +64,11 @@ export class StreamListener {
   }
   get connections(): number {
     return this.#connections.size
+  }
+
+  /** From now on connections are routed by that table; those that are open stay where they are. */
+  turnTo(table: StreamTable, { proxyProtocolOut }: Pick<StreamListenOptions, 'proxyProtocolOut'>): void {
+    this.#options = { ...this.#options, table, proxyProtocolOut }
   }
 
   #take(transport: Transport): void {

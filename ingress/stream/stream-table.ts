@@ -7,7 +7,7 @@ import {
   type Upstream,
 } from '../objects/index.ts'
 import { AddressSet } from '../route/index.ts'
-import { type DnsDiscoverySettings, UpstreamGroup } from '../upstream/index.ts'
+import { UpstreamGroup, type UpstreamSurroundings } from '../upstream/index.ts'
 
 /** What is known of a connection or UDP session when its route is looked for. */
 export interface StreamPeer {
@@ -40,13 +40,13 @@ const ANYBODY = () => true
 export class StreamTable {
   readonly #upstreams: Groups
   readonly #log: Logger
-  readonly #discovery: DnsDiscoverySettings
+  readonly #surroundings: (owner: string) => UpstreamSurroundings
   readonly #routes = new Map<string, StreamRoute>()
   readonly #services = new Map<string, Service>()
   readonly #compiled = new Map<string, CompiledStream>()
 
-  constructor(upstreams: Groups, discovery: DnsDiscoverySettings, log: Logger) {
-    this.#discovery = discovery
+  constructor(upstreams: Groups, surroundings: (owner: string) => UpstreamSurroundings, log: Logger) {
+    this.#surroundings = surroundings
     this.#upstreams = upstreams
     this.#log = log
   }
@@ -93,7 +93,7 @@ export class StreamTable {
       this.#compiled.set(id, {
         id,
         route,
-        group: inline === undefined ? undefined : this.#group(inline, this.#compiled.get(id)?.group),
+        group: inline === undefined ? undefined : this.#group(id, inline, this.#compiled.get(id)?.group),
         upstreamId: upstreamId === undefined ? undefined : String(upstreamId),
         remote: route.remote_addr === undefined ? undefined : new AddressSet([route.remote_addr]),
         server: route.server_addr === undefined ? undefined : new AddressSet([route.server_addr]),
@@ -107,8 +107,8 @@ export class StreamTable {
     }
   }
 
-  #group(config: Upstream, before: UpstreamGroup | undefined): UpstreamGroup {
-    if (before === undefined) return new UpstreamGroup(config, this.#discovery)
+  #group(id: string, config: Upstream, before: UpstreamGroup | undefined): UpstreamGroup {
+    if (before === undefined) return new UpstreamGroup(config, this.#surroundings(`stream_routes/${id}`))
     before.update(config)
     return before
   }

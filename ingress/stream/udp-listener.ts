@@ -30,7 +30,7 @@ interface Session {
 
 /** A UDP port of the stream proxy: a session per client address, over a socket of its own towards the server. */
 export class UdpListener {
-  readonly #options: UdpListenOptions
+  #options: UdpListenOptions
   readonly #socket: dgram.Socket
   readonly #sessions = new Map<string, Session>()
   readonly #timer: NodeJS.Timeout
@@ -64,6 +64,11 @@ export class UdpListener {
   }
   get connections(): number {
     return this.#sessions.size
+  }
+
+  /** From now on sessions are routed by that table; those that are open stay where they are. */
+  turnTo(table: StreamTable): void {
+    this.#options = { ...this.#options, table }
   }
 
   #received(message: Buffer, from: dgram.RemoteInfo): void {

@@ -2,6 +2,7 @@ import { createSecureContext, type SecureContext } from 'node:tls'
 import type { PoolSettings } from '../http/index.ts'
 import { DEFAULT_POOL } from '../http/index.ts'
 import type { Upstream } from '../objects/index.ts'
+import { type RecordSpace, SharedRecords, sharedBytes } from '../sharing/index.ts'
 import { DnsDiscovery, type DnsDiscoverySettings } from './dns-discovery.ts'
 import { HashRing } from './hash-ring.ts'
 import { HealthChecker } from './health/health-checker.ts'
@@ -20,6 +21,15 @@ interface Tier {
 
 const NGINX_TIMEOUT_S = 60
 const SYSTEM_RESOLVER: DnsDiscoverySettings = { servers: [] }
+/** Enough for the servers of one upstream. */
+const PRIVATE_BUCKETS = 16
+
+export interface UpstreamSurroundings {
+  /** How names are resolved; by default as the system does. */
+  readonly discovery?: DnsDiscoverySettings | undefined
+  /** Where the health of the servers is kept; by default in memory of this process. */
+  readonly health?: RecordSpace | undefined
+}
 const NO_CERTIFICATE = { id: '', verify: false, context: undefined }
 let certificateCount = 0
 
@@ -41,13 +51,13 @@ export class UpstreamGroup {
   /** undefined: no health checks. */
   health: HealthChecker | undefined
   #tiers: readonly Tier[] = []
-  readonly #settings: DnsDiscoverySettings
+  readonly #surroundings: UpstreamSurroundings
   #discovery: DnsDiscovery | undefined
   #slowStartMs = 0
 
-  constructor(config: Upstream, settings: DnsDiscoverySettings = SYSTEM_RESOLVER) {
+  constructor(config: Upstream, surroundings: UpstreamSurroundings = {}) {
     this.config = config
-    this.#settings = settings
+    this.#surroundings = surroundings
     this.update(config)
   }
 
@@ -68,7 +78,9 @@ export class UpstreamGroup {
     this.#discovery =
       wanted === undefined
         ? undefined
-        : new DnsDiscovery(wanted, this.#settings, (nodes) => this.#setServers({ ...this.config, nodes }))
+        : new DnsDiscovery(wanted, this.#surroundings.discovery ?? SYSTEM_RESOLVER, (nodes) =>
+            this.#setServers({ ...this.config, nodes }),
+          )
   }
 
   #setServers(config: Upstream): void {
@@ -105,7 +117,11 @@ export class UpstreamGroup {
       this.#endChecks()
       return
     }
-    this.health ??= new HealthChecker(checks as Checks)
+    this.health ??= new HealthChecker(
+      checks as Checks,
+      this.#surroundings.health ??
+        new SharedRecords(new ArrayBuffer(sharedBytes(PRIVATE_BUCKETS))).within(''),
+    )
     this.health.update(checks as Checks, this.servers)
   }
 

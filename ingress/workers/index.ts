@@ -1,3 +1,3 @@
 export { MergedRegistry } from './merged-registry.ts'
-export { countFor } from './shared-counters.ts'
+export { openSharedState, type SharedState } from './shared-memory.ts'
 export { WorkerPool } from './worker-pool.ts'

@@ -3,7 +3,7 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { Serving } from '../dataplane/serving.ts'
 import type { FromWorker, MetricSamples, ToWorker } from './messages.ts'
-import { PrimaryCounters } from './shared-counters.ts'
+import { joinSharedState } from './shared-memory.ts'
 
 function tell(message: FromWorker): void {
   // A primary that is gone needs no answer.
@@ -17,7 +17,6 @@ const log = pino(
 )
 const metrics = new Registry()
 let serving: Serving | undefined
-const counters = new PrimaryCounters(tell)
 let working: Promise<void> = Promise.resolve()
 
 // The whole process group gets what a terminal sends; the primary says when it is time.
@@ -25,18 +24,14 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 process.on('disconnect', () => process.exit(0))
 process.on('message', (message: ToWorker) => {
   if (message.type === 'scrape') void scrape(message.id)
-  else if (message.type === 'counted') counters.counted(message.id, message.usage)
   else working = working.then(() => handle(message))
 })
 
-async function handle(message: Exclude<ToWorker, { readonly type: 'scrape' | 'counted' }>): Promise<void> {
+async function handle(message: Exclude<ToWorker, { readonly type: 'scrape' }>): Promise<void> {
   switch (message.type) {
     case 'serve':
       try {
-        serving = await Serving.create({ config: message.config, log, metrics })
-        counters.install(serving.plane.tables)
-        serving.apply(message.changes)
-        await serving.open()
+        await serve(message)
         tell({ type: 'serving' })
       } catch (error) {
         tell({ type: 'failed', reason: error instanceof Error ? error.message : String(error) })
@@ -51,6 +46,17 @@ async function handle(message: Exclude<ToWorker, { readonly type: 'scrape' | 'co
       await serving?.close()
       process.exit(0)
   }
+}
+
+async function serve({ config, changes }: Extract<ToWorker, { readonly type: 'serve' }>): Promise<void> {
+  if (serving !== undefined) {
+    await serving.reconfigure(config, changes)
+    return
+  }
+  const shared = await joinSharedState(Number(process.env.PLEXUS_GATEWAY_PROCESS))
+  serving = await Serving.create({ config, log, metrics, shared })
+  serving.apply(changes)
+  await serving.open()
 }
 
 async function scrape(id: number): Promise<void> {

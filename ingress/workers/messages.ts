@@ -1,17 +1,15 @@
 import type { MetricObjectWithValues, MetricValue } from 'prom-client'
 import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { ObjectChange } from '../objects/index.ts'
-import type { Usage } from '../plugins/limit-count/counter.ts'
-import type { CountRequest } from './shared-counters.ts'
 
 export type MetricSamples = MetricObjectWithValues<MetricValue<string>>
 
 /** From the primary to a worker. */
 export type ToWorker =
+  /** Serve with this configuration and these objects, be it for the first time or instead of others. */
   | { readonly type: 'serve'; readonly config: GatewayConfig; readonly changes: readonly ObjectChange[] }
   | { readonly type: 'apply'; readonly revision: number; readonly changes: readonly ObjectChange[] }
   | { readonly type: 'scrape'; readonly id: number }
-  | { readonly type: 'counted'; readonly id: number; readonly usage: Usage }
   | { readonly type: 'stop' }
 
 /** From a worker to the primary. */
@@ -21,4 +19,3 @@ export type FromWorker =
   | { readonly type: 'applied'; readonly revision: number }
   | { readonly type: 'samples'; readonly id: number; readonly samples: readonly MetricSamples[] }
   | { readonly type: 'log'; readonly line: string }
-  | CountRequest

@@ -1,8 +1,10 @@
 import type { Logger } from 'pino'
 import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { ObjectChange } from '../objects/index.ts'
+import { forgetConnections } from '../plugins/limit-conn/connections.ts'
 import type { MetricSamples } from './messages.ts'
-import { Worker, type WorkerOptions } from './worker.ts'
+import type { SharedState } from './shared-memory.ts'
+import { Worker } from './worker.ts'
 
 const FIRST_RESTART_MS = 100
 const LAST_RESTART_MS = 10_000
@@ -18,7 +20,7 @@ export interface WorkerPoolOptions {
   readonly log: Logger
   /** Every object there is, for a worker that starts. */
   readonly objects: () => readonly ObjectChange[]
-  readonly count: WorkerOptions['count']
+  readonly shared: () => SharedState
 }
 
 /** The worker processes beside the primary: all listen on the same ports, and the kernel spreads clients over them. */
@@ -28,6 +30,7 @@ export class WorkerPool {
   readonly #timers = new Map<number, NodeJS.Timeout>()
   readonly #delays = new Map<number, number>()
   #revision = 0
+  #size = 0
   #stopped = false
   #scraped: { at: number; samples: Promise<readonly MetricSamples[]> } | undefined
 
@@ -35,9 +38,22 @@ export class WorkerPool {
     this.#options = options
   }
 
-  /** Resolves once all serve; one that fails is started again later. */
-  async start(size: number): Promise<void> {
-    await Promise.all(Array.from({ length: size }, (_, index) => this.#start(index + 1)))
+  /**
+   * From now on there are that many workers, and they serve with the configuration as it is now. Resolves once all do; one
+   * that fails is started again later.
+   */
+  async resize(size: number): Promise<void> {
+    this.#size = size
+    const { config, objects } = this.#options
+    const changes: Promise<void>[] = []
+    for (const [number, worker] of this.#workers) {
+      // Those that are too many end when their requests have.
+      if (number > size) void worker.stop(config().shutdownTimeout)
+      else changes.push(this.#serve(number, worker, config(), objects()))
+    }
+    for (let number = 1; number <= size; number++)
+      if (!this.#workers.has(number) && !this.#timers.has(number)) changes.push(this.#start(number))
+    await Promise.all(changes)
   }
 
   get pids(): readonly number[] {
@@ -78,25 +94,31 @@ export class WorkerPool {
   }
 
   async #start(number: number): Promise<void> {
-    if (this.#stopped) return
     this.#timers.delete(number)
-    const { config, log, objects, count } = this.#options
+    if (this.#stopped || number > this.#size) return
+    const { config, log, objects, shared } = this.#options
+    const memory = shared().fd
+    if (memory === undefined) throw new Error('there is no memory to share with a worker')
     const begun = performance.now()
     const worker = new Worker({
       number,
       log,
-      count,
+      memory,
       onExit: () => this.#ended(number, performance.now() - begun),
     })
     this.#workers.set(number, worker)
+    await this.#serve(number, worker, config(), objects())
+  }
+
+  async #serve(number: number, worker: Worker, ...what: Parameters<Worker['serve']>): Promise<void> {
     try {
       // Later changes follow on the same channel, so nothing is missed in between.
-      const serving = worker.serve(config(), objects())
+      const serving = worker.serve(...what)
       worker.apply(this.#revision, [])
       await serving
     } catch (error) {
       if (this.#stopped) return
-      log.error({ worker: number, err: error }, 'a worker does not serve; it is started again')
+      this.#options.log.error({ worker: number, err: error }, 'a worker does not serve; it is started again')
       await worker.stop(0)
     }
   }
@@ -104,6 +126,8 @@ export class WorkerPool {
   #ended(number: number, livedMs: number): void {
     this.#workers.delete(number)
     if (this.#stopped) return
+    forgetConnections(this.#options.shared().records, number)
+    if (number > this.#size) return
     const before = livedMs > SETTLED_MS ? 0 : (this.#delays.get(number) ?? 0)
     const delay = before === 0 ? FIRST_RESTART_MS : Math.min(LAST_RESTART_MS, before * 2)
     this.#delays.set(number, delay)

@@ -2,9 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import type { Logger } from 'pino'
 import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { ObjectChange } from '../objects/index.ts'
-import type { Usage } from '../plugins/limit-count/counter.ts'
 import type { FromWorker, MetricSamples, ToWorker } from './messages.ts'
-import type { CountRequest } from './shared-counters.ts'
 
 const SCRAPE_MS = 2000
 /** Beyond the time running requests get, before a worker that does not end is killed. */
@@ -20,8 +18,8 @@ const LEVELS: Readonly<Record<number, 'debug' | 'info' | 'warn' | 'error'>> = {
 export interface WorkerOptions {
   readonly number: number
   readonly log: Logger
-  /** Counts a request for limit-count. */
-  readonly count: (request: CountRequest) => Usage | Promise<Usage>
+  /** Of the shared memory. */
+  readonly memory: number
   readonly onExit: () => void
 }
 
@@ -29,9 +27,8 @@ export interface WorkerOptions {
 export class Worker {
   readonly #child: ChildProcess
   readonly #log: Logger
-  readonly #counts: WorkerOptions['count']
   readonly #exited = Promise.withResolvers<void>()
-  readonly #serving = Promise.withResolvers<void>()
+  #serving = Promise.withResolvers<void>()
   readonly #scrapes = new Map<number, (samples: readonly MetricSamples[]) => void>()
   readonly #waiting = new Set<{ readonly revision: number; done(): void }>()
   #ended = false
@@ -39,14 +36,13 @@ export class Worker {
   #applied = 0
 
   constructor(options: WorkerOptions) {
-    const { number, log, onExit } = options
-    this.#counts = options.count
+    const { number, log, memory, onExit } = options
     this.#log = log.child({ worker: number })
-    this.#serving.promise.catch(() => {})
     this.#child = fork(new URL('./main.ts', import.meta.url), [], {
       serialization: 'advanced',
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      env: { ...process.env, PLEXUS_GATEWAY_LOG_LEVEL: log.level },
+      // The memory's place in this list is MEMORY_FD.
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', memory],
+      env: { ...process.env, PLEXUS_GATEWAY_LOG_LEVEL: log.level, PLEXUS_GATEWAY_PROCESS: String(number) },
     })
     this.#child.on('message', (message) => this.#on(message as FromWorker))
     this.#child.on('error', () => {})
@@ -83,17 +79,10 @@ export class Worker {
       case 'samples':
         this.#scrapes.get(message.id)?.(message.samples)
         break
-      case 'count':
-        void this.#count(message)
-        break
       case 'log':
         this.#relay(message.line)
         break
     }
-  }
-
-  async #count(request: CountRequest): Promise<void> {
-    this.#tell({ type: 'counted', id: request.id, usage: await this.#counts(request) })
   }
 
   #relay(line: string): void {
@@ -101,8 +90,11 @@ export class Worker {
     this.#log[LEVELS[level] ?? 'error'](fields, msg)
   }
 
-  /** Resolves once its ports are open. */
+  /** Serves with this configuration from now on. Resolves once its ports are open. */
   serve(config: GatewayConfig, changes: readonly ObjectChange[]): Promise<void> {
+    this.#serving = Promise.withResolvers<void>()
+    this.#serving.promise.catch(() => {})
+    if (this.#ended) this.#serving.reject(new Error('the worker process ended'))
     this.#tell({ type: 'serve', config, changes })
     return this.#serving.promise
   }

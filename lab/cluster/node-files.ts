@@ -91,6 +91,8 @@ function proxyConfiguration(node: LabNode): unknown {
 function gatewayConfiguration(): unknown {
   return {
     apisix: { node_listen: GATEWAY_PORT },
+    // Several nodes share the machine.
+    nginx_config: { worker_processes: 1 },
     deployment: {
       admin: {
         admin_listen: { ip: '127.0.0.1', port: 9180 },

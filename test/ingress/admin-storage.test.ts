@@ -257,3 +257,21 @@ test('a trace says which route a request takes and why not the others', async (t
   t.deepEqual([shop.route, shop.plugins, shop.nodes], ['any', ['cors'], ['127.0.0.1:1']])
   t.regex(shop.summary, /^route any \(all\)/)
 })
+
+test('a route that was stored with a plugin that is not switched on any more is not served without it', async (t) => {
+  const backend = await httpBackend(t)
+  const upstream = { nodes: { [`127.0.0.1:${backend.port}`]: 1 } }
+  const dataDirectory = temporaryDirectory(t)
+  const first = await testGateway(t, { config: { dataDirectory } })
+  await first.put('/routes/1', { uri: '/guarded', plugins: { 'key-auth': {} }, upstream })
+  await first.put('/routes/2', { uri: '/open', plugins: { 'basic-auth': {} }, upstream })
+  await first.put('/consumers/jack', {
+    username: 'jack',
+    plugins: { 'basic-auth': { username: 'jack', password: 'secret' }, 'key-auth': { key: 'k' } },
+  })
+  await first.gateway.stop()
+  const second = await testGateway(t, { config: { dataDirectory, plugins: ['basic-auth'] } })
+  t.is((await fetch(`${second.url}/guarded`)).status, 404)
+  const headers = { Authorization: `Basic ${btoa('jack:secret')}` }
+  t.is((await fetch(`${second.url}/open`, { headers })).status, 200)
+})

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { httpBackend, rawBackend } from './support/backend.ts'
-import { KEY, testGateway } from './support/gateway.ts'
+import { KEY, temporaryDirectory, testGateway } from './support/gateway.ts'
 import { exchange, statusOf } from './support/raw-client.ts'
 
 const TEXT = `
@@ -70,6 +70,119 @@ test('a limit is one limit, whichever process a request comes to', async (t) => 
     )
     t.is(statuses.filter((status) => status === 200).length, 30, window_type)
     t.is(statuses.filter((status) => status === 429).length, 30, window_type)
+  }
+})
+
+/** Statuses of that many requests at once, each on a connection of its own. */
+async function statuses(port: number, path: string, times: number): Promise<Record<string, number>> {
+  const found: Record<string, number> = {}
+  const request = GET.replace('/', path)
+  const all = Array.from({ length: times }, async () => statusOf(await exchange(port, request)))
+  for (const status of await Promise.all(all)) found[String(status)] = (found[String(status)] ?? 0) + 1
+  return found
+}
+
+test('limit-req, limit-conn and api-breaker count for all processes together', async (t) => {
+  let failing = true
+  const backend = await httpBackend(t, {
+    handler: (_request, response) => {
+      response.statusCode = failing ? 500 : 200
+      response.end()
+    },
+  })
+  const held: (() => void)[] = []
+  const slow = await rawBackend(t, (socket) => {
+    socket.once('data', () =>
+      held.push(() => void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')),
+    )
+  })
+  const { gateway, port, put } = await testGateway(t, { text: TEXT })
+  const upstream = { nodes: { [`127.0.0.1:${backend.port}`]: 1 } }
+  const breaker = {
+    break_response_code: 599,
+    unhealthy: { http_statuses: [500], failures: 5 },
+    max_breaker_sec: 300,
+  }
+  await put('/routes/breaker', { uri: '/breaker', plugins: { 'api-breaker': breaker }, upstream })
+  for (let n = 0; n < 5; n++) t.deepEqual(await statuses(port, '/breaker', 1), { 500: 1 })
+  t.deepEqual(await statuses(port, '/breaker', 12), { 599: 12 })
+  failing = false
+  const req = { rate: 0.001, burst: 0, key: 'remote_addr', rejected_code: 429 }
+  await put('/routes/req', { uri: '/req', plugins: { 'limit-req': req }, upstream })
+  t.deepEqual(await statuses(port, '/req', 24), { 200: 1, 429: 23 })
+  const conn = { conn: 9, burst: 0, default_conn_delay: 0.01, key: 'remote_addr', rejected_code: 429 }
+  await put('/routes/conn', {
+    uri: '/conn',
+    plugins: { 'limit-conn': conn },
+    upstream: { nodes: { [`127.0.0.1:${slow}`]: 1 } },
+  })
+  const running = Array.from({ length: 9 }, () => exchange(port, GET.replace('/', '/conn')))
+  t.true(await until(() => held.length === 9))
+  t.deepEqual(await statuses(port, '/conn', 12), { 429: 12 })
+  // What a worker held that dies is free again.
+  const [, victim = 0] = gateway.processes
+  process.kill(victim, 'SIGKILL')
+  for (const release of held.splice(0)) release()
+  await Promise.allSettled(running)
+  t.true(await until(() => gateway.processes.length === 3))
+  const again = Array.from({ length: 9 }, () => exchange(port, GET.replace('/', '/conn')))
+  t.true(await until(() => held.length === 9))
+  t.deepEqual(await statuses(port, '/conn', 12), { 429: 12 })
+  for (const release of held) release()
+  await Promise.all(again)
+})
+
+test('servers are probed by one process, and what one finds out holds for all', async (t) => {
+  let probes = 0
+  const healthy = await httpBackend(t)
+  const sick = await httpBackend(t, {
+    handler: (request, response) => {
+      if (request.url === '/probe') probes++
+      response.statusCode = 500
+      response.end()
+    },
+  })
+  const { port, put, metrics } = await testGateway(t, { text: TEXT })
+  const checks = {
+    active: {
+      http_path: '/probe',
+      healthy: { interval: 3600, successes: 1 },
+      unhealthy: { interval: 3600, http_failures: 1 },
+    },
+  }
+  const nodes = { [`127.0.0.1:${healthy.port}`]: 1, [`127.0.0.1:${sick.port}`]: 1 }
+  await put('/upstreams/1', { nodes, checks })
+  await put('/routes/1', { uri: '/*', upstream_id: 1 })
+  await statuses(port, '/', 12)
+  t.true(await until(() => probes > 0))
+  t.true(await until(async () => (await statuses(port, '/', 24))[200] === 24))
+  t.is(probes, 1)
+  const text = await metrics.metrics()
+  t.regex(text, new RegExp(`apisix_upstream_status\\{.*port="${sick.port}".*\\} 0`))
+  t.regex(text, new RegExp(`apisix_upstream_status\\{.*port="${healthy.port}".*\\} 1`))
+})
+
+test('PURGE removes an answer from the cache of every process', async (t) => {
+  const backend = await httpBackend(t)
+  const directory = temporaryDirectory(t)
+  const zones = `proxy_cache: { zones: [{ name: memory, memory_size: 1m }, { name: disk, disk_size: 1m, disk_path: ${directory} }] }`
+  const { port, put } = await testGateway(t, { text: TEXT.replace('apisix: {', `apisix: { ${zones},`) })
+  for (const strategy of ['memory', 'disk']) {
+    await put(`/routes/${strategy}`, {
+      uri: `/${strategy}`,
+      plugins: { 'proxy-cache': { cache_strategy: strategy, cache_zone: strategy } },
+      upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } },
+    })
+    const request = GET.replace('/', `/${strategy}`)
+    const hits = async () => {
+      const answers = await Promise.all(Array.from({ length: 24 }, () => exchange(port, request)))
+      return answers.filter((answer) => /apisix-cache-status: hit/i.test(answer)).length
+    }
+    t.true(await until(async () => (await hits()) === 24))
+    const purge = () => exchange(port, request.replace('GET', 'PURGE'))
+    t.is(statusOf(await purge()), 200)
+    t.is(statusOf(await purge()), 404)
+    t.regex(await exchange(port, request), /apisix-cache-status: miss/i)
   }
 })
 

@@ -1,4 +1,5 @@
 import type { RequestContext } from '../../dataplane/context.ts'
+import { monotonicNow, type SharedRecord } from '../../sharing/index.ts'
 import type { Plugin } from '../plugin.ts'
 
 interface Conf {
@@ -10,15 +11,14 @@ interface Conf {
   readonly healthy: { readonly http_statuses: readonly number[]; readonly successes: number }
 }
 
-interface Circuit {
-  failures: number
-  successes: number
-  /** When it opened (performance.now), and for how long. */
-  openedAt: number
-  openMs: number
-}
+/** A circuit in shared memory: statuses counted, when it opened (monotonicNow) and for how long. */
+const FAILURES = 0
+const SUCCESSES = 1
+const OPENED_AT = 2
+const OPEN_MS = 3
 
-const KEPT = 10_000
+/** A circuit nobody has failed on for so long may make room for others. */
+const KEPT_MS = 3_600_000
 const statuses = (least: number, list: readonly number[]) =>
   ({
     type: 'array',
@@ -68,17 +68,20 @@ export const apiBreaker: Plugin = {
   compile(conf, environment) {
     const own = conf as unknown as Conf
     const scope = `${environment.owner} ${JSON.stringify(conf)}`
-    const circuits = (environment.state.get(scope) as Map<string, Circuit> | undefined) ?? new Map()
-    environment.state.set(scope, circuits)
+    const circuits = environment.shared.within(`api-breaker ${scope}`)
     const keyOf = (context: RequestContext) => `${context.host}${context.path}`
     const headers = Object.fromEntries(
       (own.break_response_headers ?? []).map(({ key, value }) => [key, value]),
     )
     return {
       access(context) {
-        const circuit = circuits.get(keyOf(context))
-        if (circuit === undefined || circuit.failures < own.unhealthy.failures) return undefined
-        if (performance.now() - circuit.openedAt >= circuit.openMs) return undefined
+        const key = circuits.key(keyOf(context))
+        if (circuits.records.peek(key, FAILURES) < own.unhealthy.failures) return undefined
+        const open = circuits.records.update(
+          key,
+          (circuit) => monotonicNow() - circuit.get(OPENED_AT) < circuit.get(OPEN_MS),
+        )
+        if (!open) return undefined
         const body = own.break_response_body
         return { status: own.break_response_code, body, headers: body === undefined ? {} : headers }
       },
@@ -86,25 +89,34 @@ export const apiBreaker: Plugin = {
         // The breaker's own answers say nothing about the upstream.
         if (context.upstreamStatus === '') return
         const { status } = context.exchange
-        const key = keyOf(context)
-        let circuit = circuits.get(key)
-        if (own.unhealthy.http_statuses.includes(status)) {
-          if (circuit === undefined) {
-            if (circuits.size >= KEPT) circuits.clear()
-            circuit = { failures: 0, successes: 0, openedAt: 0, openMs: 0 }
-            circuits.set(key, circuit)
-          }
-          circuit.successes = 0
-          circuit.failures++
-          if (circuit.failures % own.unhealthy.failures === 0) {
-            const times = circuit.failures / own.unhealthy.failures
-            circuit.openedAt = performance.now()
-            circuit.openMs = Math.min(2 ** times, own.max_breaker_sec) * 1000
-          }
-        } else if (circuit !== undefined && own.healthy.http_statuses.includes(status)) {
-          if (++circuit.successes >= own.healthy.successes) circuits.delete(key)
-        }
+        const failed = own.unhealthy.http_statuses.includes(status)
+        if (!failed && !own.healthy.http_statuses.includes(status)) return
+        const key = circuits.key(keyOf(context))
+        if (failed) circuits.records.update(key, (circuit) => recordFailure(circuit, own))
+        else if (circuits.records.peek(key, FAILURES) > 0)
+          circuits.records.update(key, (circuit) => recordSuccess(circuit, own))
       },
     }
   },
+}
+
+function recordFailure(circuit: SharedRecord, { unhealthy, max_breaker_sec }: Conf): void {
+  const failures = circuit.get(FAILURES) + 1
+  circuit.set(FAILURES, failures)
+  circuit.set(SUCCESSES, 0)
+  const now = monotonicNow()
+  if (failures % unhealthy.failures === 0) {
+    circuit.set(OPENED_AT, now)
+    circuit.set(OPEN_MS, Math.min(2 ** (failures / unhealthy.failures), max_breaker_sec) * 1000)
+  }
+  circuit.expiresAt = now + KEPT_MS
+}
+
+function recordSuccess(circuit: SharedRecord, { healthy }: Conf): void {
+  const successes = circuit.get(SUCCESSES) + 1
+  circuit.set(SUCCESSES, successes)
+  if (successes < healthy.successes) return
+  circuit.set(FAILURES, 0)
+  circuit.set(SUCCESSES, 0)
+  circuit.expiresAt = 0
 }

@@ -1,21 +1,49 @@
+import { LANES, type RecordSpace, type SharedRecords } from '../../sharing/index.ts'
 import type { RedisScripts } from '../redis/client.ts'
 
-/** Requests running per key in this process. */
+/** A record with running requests has no end: it is how those of a process that died are found. */
+const RUNNING = Number.POSITIVE_INFINITY
+
+/**
+ * Requests running per key in the processes of this gateway. Each process counts in a lane of its own (the twelfth after it
+ * shares one with it), so that what it held can be taken back should it die.
+ */
 export class LocalConnections {
-  readonly #running = new Map<string, number>()
+  readonly #running: RecordSpace
+  readonly #lane: number
+
+  constructor(running: RecordSpace) {
+    this.#running = running
+    this.#lane = running.records.process % LANES
+  }
 
   /** Counts one more unless that would exceed the limit; how many run then, or would. */
   enter(key: string, limit: number): number {
-    const running = (this.#running.get(key) ?? 0) + 1
-    if (running <= limit) this.#running.set(key, running)
-    return running
+    return this.#running.update(key, (record) => {
+      const { lanes } = record
+      const running = lanes.reduce((sum, one) => sum + one, 0) + 1
+      if (running <= limit) {
+        lanes[this.#lane] = (lanes[this.#lane] ?? 0) + 1
+        record.expiresAt = RUNNING
+      }
+      return running
+    })
   }
 
   leave(key: string): void {
-    const left = (this.#running.get(key) ?? 1) - 1
-    if (left === 0) this.#running.delete(key)
-    else this.#running.set(key, left)
+    this.#running.update(key, (record) => {
+      const { lanes } = record
+      lanes[this.#lane] = Math.max(0, (lanes[this.#lane] ?? 0) - 1)
+      if (lanes.every((one) => one === 0)) record.expiresAt = 0
+    })
   }
+}
+
+/** Takes back what a process held that has ended without giving it back. */
+export function forgetConnections(records: SharedRecords, process: number): void {
+  records.forEach((record) => {
+    if (record.expiresAt === RUNNING) record.lanes[process % LANES] = 0
+  })
 }
 
 const ENTER = `

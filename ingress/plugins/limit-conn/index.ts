@@ -43,8 +43,7 @@ export const limitConn: Plugin = {
     const own = conf as unknown as Conf
     const scope = `${environment.owner} ${JSON.stringify(conf)}`
     const redis = redisOf(conf)
-    const local = (environment.state.get(scope) as LocalConnections | undefined) ?? new LocalConnections()
-    environment.state.set(scope, local)
+    const local = new LocalConnections(environment.shared.within(`limit-conn ${scope}`))
     const shared = redis === undefined ? undefined : new RedisConnections(redis, scope, own.key_ttl ?? 3600)
     const limit = own.conn + own.burst
     const counted = new WeakMap<RequestContext, string>()

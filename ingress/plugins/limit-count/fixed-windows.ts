@@ -1,42 +1,27 @@
+import { monotonicNow, type RecordSpace } from '../../sharing/index.ts'
 import type { Counter, Usage } from './counter.ts'
 
-interface Window {
-  count: number
-  endsAt: number
-}
+const COUNT = 0
 
-const SWEEP_AT = 10_000
-
-/** Counters per key that start anew when their window ends. */
+/** Counters per key that start anew when their window ends; common to all processes. */
 export class FixedWindows implements Counter {
-  readonly #windows = new Map<string, Window>()
+  readonly #windows: RecordSpace
   readonly #now: () => number
-  #sweepAt = SWEEP_AT
 
-  constructor(now: () => number = Date.now) {
+  constructor(windows: RecordSpace, now: () => number = monotonicNow) {
+    this.#windows = windows
     this.#now = now
-  }
-
-  get size(): number {
-    return this.#windows.size
   }
 
   /** Counts one more. */
   count(key: string, windowMs: number): Usage {
     const now = this.#now()
-    let window = this.#windows.get(key)
-    if (window === undefined || window.endsAt <= now) {
-      if (window === undefined && this.#windows.size >= this.#sweepAt) this.#sweep(now)
-      window = { count: 0, endsAt: now + windowMs }
-      this.#windows.set(key, window)
-    }
-    window.count++
-    return { count: window.count, resetMs: window.endsAt - now }
-  }
-
-  /** Drops ended windows, so that a stream of ever new keys costs no more memory than one window's worth of them. */
-  #sweep(now: number): void {
-    for (const [key, window] of this.#windows) if (window.endsAt <= now) this.#windows.delete(key)
-    this.#sweepAt = Math.max(SWEEP_AT, this.#windows.size * 2)
+    return this.#windows.update(key, (window) => {
+      const begins = window.expiresAt <= now
+      if (begins) window.expiresAt = now + windowMs
+      const count = begins ? 1 : window.get(COUNT) + 1
+      window.set(COUNT, count)
+      return { count, resetMs: window.expiresAt - now }
+    })
   }
 }

@@ -20,16 +20,12 @@ interface Conf {
 /** A whole number above 0, or a template that gives one; checked by checkQuotas, whose words are clearer. */
 const AMOUNT: Schema = { description: 'integer > 0, or a string with variables' }
 
-function counterOf(conf: JsonObject, environment: PluginEnvironment): Counter {
+function counterOf(conf: JsonObject, scope: string, environment: PluginEnvironment): Counter {
   const kind = conf.window_type === 'sliding' ? 'sliding' : 'fixed'
   const redis = redisOf(conf)
-  if (redis !== undefined) return new RedisWindows(redis, kind)
-  let windows = environment.state.get(kind) as Counter | undefined
-  if (windows === undefined) {
-    windows = kind === 'sliding' ? new SlidingWindows() : new FixedWindows()
-    environment.state.set(kind, windows)
-  }
-  return windows
+  if (redis !== undefined) return new RedisWindows(redis, scope, kind)
+  const windows = environment.shared.within(`limit-count ${kind} ${scope}`)
+  return kind === 'sliding' ? new SlidingWindows(windows) : new FixedWindows(windows)
 }
 
 /** Names of the three header fields, with the prefix of a rule. */
@@ -90,10 +86,10 @@ export const limitCount: Plugin = {
   check: (conf) => checkQuotas(conf) ?? checkRedis(conf),
   compile(conf, environment) {
     const own = conf as unknown as Conf
-    const counter = counterOf(conf, environment)
     const quotas = quotasOf(conf)
     // Editing the configuration starts new counters, as the owner's and the configuration's names are part of the key.
     const scope = own.group ?? `${environment.owner} ${JSON.stringify(conf)}`
+    const counter = counterOf(conf, scope, environment)
     const told = new WeakMap<RequestContext, Record<string, string>>()
 
     const judge = (context: RequestContext, quota: Quota, usage: Usage): PluginAnswer | undefined => {
@@ -124,7 +120,7 @@ export const limitCount: Plugin = {
           const answer = judge(context, list[index] as Quota, usage)
           const next = list[index + 1]
           if (answer !== undefined || next === undefined) return answer
-          usage = await counter.count(`${scope} ${next.key}`, next.windowMs, next.count)
+          usage = await counter.count(next.key, next.windowMs, next.count)
         }
       } catch (error) {
         return failed(error)
@@ -136,7 +132,7 @@ export const limitCount: Plugin = {
         if (list === undefined)
           return failed(new Error('count or time_window is not a number in this request'))
         for (const [index, quota] of list.entries()) {
-          const usage = counter.count(`${scope} ${quota.key}`, quota.windowMs, quota.count)
+          const usage = counter.count(quota.key, quota.windowMs, quota.count)
           if (usage instanceof Promise) return wait(context, list, index, usage)
           const answer = judge(context, quota, usage)
           if (answer !== undefined) return answer

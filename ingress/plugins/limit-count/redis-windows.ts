@@ -30,15 +30,20 @@ return {tostring(n), size - into}`
 /** Windows kept in Redis, for several gateways together. Rejects if Redis does not answer. */
 export class RedisWindows implements Counter {
   readonly #redis: RedisScripts
+  readonly #scope: string
   readonly #script: string
 
-  constructor(redis: RedisScripts, kind: 'fixed' | 'sliding') {
+  constructor(redis: RedisScripts, scope: string, kind: 'fixed' | 'sliding') {
     this.#redis = redis
+    this.#scope = scope
     this.#script = kind === 'fixed' ? FIXED : SLIDING
   }
 
   async count(key: string, windowMs: number, limit: number): Promise<Usage> {
-    const reply = await this.#redis.evaluate(this.#script, `plugin-limit-count${key}`, [windowMs, limit])
+    const reply = await this.#redis.evaluate(this.#script, `plugin-limit-count${this.#scope} ${key}`, [
+      windowMs,
+      limit,
+    ])
     const [count, resetMs] = Array.isArray(reply) ? reply : []
     return { count: Number(count), resetMs: Number(resetMs) }
   }

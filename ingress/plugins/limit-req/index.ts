@@ -39,8 +39,7 @@ export const limitReq: Plugin = {
   compile(conf, environment) {
     const own = conf as unknown as Conf
     const scope = `${environment.owner} ${JSON.stringify(conf)}`
-    const buckets = (environment.state.get(scope) as LeakyBuckets | undefined) ?? new LeakyBuckets()
-    environment.state.set(scope, buckets)
+    const buckets = new LeakyBuckets(environment.shared.within(`limit-req ${scope}`))
     const redis = redisOf(conf)
     const decide = (wait: number | undefined): PluginAnswer | Promise<undefined> | undefined => {
       if (wait === undefined) {

@@ -1,43 +1,34 @@
-const SWEEP_AT = 10_000
+import { monotonicNow, type RecordSpace } from '../../sharing/index.ts'
 
-interface Bucket {
-  excess: number
-  at: number
-}
+/** Requests above the rate, as of a time. */
+const EXCESS = 0
+const AT = 1
 
-/** Leaky buckets by key: requests above `rate` per second pile up to `burst`, further ones are refused. */
+/**
+ * Leaky buckets by key: requests above `rate` per second pile up to `burst`, further ones are refused. Common to all
+ * processes.
+ */
 export class LeakyBuckets {
-  readonly #buckets = new Map<string, Bucket>()
+  readonly #buckets: RecordSpace
   readonly #now: () => number
 
-  constructor(now: () => number = () => performance.now()) {
+  constructor(buckets: RecordSpace, now: () => number = monotonicNow) {
+    this.#buckets = buckets
     this.#now = now
-  }
-
-  get size(): number {
-    return this.#buckets.size
   }
 
   /** Milliseconds the request has to wait; undefined if it is one too many. */
   take(key: string, rate: number, burst: number): number | undefined {
     const now = this.#now()
-    const bucket = this.#buckets.get(key)
-    const excess =
-      bucket === undefined ? 0 : Math.max(0, bucket.excess - ((now - bucket.at) * rate) / 1000 + 1)
-    if (excess > burst) return undefined
-    if (bucket === undefined) {
-      if (this.#buckets.size >= SWEEP_AT) this.#sweep(now, rate)
-      this.#buckets.set(key, { excess, at: now })
-    } else {
-      bucket.excess = excess
-      bucket.at = now
-    }
-    return (excess * 1000) / rate
-  }
-
-  /** Forgets buckets that have run empty. */
-  #sweep(now: number, rate: number): void {
-    for (const [key, { excess, at }] of this.#buckets)
-      if (excess - ((now - at) * rate) / 1000 <= -1) this.#buckets.delete(key)
+    return this.#buckets.update(key, (bucket) => {
+      const empty = bucket.expiresAt <= now
+      const excess = empty ? 0 : Math.max(0, bucket.get(EXCESS) - ((now - bucket.get(AT)) * rate) / 1000 + 1)
+      if (excess > burst) return undefined
+      bucket.set(EXCESS, excess)
+      bucket.set(AT, now)
+      // By then it is as if nobody had come.
+      bucket.expiresAt = now + ((excess + 1) * 1000) / rate
+      return (excess * 1000) / rate
+    })
   }
 }

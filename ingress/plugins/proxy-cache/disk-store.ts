@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, statSync } from 'node:fs'
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, unlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { CachedAnswer, CacheStore } from './store.ts'
 
 const NAME = /^[0-9a-f]{64}$/
 
 /**
- * Answers as files, one each: a line of JSON, then the body. Files that are there at the start are taken over. The key is in
- * the file too, so that a file that somebody moved never answers for another request.
+ * Answers as files, one each: a line of JSON, then the body. Files that are there are taken over, those that another process
+ * has made as well. The key is in the file too, so that a file that somebody moved never answers for another request.
  */
 export class DiskStore implements CacheStore {
   readonly #directory: string
@@ -32,12 +32,9 @@ export class DiskStore implements CacheStore {
 
   async get(key: string): Promise<CachedAnswer | undefined> {
     const name = nameOf(key)
-    const size = this.#files.get(name)
-    if (size === undefined) return undefined
-    this.#files.delete(name)
-    this.#files.set(name, size)
     try {
       const content = await readFile(path.join(this.#directory, name))
+      this.#remember(name, content.length)
       const end = content.indexOf(10)
       const head = JSON.parse(content.toString('utf8', 0, end)) as CachedAnswer & {
         key: string
@@ -62,9 +59,7 @@ export class DiskStore implements CacheStore {
     writeFile(temporary, Buffer.concat([Buffer.from(head), body]), { mode: 0o600 })
       .then(() => rename(temporary, file))
       .then(() => {
-        this.#forget(name)
-        this.#files.set(name, size)
-        this.#size += size
+        this.#remember(name, size)
         this.#makeRoom()
       })
       // A full disk costs the cache, not the request.
@@ -81,17 +76,23 @@ export class DiskStore implements CacheStore {
 
   async delete(key: string): Promise<boolean> {
     const name = nameOf(key)
-    if (!this.#forget(name)) return false
-    await rm(path.join(this.#directory, name), { force: true })
-    return true
+    this.#forget(name)
+    return unlink(path.join(this.#directory, name)).then(
+      () => true,
+      () => false,
+    )
   }
 
-  #forget(name: string): boolean {
-    const size = this.#files.get(name)
-    if (size === undefined) return false
+  /** As the one asked for last. */
+  #remember(name: string, size: number): void {
+    this.#forget(name)
+    this.#files.set(name, size)
+    this.#size += size
+  }
+
+  #forget(name: string): void {
+    this.#size -= this.#files.get(name) ?? 0
     this.#files.delete(name)
-    this.#size -= size
-    return true
   }
 }
 

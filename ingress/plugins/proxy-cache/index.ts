@@ -3,7 +3,7 @@ import type { Response } from '../../http/index.ts'
 import type { JsonObject } from '../../objects/index.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 import { directives, isPrivate, lifetime, usable } from './freshness.ts'
-import type { CachedAnswer, CacheStore } from './store.ts'
+import type { CachedAnswer } from './store.ts'
 import { openZone } from './zones.ts'
 
 interface Conf {
@@ -99,12 +99,9 @@ export const proxyCache: Plugin = {
   },
   compile(conf: JsonObject, environment) {
     const own = conf as unknown as Conf
-    const name = `${own.cache_strategy} ${own.cache_zone}`
-    const zone = (environment.state.get(name) ??
-      openZone(environment.attributes, own.cache_zone, own.cache_strategy)) as CacheStore | undefined
+    const zone = openZone(environment, own.cache_zone, own.cache_strategy)
     if (zone === undefined) throw new Error(`cache_zone ${own.cache_zone} not found`)
     const store = zone
-    environment.state.set(name, store)
     const pendings = new WeakMap<RequestContext, Pending>()
 
     const answer = (context: RequestContext, found: CachedAnswer): PluginAnswer => {
@@ -140,12 +137,7 @@ export const proxyCache: Plugin = {
         const { method, exchange } = context
         const key = keyOf(own, context)
         if (method === 'PURGE') {
-          const gone = store.delete(key)
-          const told = (was: boolean): PluginAnswer => ({
-            status: was ? 200 : 404,
-            ...(was ? { body: '' } : {}),
-          })
-          return typeof gone === 'boolean' ? told(gone) : gone.then(told)
+          return store.purge(key).then((was) => ({ status: was ? 200 : 404, ...(was ? { body: '' } : {}) }))
         }
         if (!own.cache_method.includes(method) || exchange.headers.has('range')) return undefined
         const asked = own.cache_control ? directives(exchange.headers.get('cache-control')) : new Map()

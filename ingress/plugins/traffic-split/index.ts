@@ -1,7 +1,7 @@
 import { type JsonObject, type Schema, UPSTREAM, type Upstream } from '../../objects/index.ts'
 import { compileExpression } from '../../route/index.ts'
 import { UpstreamGroup } from '../../upstream/index.ts'
-import type { Plugin } from '../plugin.ts'
+import type { Plugin, PluginEnvironment } from '../plugin.ts'
 
 interface Choice {
   readonly upstream_id?: string | number
@@ -82,11 +82,12 @@ export const trafficSplit: Plugin = {
     }
   },
   compile(conf, environment) {
+    const inline = inlineGroups(environment)
     const rules = rulesOf(conf).map((rule) => ({
       conditions: (rule.match ?? []).map(({ vars }) => compileExpression(vars)),
       shares: rule.weighted_upstreams.map(({ upstream, upstream_id, weight }): Share => {
-        const inline = upstream === undefined ? undefined : new UpstreamGroup(upstream)
-        return { target: upstream_id === undefined ? inline : String(upstream_id), weight, current: 0 }
+        const group = upstream === undefined ? undefined : inline(upstream)
+        return { target: upstream_id === undefined ? group : String(upstream_id), weight, current: 0 }
       }),
     }))
     /** A share whose upstream has no server now is given to the others. */
@@ -108,4 +109,22 @@ export const trafficSplit: Plugin = {
       },
     }
   },
+}
+
+/** Groups of the upstreams written into one configuration, in order: what is known of their servers outlives an edit. */
+function inlineGroups({
+  owner,
+  state,
+  surroundings,
+}: PluginEnvironment): (config: Upstream) => UpstreamGroup {
+  const known = (state.get(owner) as UpstreamGroup[] | undefined) ?? []
+  state.set(owner, known)
+  let next = 0
+  return (config) => {
+    const index = next++
+    const group = known[index]
+    group?.update(config)
+    known[index] = group ?? new UpstreamGroup(config, surroundings(`${owner} traffic-split ${index}`))
+    return known[index]
+  }
 }

@@ -1,3 +1,4 @@
+import type { KeyHash, RecordSpace } from '../../sharing/index.ts'
 import type { Server } from '../nodes.ts'
 import { probe } from './probe.ts'
 import { ServerHealth } from './server-health.ts'
@@ -5,30 +6,56 @@ import type { ActiveChecks, Checks } from './settings.ts'
 
 const TICK_MS = 250
 
-/** Health of an upstream's servers: probed (active) and watched while they serve (passive). Outlives changes of the servers. */
+/** The group's own record: 1 once somebody uses it. */
+const USED = 0
+
+/**
+ * Health of an upstream's servers: probed (active) by the first process, and watched while they serve (passive) by all.
+ * Outlives changes of the servers.
+ */
 export class HealthChecker {
   #checks: Checks
   #servers: readonly Server[] = []
   readonly #health = new Map<string, ServerHealth>()
+  readonly #records: RecordSpace
+  readonly #used: KeyHash
   #timer: NodeJS.Timeout | undefined
+  #started = false
   #running = 0
 
-  constructor(checks: Checks) {
+  /** `records`: where the health of this upstream's servers is kept. */
+  constructor(checks: Checks, records: RecordSpace) {
     this.#checks = checks
+    this.#records = records
+    this.#used = records.key('')
   }
 
   update(checks: Checks, servers: readonly Server[]): void {
     this.#checks = checks
     this.#servers = servers
     const names = new Set(servers.map((server) => server.name))
-    for (const name of this.#health.keys()) if (!names.has(name)) this.#health.delete(name)
+    for (const [name, health] of this.#health) {
+      if (names.has(name)) continue
+      this.#health.delete(name)
+      if (this.#probes) health.forget()
+    }
+    if (this.#probes && checks.active !== undefined)
+      this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref()
+  }
+
+  get #probes(): boolean {
+    return this.#records.records.process === 0
   }
 
   /** Probing begins with the first request, so that upstreams nobody uses are left alone. */
   start(): void {
-    if (this.#timer !== undefined || this.#checks.active === undefined) return
-    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref()
-    this.#tick()
+    if (this.#started || this.#checks.active === undefined) return
+    this.#started = true
+    this.#records.records.update(this.#used, (record) => {
+      record.set(USED, 1)
+      record.expiresAt = Number.MAX_VALUE
+    })
+    if (this.#probes) this.#tick()
   }
 
   close(): void {
@@ -39,14 +66,14 @@ export class HealthChecker {
   of(server: Server): ServerHealth {
     let health = this.#health.get(server.name)
     if (health === undefined) {
-      health = new ServerHealth()
+      health = new ServerHealth(this.#records, server.name)
       this.#health.set(server.name, health)
     }
     return health
   }
 
   isHealthy(server: Server): boolean {
-    return this.#health.get(server.name)?.healthy ?? true
+    return this.of(server).healthy
   }
 
   /** A request was answered. */
@@ -65,7 +92,7 @@ export class HealthChecker {
 
   #tick(): void {
     const { active } = this.#checks
-    if (active === undefined) return
+    if (active === undefined || this.#records.records.peek(this.#used, USED) === 0) return
     const now = performance.now()
     for (const server of this.#servers) {
       if (this.#running >= active.concurrency) return

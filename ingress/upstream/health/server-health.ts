@@ -1,66 +1,104 @@
+import type { KeyHash, RecordSpace, SharedRecord, SharedRecords } from '../../sharing/index.ts'
 import type { HealthyRule, UnhealthyRule } from './settings.ts'
 
 export type HealthStatus = 'healthy' | 'mostly_healthy' | 'mostly_unhealthy' | 'unhealthy'
 
+/** Fields of the record: 1 for unhealthy, results counted, and whether any of them is not 0. */
+const UNHEALTHY = 0
+const SUCCESSES = 1
+const HTTP_FAILURES = 2
+const TCP_FAILURES = 3
+const TIMEOUTS = 4
+const COUNTED = [SUCCESSES, HTTP_FAILURES, TCP_FAILURES, TIMEOUTS]
+const FAILURES = [HTTP_FAILURES, TCP_FAILURES, TIMEOUTS]
+/** Before anything else makes room, and after what runs just now. */
+const KEPT = Number.MAX_VALUE
+
 /**
- * What is known of one server: results counted until enough of one kind in a row turn it. Counters of failures start
- * anew with a success, that of successes with a failure.
+ * What is known of one server, by all processes: results counted until enough of one kind in a row turn it. Counters of
+ * failures start anew with a success, that of successes with a failure.
  */
 export class ServerHealth {
-  healthy = true
   /** When the next active probe is due (performance.now). */
   nextProbe = 0
   probing = false
-  #successes = 0
-  #httpFailures = 0
-  #tcpFailures = 0
-  #timeouts = 0
+  readonly #records: SharedRecords
+  readonly #key: KeyHash
 
-  get status(): HealthStatus {
-    if (this.healthy) {
-      return this.#httpFailures + this.#tcpFailures + this.#timeouts > 0 ? 'mostly_healthy' : 'healthy'
-    }
-    return this.#successes > 0 ? 'mostly_unhealthy' : 'unhealthy'
+  constructor(servers: RecordSpace, name: string) {
+    this.#records = servers.records
+    this.#key = servers.key(name)
   }
 
-  get counter(): Readonly<Record<string, number>> {
+  get healthy(): boolean {
+    return this.#records.peek(this.#key, UNHEALTHY) === 0
+  }
+
+  get status(): HealthStatus {
+    const { success, ...failures } = this.counter
+    if (this.healthy) {
+      return Object.values(failures).some((count) => count > 0) ? 'mostly_healthy' : 'healthy'
+    }
+    return success > 0 ? 'mostly_unhealthy' : 'unhealthy'
+  }
+
+  get counter() {
+    const field = (one: number) => this.#records.peek(this.#key, one)
     return {
-      success: this.#successes,
-      http_failure: this.#httpFailures,
-      tcp_failure: this.#tcpFailures,
-      timeout_failure: this.#timeouts,
+      success: field(SUCCESSES),
+      http_failure: field(HTTP_FAILURES),
+      tcp_failure: field(TCP_FAILURES),
+      timeout_failure: field(TIMEOUTS),
     }
   }
 
   /** An answer with this status; statuses in neither list say nothing. */
   answered(status: number, healthy: HealthyRule, unhealthy: UnhealthyRule): void {
     if (healthy.http_statuses.includes(status)) this.succeeded(healthy)
-    else if (unhealthy.http_statuses.includes(status)) {
-      this.#successes = 0
-      this.#httpFailures++
-      this.#turn(this.#httpFailures, unhealthy.http_failures)
-    }
+    else if (unhealthy.http_statuses.includes(status)) this.#fail(HTTP_FAILURES, unhealthy.http_failures)
   }
 
   succeeded({ successes }: HealthyRule): void {
-    this.#httpFailures = this.#tcpFailures = this.#timeouts = 0
-    if (this.healthy || successes === 0) return
-    if (++this.#successes < successes) return
-    this.healthy = true
-    this.#successes = 0
+    // What almost every request says is known already.
+    if (this.healthy && FAILURES.every((field) => this.#records.peek(this.#key, field) === 0)) return
+    this.#change((record) => {
+      for (const field of FAILURES) record.set(field, 0)
+      if (record.get(UNHEALTHY) === 0 || successes === 0) return
+      const count = record.get(SUCCESSES) + 1
+      record.set(SUCCESSES, count < successes ? count : 0)
+      if (count >= successes) record.set(UNHEALTHY, 0)
+    })
   }
 
   unreachable({ tcp_failures }: UnhealthyRule): void {
-    this.#successes = 0
-    this.#turn(++this.#tcpFailures, tcp_failures)
+    this.#fail(TCP_FAILURES, tcp_failures)
   }
 
   timedOut({ timeouts }: UnhealthyRule): void {
-    this.#successes = 0
-    this.#turn(++this.#timeouts, timeouts)
+    this.#fail(TIMEOUTS, timeouts)
   }
 
-  #turn(count: number, limit: number): void {
-    if (limit > 0 && count >= limit) this.healthy = false
+  /** Nothing is known of it any more. */
+  forget(): void {
+    this.#records.update(this.#key, (record) => {
+      for (const field of [UNHEALTHY, ...COUNTED]) record.set(field, 0)
+      record.expiresAt = 0
+    })
+  }
+
+  #fail(field: number, limit: number): void {
+    this.#change((record) => {
+      record.set(SUCCESSES, 0)
+      const count = record.get(field) + 1
+      record.set(field, count)
+      if (limit > 0 && count >= limit) record.set(UNHEALTHY, 1)
+    })
+  }
+
+  #change(change: (record: SharedRecord) => void): void {
+    this.#records.update(this.#key, (record) => {
+      record.expiresAt = KEPT
+      change(record)
+    })
   }
 }

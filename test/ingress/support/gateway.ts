@@ -55,8 +55,11 @@ export async function testGateway(
   source.apply(...(options.objects ?? []))
   const store = await openStore({ source, log })
   const metrics = new Registry()
+  const text = options.text ?? BASE
   const config = {
-    ...parseGatewayConfig(options.text ?? BASE, 'test'),
+    ...parseGatewayConfig(text, 'test'),
+    // More than one where the test is about it.
+    ...(text.includes('worker_processes') ? {} : { workers: 1 }),
     shutdownTimeout: 200,
     ...options.config,
   }
