@@ -31,7 +31,7 @@ function writeField(number: number, type: FieldType, value: unknown): Buffer[] {
   if (typeof type === 'object') {
     if ('message' in type) return [delimited(number, writeMessage(type.message, value as Raw))]
     if ('inline' in type) return []
-    const list = 'items' in type ? type.items : type.list
+    const { list } = type
     return (value as unknown[]).map((item) =>
       list === 'text' ? text(number, String(item)) : delimited(number, writeMessage(list, item as Raw)),
     )

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { decodeObject, keyFrom, kinds, kubernetesSource, manifestSource } from '#watch'
-import { compactObject } from '../../watch/kubernetes/compact.ts'
+import { compactObject } from '../../watch/compact/compact.ts'
 import { ApiServer } from '../apiserver/api-server.ts'
 import { testDirectory, waitUntil } from '../support/index.ts'
 import { conformanceTests, type Origin, opened, type Raw } from './conformance.ts'
@@ -47,7 +47,7 @@ const routes: Raw = {
 
 /** An object without what only the server knows. */
 function content(object: unknown): unknown {
-  const { metadata, ...rest } = structuredClone(object) as { metadata: Record<string, unknown> }
+  const { metadata, ...rest } = JSON.parse(JSON.stringify(object))
   for (const name of ['uid', 'resourceVersion', 'creationTimestamp']) delete metadata[name]
   return { metadata, ...rest }
 }

@@ -1,28 +1,14 @@
+import { compactObject } from '../compact/compact.ts'
+import { CompactObject } from '../compact/compact-object.ts'
 import { decodeObject } from '../objects/decode.ts'
 import { formatPath } from '../objects/field.ts'
 import type { AnyObject, Kind } from '../objects/kinds.ts'
-import { type Key, keyFrom } from '../objects/meta.ts'
+import type { Key } from '../objects/meta.ts'
 import type { Problem, Regarding } from '../source.ts'
-import { compactObject } from './compact.ts'
+import { metadataOf, type RawObject, type ReceivedObject } from './wire/received.ts'
 
-/** What the metadata of a raw object says, valid or not. */
-export interface RawIdentity {
-  readonly key: Key
-  readonly version: string
-}
-
-/** Identity of an object as the server gave it; undefined if it has no name. */
-export function identityOf(raw: Readonly<Record<string, unknown>>): RawIdentity | undefined {
-  const { name, namespace, resourceVersion } = (raw['metadata'] ?? {}) as Record<string, unknown>
-  if (typeof name !== 'string' || name === '') return undefined
-  return {
-    key: keyFrom(typeof namespace === 'string' ? namespace : '', name),
-    version: typeof resourceVersion === 'string' ? resourceVersion : '',
-  }
-}
-
-function regardingOf(raw: Readonly<Record<string, unknown>>): Regarding {
-  const metadata = (raw['metadata'] ?? {}) as Readonly<Record<string, unknown>>
+function regardingOf(raw: RawObject): Regarding {
+  const metadata = metadataOf(raw)
   const text = (value: unknown): string => (typeof value === 'string' ? value : '')
   return {
     apiVersion: text(raw['apiVersion']),
@@ -47,7 +33,11 @@ export class ObjectIntake {
   }
 
   /** The object, trimmed; undefined if it is invalid, which is reported: its last good version stays. */
-  decode(key: Key, raw: Readonly<Record<string, unknown>>): AnyObject | undefined {
+  decode(key: Key, raw: ReceivedObject): AnyObject | undefined {
+    if (raw instanceof CompactObject) {
+      this.forget(key)
+      return raw as AnyObject & CompactObject
+    }
     const decoded = decodeObject(raw)
     if (decoded.outcome === 'object') {
       this.forget(key)

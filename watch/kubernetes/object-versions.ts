@@ -1,3 +1,4 @@
+import type { Version } from '../compact/compact-object.ts'
 import type { Key } from '../objects/meta.ts'
 
 /** How many deletions are remembered, against events that arrive late. */
@@ -13,7 +14,7 @@ export class ObjectVersions {
   #deleted = new Map<Key, number>()
 
   /** True if this event is news; remembers it then. */
-  admit(key: Key, version: string, { deleted }: { deleted: boolean }): boolean {
+  admit(key: Key, version: Version, { deleted }: { deleted: boolean }): boolean {
     const number = versionNumber(version)
     const known = this.#versions.get(key) ?? this.#deleted.get(key)
     if (number !== undefined && known !== undefined) {
@@ -34,10 +35,10 @@ export class ObjectVersions {
   }
 
   /** A complete list: these objects exist, and no others. */
-  reset(versions: Iterable<readonly [Key, string]>): void {
+  reset(versions: ReadonlyMap<Key, { readonly version: Version }>): void {
     this.#versions = new Map()
     this.#deleted = new Map()
-    for (const [key, version] of versions) this.#versions.set(key, versionNumber(version) ?? 0)
+    for (const [key, { version }] of versions) this.#versions.set(key, versionNumber(version) ?? 0)
   }
 
   get size(): number {
@@ -46,12 +47,13 @@ export class ObjectVersions {
 }
 
 /** undefined for versions that are no numbers (aggregated APIs may have such). */
-export function versionNumber(version: string): number | undefined {
+export function versionNumber(version: Version): number | undefined {
+  if (typeof version === 'number') return version
   return /^\d{1,15}$/.test(version) ? Number(version) : undefined
 }
 
 /** The later of two versions; the second where they cannot be compared. */
-export function laterVersion(a: string, b: string): string {
+export function laterVersion(a: Version, b: Version): Version {
   const [left, right] = [versionNumber(a), versionNumber(b)]
   return left !== undefined && right !== undefined && left > right ? a : b
 }

@@ -1,19 +1,16 @@
 import type { Logger } from 'pino'
-import type { AnyObject } from '../objects/kinds.ts'
-import type { Key } from '../objects/meta.ts'
-import type { Change, Problem, Sink } from '../source.ts'
+import type { Version } from '../compact/compact-object.ts'
+import type { Problem, Sink } from '../source.ts'
 import { Backoff } from './backoff.ts'
-import { apiErrorOf } from './errors.ts'
+import { EventIntake, type Listing } from './event-intake.ts'
 import { describeFailure, type Failure, judge } from './failure.ts'
 import type { KindNeed } from './needs.ts'
-import { identityOf, ObjectIntake } from './object-intake.ts'
-import { laterVersion, ObjectVersions } from './object-versions.ts'
 import type { ReflectorMetrics } from './reflector-metrics.ts'
 import type { ResourceRequests } from './resource-requests.ts'
 import type { Resource } from './resources.ts'
 import type { ReflectorTiming } from './timing.ts'
 import { ShortWatchError, StalledListError } from './watch-errors.ts'
-import type { WatchEvent } from './wire/watch-stream.ts'
+import { receivedVersion } from './wire/received.ts'
 
 export interface ReflectorOptions {
   readonly resource: Resource
@@ -39,12 +36,9 @@ export class Reflector {
   readonly #options: ReflectorOptions
   readonly #log: Logger
   readonly #name: string
-  readonly #intake: ObjectIntake
-  readonly #versions = new ObjectVersions()
+  readonly #intake: EventIntake
   readonly #backoff: Backoff
   readonly #stop = new AbortController()
-  /** where to go on; '' if a list has to come first and may be of any age */
-  #version = ''
   #needsList = true
   /** the version we have is too old or too new for the server: ask for the latest, whatever it is */
   #versionUnavailable = false
@@ -60,7 +54,7 @@ export class Reflector {
     this.#name = options.resource.plural
     this.#log = options.log
     this.#backoff = new Backoff(options.timing.backoff)
-    this.#intake = new ObjectIntake(options.resource.kind, options.onProblems)
+    this.#intake = new EventIntake(options)
   }
 
   start(): void {
@@ -103,24 +97,25 @@ export class Reflector {
   /** The version a list may be served at: any at first, then nothing older than what we have. */
   get #listVersion(): string | undefined {
     if (this.#versionUnavailable) return undefined
-    return this.#version === '' ? '0' : this.#version
+    const { version } = this.#intake
+    return version === '' ? '0' : String(version)
   }
 
   async #list(): Promise<void> {
     const begun = performance.now()
-    const objects = new Map<Key, Listed>()
+    const listing: Listing = new Map()
     const version = await this.#options.requests.list({
       version: this.#listVersion,
       signal: this.#stop.signal,
-      onItem: (raw) => this.#collect(objects, raw),
+      onItem: (item) => this.#intake.collect(listing, item),
     })
-    this.#replace(objects, version, begun)
+    this.#replace(listing, version, begun)
   }
 
   /** A list and a watch in one (KEP-3157). */
   async #streamList(): Promise<void> {
     const begun = performance.now()
-    const objects = new Map<Key, Listed>()
+    const listing: Listing = new Map()
     const stalled = new AbortController()
     const { progressMs } = this.#options.timing
     // Servers before 1.27 do not know the parameter and would never say that the list is complete.
@@ -128,17 +123,17 @@ export class Reflector {
     try {
       await this.#follow({
         // The first time any complete state will do only where it is the latest: '' asks for that.
-        version: this.#versionUnavailable ? '' : this.#version,
+        version: this.#versionUnavailable ? '' : String(this.#intake.version),
         initial: true,
         signal: AbortSignal.any([this.#stop.signal, stalled.signal]),
         onEvents: (events) => {
-          if (!this.#needsList) return this.#apply(events)
+          if (!this.#needsList) return this.#intake.apply(events)
           timer.refresh()
           for (const [index, event] of events.entries()) {
-            if (!this.#gather(objects, event)) continue
+            if (!this.#intake.gather(listing, event)) continue
             clearTimeout(timer)
-            this.#replace(objects, versionOf(event), begun)
-            this.#apply(events.slice(index + 1))
+            this.#replace(listing, receivedVersion(event.object), begun)
+            this.#intake.apply(events.slice(index + 1))
             return
           }
         },
@@ -150,60 +145,31 @@ export class Reflector {
     }
   }
 
-  /** One event of an initial stream; true for the bookmark that ends it. */
-  #gather(objects: Map<Key, Listed>, { type, object }: WatchEvent): boolean {
-    if (type === 'ERROR') throw this.#errorOf(object)
-    if (type === 'BOOKMARK') {
-      const { annotations } = (object['metadata'] ?? {}) as { annotations?: Record<string, unknown> }
-      return annotations?.['k8s.io/initial-events-end'] === 'true'
-    }
-    const identity = identityOf(object)
-    if (identity === undefined) return false
-    if (type === 'DELETED') objects.delete(identity.key)
-    else this.#collect(objects, object)
-    return false
-  }
-
-  #collect(objects: Map<Key, Listed>, raw: Record<string, unknown>): void {
-    const identity = identityOf(raw)
-    if (identity === undefined || !this.#expected(raw)) return
-    objects.set(identity.key, { version: identity.version, object: this.#intake.decode(identity.key, raw) })
-  }
-
-  #replace(objects: Map<Key, Listed>, version: string, begun: number): void {
-    const { sink, metrics, resource } = this.#options
-    const good: AnyObject[] = []
-    for (const { object } of objects.values()) if (object !== undefined) good.push(object)
-    const keys = new Set(objects.keys())
-    this.#intake.keepOnly(keys)
-    this.#versions.reset([...objects].map(([key, listed]) => [key, listed.version]))
-    // Objects that are there but invalid keep their last good version.
-    sink.replace(resource.kind, good as never[], { at: begun, keep: keys })
+  #replace(listing: Listing, version: Version, begun: number): void {
+    const { metrics } = this.#options
+    const objects = this.#intake.replace(listing, version, begun)
     this.#needsList = false
     this.#versionUnavailable = false
-    this.#version = version
     metrics.count('lists', this.#name, { reason: this.#listReason })
     metrics.listed(this.#name, (performance.now() - begun) / 1000)
-    metrics.version(this.#name, version)
     this.#listReason = 'watch failed'
     this.#well()
-    if (!this.#synced) {
-      this.#synced = true
-      this.#log.debug({ resource: this.#name, objects: good.length }, 'listed')
-      this.#options.onSynced()
-    }
+    if (this.#synced) return
+    this.#synced = true
+    this.#log.debug({ resource: this.#name, objects }, 'listed')
+    this.#options.onSynced()
   }
 
   async #watch(): Promise<void> {
     const begun = performance.now()
     let events = 0
     await this.#follow({
-      version: this.#version,
+      version: String(this.#intake.version),
       initial: false,
       signal: this.#stop.signal,
       onEvents: (batch) => {
         events += batch.length
-        this.#apply(batch)
+        this.#intake.apply(batch)
       },
     })
     if (events === 0 && performance.now() - begun < 1000) throw new ShortWatchError()
@@ -219,62 +185,6 @@ export class Reflector {
         if (!watch.initial) this.#well()
       },
     })
-  }
-
-  /** Everything that arrived together is one step. */
-  #apply(events: readonly WatchEvent[]): void {
-    const at = performance.now()
-    const changes: Change[] = []
-    const counts = new Map<string, number>()
-    let version = this.#version
-    try {
-      for (const event of events) {
-        counts.set(event.type, (counts.get(event.type) ?? 0) + 1)
-        if (event.type === 'ERROR') throw this.#errorOf(event.object)
-        const change = this.#changeOf(event)
-        if (change !== undefined) changes.push(change)
-        version = laterVersion(version, versionOf(event))
-      }
-    } finally {
-      if (changes.length > 0) this.#options.sink.apply(changes, { at })
-      this.#version = version
-      const { metrics } = this.#options
-      for (const [type, count] of counts)
-        metrics.count('events', this.#name, { type: type.toLowerCase() }, count)
-      metrics.version(this.#name, version)
-    }
-  }
-
-  #changeOf({ type, object }: WatchEvent): Change | undefined {
-    if (type !== 'ADDED' && type !== 'MODIFIED' && type !== 'DELETED') return undefined
-    const identity = identityOf(object)
-    if (identity === undefined || !this.#expected(object)) return undefined
-    const { key, version } = identity
-    const deleted = type === 'DELETED'
-    if (!this.#versions.admit(key, version, { deleted })) {
-      this.#options.metrics.count('stale', this.#name)
-      return undefined
-    }
-    if (deleted) {
-      this.#intake.forget(key)
-      return { kind: this.resource.kind, deleted: key }
-    }
-    const decoded = this.#intake.decode(key, object)
-    return decoded === undefined ? undefined : { object: decoded }
-  }
-
-  /** Whether this is an object of our kind: a proxy or an old server may send Tables or worse. */
-  #expected(raw: Record<string, unknown>): boolean {
-    if (raw['kind'] === this.resource.kind) return true
-    this.#log.warn(
-      { resource: this.#name, kind: raw['kind'] },
-      'the API server sent an object of another kind',
-    )
-    return false
-  }
-
-  #errorOf(status: Record<string, unknown>): Error {
-    return apiErrorOf(status, { what: `watch ${this.#name}` })
   }
 
   #well(): void {
@@ -312,15 +222,4 @@ export class Reflector {
     }
     if (verdict.wait) await this.#backoff.wait(this.#stop.signal, { atLeastMs: verdict.retryAfterMs })
   }
-}
-
-interface Listed {
-  readonly version: string
-  /** undefined: invalid */
-  readonly object: AnyObject | undefined
-}
-
-function versionOf({ object }: WatchEvent): string {
-  const { resourceVersion } = (object['metadata'] ?? {}) as { resourceVersion?: unknown }
-  return typeof resourceVersion === 'string' ? resourceVersion : ''
 }

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { ApiClient } from './connection/api-client.ts'
 import { ApiConnectionError } from './errors.ts'
+import { endsInitialEvents } from './event-intake.ts'
 import type { KindNeed } from './needs.ts'
 import { pathOf, type Resource } from './resources.ts'
 import { IncompleteListError } from './watch-errors.ts'
@@ -99,7 +100,8 @@ export class ResourceRequests {
     let complete = !initial
     await readAll(answer.body, (chunk) => {
       const events = reader.push(chunk)
-      if (!complete) complete = events.some(endsInitialEvents)
+      if (!complete)
+        complete = events.some(({ type, object }) => type === 'BOOKMARK' && endsInitialEvents(object))
       if (events.length > 0) onEvents(events)
     })
     if (!complete) throw new IncompleteListError()
@@ -117,12 +119,6 @@ export class ResourceRequests {
     if (message === undefined || !contentType.includes('protobuf')) return new JsonEventReader()
     return new ProtobufEventReader(message)
   }
-}
-
-function endsInitialEvents({ type, object }: WatchEvent): boolean {
-  if (type !== 'BOOKMARK') return false
-  const { annotations } = (object['metadata'] ?? {}) as { annotations?: Record<string, unknown> }
-  return annotations?.['k8s.io/initial-events-end'] === 'true'
 }
 
 /**

@@ -3,7 +3,9 @@ import { define, type Field } from './field.ts'
 import type { ObjectMeta, StringMap } from './meta.ts'
 
 /** Written by `kubectl apply`, as large as the object itself and of no use here. */
-const dropped = new Set(['kubectl.kubernetes.io/last-applied-configuration'])
+export const droppedAnnotations: ReadonlySet<string> = new Set([
+  'kubectl.kubernetes.io/last-applied-configuration',
+])
 
 const namePattern = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
 
@@ -32,9 +34,9 @@ export function metadataIn(field: Field, { namespaced }: { namespaced: boolean }
 
 function annotationsIn(field: Field): StringMap {
   const all = field.stringMap()
+  const names = Object.keys(all)
+  if (!names.some((name) => droppedAnnotations.has(name))) return all
   const kept: Record<string, string> = {}
-  for (const [name, value] of Object.entries(all)) {
-    if (!dropped.has(name)) define(kept, name, value)
-  }
+  for (const name of names) if (!droppedAnnotations.has(name)) define(kept, name, all[name] ?? '')
   return kept
 }

@@ -36,15 +36,12 @@ export const headlessLabel = 'service.kubernetes.io/headless'
 
 export function decodeEndpointSlice(root: Field): EndpointSlice {
   const addressType = root.at('addressType').requiredOneOf(['IPv4', 'IPv6', 'FQDN'])
-  const listed = root.at('endpoints')
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
     metadata: metadataIn(root.at('metadata'), { namespaced: true }),
     addressType,
-    endpoints: areDecoded(listed.value, addressType)
-      ? listed.value
-      : listed.list((item) => sliceEndpointIn(item, addressType)),
+    endpoints: root.at('endpoints').list((item) => sliceEndpointIn(item, addressType)),
     ports: root.at('ports').list(endpointPortIn),
   }
 }
@@ -67,20 +64,6 @@ export function sliceConditions({
 }: SliceEndpoint['conditions']): SliceEndpoint['conditions'] {
   const bits = (ready ? 4 : 0) + (serving ? 2 : 0) + (terminating ? 1 : 0)
   return allConditions[bits] ?? { ready, serving, terminating }
-}
-
-/** Lists of endpoints that a reader of the wire has put into their stored form already. */
-export const decodedEndpoints = new WeakSet<object>()
-
-function areDecoded(
-  list: unknown,
-  addressType: EndpointSlice['addressType'],
-): list is readonly SliceEndpoint[] {
-  if (!Array.isArray(list) || !decodedEndpoints.has(list)) return false
-  const colon = addressType === 'IPv6'
-  return (list as readonly SliceEndpoint[]).every(({ addresses }) =>
-    addresses.every((address) => address.includes(':') === colon),
-  )
 }
 
 function sliceEndpointIn(field: Field, addressType: EndpointSlice['addressType']): SliceEndpoint {

@@ -39,8 +39,11 @@ export type Key = string
 
 /** The key of an object in its kind's map. */
 export function keyOf(object: {
+  readonly key?: Key
   readonly metadata: { readonly namespace: string; readonly name: string }
 }): Key {
+  // Objects in compact form have theirs at hand.
+  if (object.key !== undefined) return object.key
   const { namespace, name } = object.metadata
   return namespace === '' ? name : `${namespace}/${name}`
 }

@@ -16,7 +16,13 @@ export interface HostAlias {
   readonly hostnames: readonly string[]
 }
 
-export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown'
+const podPhases = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const
+export type PodPhase = (typeof podPhases)[number]
+
+export function isPodPhase(text: string): text is PodPhase {
+  return podPhases.some((phase) => phase === text)
+}
+
 export type DNSPolicy = 'ClusterFirst' | 'ClusterFirstWithHostNet' | 'Default' | 'None'
 
 export interface Pod extends KubeObject {
@@ -90,7 +96,7 @@ function podStatusIn(status: Field): PodStatus {
   if (podIPs.length === 0 && podIP !== '') podIPs.push(podIP)
   if (podIP !== '' && podIPs[0] !== podIP) status.at('podIP').expected(`podIPs[0].ip, ${podIPs[0]}`)
   return {
-    phase: status.at('phase').oneOf(['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'], 'Pending'),
+    phase: status.at('phase').oneOf(podPhases, 'Pending'),
     podIP: podIPs[0] ?? '',
     podIPs,
     hostIP: addressIn(status.at('hostIP')),

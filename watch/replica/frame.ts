@@ -3,7 +3,7 @@ import type { AnyObject, Kind } from '../objects/kinds.ts'
 import type { Key } from '../objects/meta.ts'
 
 /** Raise this with every change of the messages: both ends have to be of one build. */
-export const replicaProtocol = 1
+export const replicaProtocol = 2
 
 /** What stands in the stream from the primary to a replica. */
 export type Frame =

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { revivedObject } from '../compact/compact.ts'
 import type { AnyObject, Kind } from '../objects/kinds.ts'
 import type { Change, Sink, Source, SourceStatus } from '../source.ts'
 import { encodeFrame, type Frame, FrameReader, ReplicaStreamError, replicaProtocol } from './frame.ts'
@@ -115,7 +116,7 @@ class ReplicaSource implements Source {
         this.#resyncing = false
         break
       case 'state':
-        for (const object of frame.objects) this.#state?.get(object.kind)?.push(object)
+        for (const object of frame.objects.map(revivedObject)) this.#state?.get(object.kind)?.push(object)
         if (frame.last) this.#takeState()
         break
       case 'changes':
@@ -140,7 +141,7 @@ class ReplicaSource implements Source {
   }
 
   #apply({ objects, deleted, at }: Extract<Frame, { type: 'changes' }>): void {
-    const changes: Change[] = objects.map((object) => ({ object }))
+    const changes: Change[] = objects.map((object) => ({ object: revivedObject(object) }))
     for (const [kind, key] of deleted) changes.push({ kind, deleted: key })
     this.#sink?.apply(changes, { at: at - performance.timeOrigin })
   }

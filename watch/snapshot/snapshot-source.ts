@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { compactObject } from '../compact/compact.ts'
 import type { AnyObject, Kind } from '../objects/kinds.ts'
 import type { Change, Sink, Source, SourceStatus } from '../source.ts'
 import { readSnapshot, type Snapshot } from './snapshot-file.ts'
@@ -101,7 +102,7 @@ export class SnapshotSource implements Source {
     for (const [kind, objects] of snapshot.objects) {
       if (this.#live.has(kind)) continue
       this.#stale.add(kind)
-      for (const object of objects as readonly AnyObject[]) changes.push({ object })
+      for (const object of objects as readonly AnyObject[]) changes.push({ object: compactObject(object) })
     }
     sink.apply(changes)
     if (this.#stale.size > 0) metrics.serving(1)

@@ -1,3 +1,4 @@
+import { CompactObject } from '../compact/compact-object.ts'
 import type { KubeObject } from '../objects/meta.ts'
 
 /**
@@ -23,7 +24,11 @@ function equalLists(a: readonly unknown[], b: readonly unknown[]): boolean {
   return true
 }
 
-function equalProperties(a: Record<string, unknown>, b: Record<string, unknown>, ignored?: string): boolean {
+function equalProperties(
+  a: Readonly<Record<string, unknown>>,
+  b: Readonly<Record<string, unknown>>,
+  ignored?: string,
+): boolean {
   for (const name in a) {
     if (name !== ignored && !equalValues(a[name], b[name])) return false
   }
@@ -40,6 +45,7 @@ function equalProperties(a: Record<string, unknown>, b: Record<string, unknown>,
 export function sameObject(a: KubeObject | undefined, b: KubeObject | undefined): boolean {
   if (a === b) return true
   if (a === undefined || b === undefined) return false
+  if (a instanceof CompactObject || b instanceof CompactObject) return sameCompact(a, b)
   const { metadata: metadataA, ...restA } = a
   const { metadata: metadataB, ...restB } = b
   return (
@@ -49,4 +55,19 @@ export function sameObject(a: KubeObject | undefined, b: KubeObject | undefined)
       'resourceVersion',
     ) && equalProperties(restA, restB)
   )
+}
+
+function sameCompact(a: KubeObject, b: KubeObject): boolean {
+  if (a instanceof CompactObject && b instanceof CompactObject) {
+    return a.kind === b.kind && equalProperties(propertiesOf(a), propertiesOf(b), 'version')
+  }
+  return sameObject(nested(a), nested(b))
+}
+
+function nested(object: KubeObject): KubeObject {
+  return object instanceof CompactObject ? object.toJSON() : object
+}
+
+function propertiesOf(object: CompactObject): Readonly<Record<string, unknown>> {
+  return object as unknown as Readonly<Record<string, unknown>>
 }

@@ -3,7 +3,7 @@ import { type Kind, type KindMap, kindFacts } from '../objects/kinds.ts'
 import { keyFrom } from '../objects/meta.ts'
 import { importNameLabel } from '../objects/service-import.ts'
 
-type Indexer<T> = (object: T) => readonly string[]
+export type Indexer<T> = (object: T) => readonly string[]
 const none: readonly string[] = []
 
 /**
@@ -26,6 +26,9 @@ const indexers = {
     service: (slice: KindMap['EndpointSlice']) => ownerOf(slice, serviceNameLabel),
     /** key of the ServiceImport named by the label multicluster.kubernetes.io/service-name */
     import: (slice: KindMap['EndpointSlice']) => ownerOf(slice, importNameLabel),
+    /** addresses that its endpoints are reached by: of each the first */
+    address: (slice: KindMap['EndpointSlice']) =>
+      slice.addressType === 'FQDN' ? none : slice.endpoints.flatMap(({ addresses }) => addresses.slice(0, 1)),
   },
 } as const
 

@@ -55,6 +55,7 @@ export class Store implements Sink {
     const slices = this.#tables.EndpointSlice
     this.endpoints = new EndpointsView({
       slicesOf: (service) => slices.lookup('service', service),
+      servicesOf: (address) => ownersOf(slices.lookup('address', address)),
       nodeName: options.nodeName,
     })
     this.#controllers = options.controllers?.(this) ?? []
@@ -207,12 +208,8 @@ export class Store implements Sink {
     if (step.empty) return
     const touched = new Map<Key, ServiceEndpoints | undefined>()
     for (const { before, after } of step.of('EndpointSlice').values()) {
-      for (const slice of [before, after]) {
-        const owner = slice?.metadata.labels[serviceNameLabel]
-        if (slice === undefined || owner === undefined) continue
-        const service = keyFrom(slice.metadata.namespace, owner)
+      for (const service of ownersOf([before, after]))
         touched.set(service, this.endpoints.lastMerged(service))
-      }
     }
     for (const [kind, changed] of step) this.#metrics.changed(kind, changed)
     for (const subscriber of this.#subscribers) subscriber.record(step, touched, at)
@@ -247,7 +244,7 @@ export class Store implements Sink {
     const table = this.#table<Kind>(object.kind)
     const before = table.objects.get(key)
     if (sameObject(before, object)) return
-    table.put(object)
+    table.put(key, object)
     this.#record(object.kind, key, { before, after: object }, derived)
   }
 
@@ -261,12 +258,7 @@ export class Store implements Sink {
   #record(kind: Kind, key: Key, change: ObjectChange<AnyObject>, derived: boolean): void {
     this.#step?.add(kind, key, change)
     if (kind === 'EndpointSlice') {
-      for (const slice of [change.before, change.after]) {
-        const owner = slice?.metadata.labels[serviceNameLabel]
-        if (slice !== undefined && owner !== undefined) {
-          this.endpoints.invalidate(keyFrom(slice.metadata.namespace, owner))
-        }
-      }
+      for (const service of ownersOf([change.before, change.after])) this.endpoints.invalidate(service)
     }
     for (const controller of this.#controllers) controller.note(kind, key, change, derived)
   }
@@ -281,14 +273,20 @@ export class Store implements Sink {
 
   #serviceKeys(): Set<Key> {
     const services = new Set(this.#tables.Service.objects.keys())
-    for (const slice of this.#tables.EndpointSlice.objects.values()) {
-      const owner = slice.metadata.labels[serviceNameLabel]
-      if (owner !== undefined) services.add(keyFrom(slice.metadata.namespace, owner))
-    }
-    return services
+    return services.union(ownersOf(this.#tables.EndpointSlice.objects.values()))
   }
 
   #table<K extends Kind>(kind: K): Table<K> {
     return this.#tables[kind] as unknown as Table<K>
   }
+}
+
+/** The Services that slices belong to. */
+function ownersOf(slices: Iterable<AnyObject | undefined>): Set<Key> {
+  const owners = new Set<Key>()
+  for (const slice of slices) {
+    const owner = slice?.metadata.labels[serviceNameLabel]
+    if (slice !== undefined && owner !== undefined) owners.add(keyFrom(slice.metadata.namespace, owner))
+  }
+  return owners
 }

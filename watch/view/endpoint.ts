@@ -52,3 +52,60 @@ export function endpointsOfPort(
   }
   return []
 }
+
+/** `after` with all that is equal taken from `before`; `before` itself if everything is. */
+export function carryOver(before: ServiceEndpoints, after: ServiceEndpoints): ServiceEndpoints {
+  const addresses = carryOverList(before.addresses, after.addresses)
+  const ports = after.ports.map((port, index) => {
+    const earlier = before.ports[index]
+    if (earlier?.name !== port.name || earlier.protocol !== port.protocol) return port
+    const endpoints = carryOverList(earlier.endpoints, port.endpoints)
+    const same = endpoints === earlier.endpoints && earlier.appProtocol === port.appProtocol
+    return same ? earlier : { ...port, endpoints }
+  })
+  const same =
+    addresses === before.addresses &&
+    ports.length === before.ports.length &&
+    ports.every((port, index) => port === before.ports[index])
+  return same ? before : { addresses, ports }
+}
+
+/** Both are sorted by address and port. */
+function carryOverList(before: readonly Endpoint[], after: readonly Endpoint[]): readonly Endpoint[] {
+  let at = 0
+  let carried = 0
+  const list = after.map((endpoint) => {
+    let earlier = before[at]
+    while (earlier !== undefined && byAddress(earlier, endpoint) < 0) earlier = before[++at]
+    if (earlier === undefined || !sameEndpoint(earlier, endpoint)) return endpoint
+    carried++
+    return earlier
+  })
+  return carried === before.length && carried === after.length ? before : list
+}
+
+/** The order of endpoints in lists. */
+export function byAddress(a: Endpoint, b: Endpoint): number {
+  return a.address < b.address ? -1 : a.address > b.address ? 1 : a.port - b.port
+}
+
+function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return (
+    a.address === b.address &&
+    a.family === b.family &&
+    a.port === b.port &&
+    a.ready === b.ready &&
+    a.serving === b.serving &&
+    a.terminating === b.terminating &&
+    a.nodeName === b.nodeName &&
+    a.zone === b.zone &&
+    a.hostname === b.hostname &&
+    a.podName === b.podName &&
+    sameTexts(a.zoneHints, b.zoneHints) &&
+    sameTexts(a.nodeHints, b.nodeHints)
+  )
+}
+
+function sameTexts(a: readonly string[], b: readonly string[]): boolean {
+  return a === b || (a.length === b.length && a.every((text, index) => text === b[index]))
+}

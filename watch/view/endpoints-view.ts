@@ -1,13 +1,13 @@
 import type { EndpointSlice } from '../objects/endpoint-slice.ts'
 import type { Key } from '../objects/meta.ts'
-import { equalValues } from '../store/equal.ts'
-import { IndexMap } from '../store/index-map.ts'
-import { noEndpoints, type ServiceEndpoints } from './endpoint.ts'
+import { carryOver, noEndpoints, type ServiceEndpoints } from './endpoint.ts'
 import { mergeSlices } from './merge.ts'
 
 export interface EndpointsViewOptions {
   /** the slices labelled with a Service's name */
   readonly slicesOf: (service: Key) => Iterable<EndpointSlice>
+  /** the Services of slices that have an address */
+  readonly servicesOf: (address: string) => Iterable<Key>
   /** this node: its word wins where slices disagree about one address */
   readonly nodeName?: string | undefined
 }
@@ -18,27 +18,30 @@ export interface EndpointsViewOptions {
  * is the same object, also when slices were rearranged without effect.
  */
 export class EndpointsView {
+  /** The Services which have an address among their endpoints, ready or not. */
+  readonly servicesOf: (address: string) => Iterable<Key>
   readonly #slicesOf: (service: Key) => Iterable<EndpointSlice>
   readonly #nodeName: string | undefined
   readonly #merged = new Map<Key, ServiceEndpoints>()
+  /** of the merged ones, those whose slices changed since */
   readonly #dirty = new Set<Key>()
-  readonly #byAddress = new IndexMap()
 
   constructor(options: EndpointsViewOptions) {
     this.#slicesOf = options.slicesOf
+    this.servicesOf = options.servicesOf
     this.#nodeName = options.nodeName
   }
 
   /** The endpoints of a Service ('namespace/name'); no endpoints if nobody knows it. */
   of(service: Key): ServiceEndpoints {
-    if (this.#dirty.has(service)) this.#merge(service)
-    return this.#merged.get(service) ?? noEndpoints
-  }
-
-  /** The Services which have an address among their endpoints, ready or not. */
-  servicesOf(address: string): Iterable<Key> {
-    for (const service of this.#dirty) this.#merge(service)
-    return this.#byAddress.get(address)
+    const known = this.#merged.get(service)
+    if (known !== undefined && !this.#dirty.delete(service)) return known
+    const anew = mergeSlices(this.#slicesOf(service), this.#nodeName)
+    // Most endpoints outlive a change: kept as they are, they need no new memory.
+    const merged = known === undefined || anew === noEndpoints ? anew : carryOver(known, anew)
+    if (merged === noEndpoints) this.#merged.delete(service)
+    else this.#merged.set(service, merged)
+    return merged
   }
 
   /** What `of` last returned, without merging: undefined if never asked. For the store's book-keeping. */
@@ -48,17 +51,6 @@ export class EndpointsView {
 
   /** Says that slices of a Service changed. Called by the store. */
   invalidate(service: Key): void {
-    this.#dirty.add(service)
-  }
-
-  #merge(service: Key): void {
-    this.#dirty.delete(service)
-    const before = this.#merged.get(service)
-    const after = mergeSlices(this.#slicesOf(service), this.#nodeName)
-    if (equalValues(before ?? noEndpoints, after)) return
-    for (const { address } of before?.addresses ?? []) this.#byAddress.remove(address, service)
-    for (const { address } of after.addresses) this.#byAddress.add(address, service)
-    if (after === noEndpoints) this.#merged.delete(service)
-    else this.#merged.set(service, after)
+    if (this.#merged.has(service)) this.#dirty.add(service)
   }
 }

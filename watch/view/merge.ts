@@ -1,12 +1,18 @@
 import type { EndpointPort, EndpointSlice, SliceEndpoint } from '../objects/endpoint-slice.ts'
 import type { Protocol } from '../objects/meta.ts'
-import { type Endpoint, noEndpoints, type PortEndpoints, type ServiceEndpoints } from './endpoint.ts'
+import {
+  byAddress,
+  type Endpoint,
+  noEndpoints,
+  type PortEndpoints,
+  type ServiceEndpoints,
+} from './endpoint.ts'
 
 interface PortCollection {
   readonly name: string
   readonly protocol: Protocol
   appProtocol: string | undefined
-  readonly endpoints: Map<string, Endpoint>
+  readonly endpoints: Endpoint[]
 }
 
 /**
@@ -19,41 +25,40 @@ interface PortCollection {
 export function mergeSlices(slices: Iterable<EndpointSlice>, nodeName?: string): ServiceEndpoints {
   const ordered = [...slices].filter((slice) => slice.addressType !== 'FQDN').sort(byName)
   if (ordered.length === 0) return noEndpoints
-  const addresses = new Map<string, Endpoint>()
+  const addresses: Endpoint[] = []
   const ports = new Map<string, PortCollection>()
   for (const slice of ordered) {
     const family = slice.addressType === 'IPv6' ? 6 : 4
-    const open = slice.ports.filter((port) => port.port !== undefined && port.port !== 0)
-    const collections = open.map((port) => collectionOf(ports, port))
-    for (const listed of slice.endpoints) {
-      const address = listed.addresses[0]
-      if (address === undefined) continue
-      offer(addresses, address, endpointOf(listed, address, family, 0), nodeName)
-      for (let index = 0; index < open.length; index++) {
-        const port = open[index]?.port ?? 0
-        const collection = collections[index]
-        if (collection === undefined) continue
-        offer(collection.endpoints, `${address} ${port}`, endpointOf(listed, address, family, port), nodeName)
-      }
+    // Sorted here already, the lists of a single slice need no more of it.
+    const listed = slice.endpoints.filter(({ addresses }) => addresses.length > 0).sort(byFirstAddress)
+    for (const endpoint of listed) addresses.push(endpointOf(endpoint, family, 0))
+    for (const port of slice.ports) {
+      if (port.port === undefined || port.port === 0) continue
+      const { endpoints } = collectionOf(ports, port)
+      for (const endpoint of listed) endpoints.push(endpointOf(endpoint, family, port.port))
     }
   }
-  return { addresses: sorted(addresses), ports: [...ports.values()].map(finish).sort(byPort) }
+  const merged = [...ports.values()].map((collection) => ({
+    ...collection,
+    endpoints: distinct(collection.endpoints, nodeName),
+  }))
+  return { addresses: distinct(addresses, nodeName), ports: merged.sort(byPort) }
 }
 
 function collectionOf(ports: Map<string, PortCollection>, port: EndpointPort): PortCollection {
   const id = `${port.protocol} ${port.name}`
   let collection = ports.get(id)
   if (collection === undefined) {
-    collection = { name: port.name, protocol: port.protocol, appProtocol: undefined, endpoints: new Map() }
+    collection = { name: port.name, protocol: port.protocol, appProtocol: undefined, endpoints: [] }
     ports.set(id, collection)
   }
   collection.appProtocol ??= port.appProtocol
   return collection
 }
 
-function endpointOf(listed: SliceEndpoint, address: string, family: 4 | 6, port: number): Endpoint {
+function endpointOf(listed: SliceEndpoint, family: 4 | 6, port: number): Endpoint {
   return {
-    address,
+    address: listed.addresses[0] ?? '',
     family,
     port,
     ready: listed.conditions.ready,
@@ -68,14 +73,26 @@ function endpointOf(listed: SliceEndpoint, address: string, family: 4 | 6, port:
   }
 }
 
-function offer(
-  found: Map<string, Endpoint>,
-  id: string,
-  endpoint: Endpoint,
-  nodeName: string | undefined,
-): void {
-  const other = found.get(id)
-  if (other === undefined || rank(endpoint, nodeName) > rank(other, nodeName)) found.set(id, endpoint)
+/** Sorted by address and port, in place; of several with the same one the best. */
+function distinct(endpoints: Endpoint[], nodeName: string | undefined): Endpoint[] {
+  if (!areSorted(endpoints)) endpoints.sort(byAddress)
+  let kept = 0
+  for (const endpoint of endpoints) {
+    const last = kept === 0 ? undefined : endpoints[kept - 1]
+    if (last === undefined || byAddress(last, endpoint) !== 0) endpoints[kept++] = endpoint
+    else if (rank(endpoint, nodeName) > rank(last, nodeName)) endpoints[kept - 1] = endpoint
+  }
+  endpoints.length = kept
+  return endpoints
+}
+
+function areSorted(endpoints: readonly Endpoint[]): boolean {
+  let last: Endpoint | undefined
+  for (const endpoint of endpoints) {
+    if (last !== undefined && byAddress(last, endpoint) > 0) return false
+    last = endpoint
+  }
+  return true
 }
 
 /** Orders duplicates; the first seen stays on equal rank. */
@@ -89,16 +106,12 @@ function rank(endpoint: Endpoint, nodeName: string | undefined): number {
   )
 }
 
-function finish(collection: PortCollection): PortEndpoints {
-  return { ...collection, endpoints: sorted(collection.endpoints) }
-}
-
-function sorted(found: ReadonlyMap<string, Endpoint>): Endpoint[] {
-  return [...found.values()].sort((a, b) => compare(a.address, b.address) || a.port - b.port)
-}
-
 function byName(a: EndpointSlice, b: EndpointSlice): number {
   return compare(a.metadata.name, b.metadata.name)
+}
+
+function byFirstAddress(a: SliceEndpoint, b: SliceEndpoint): number {
+  return compare(a.addresses[0] ?? '', b.addresses[0] ?? '')
 }
 
 function byPort(a: PortEndpoints, b: PortEndpoints): number {

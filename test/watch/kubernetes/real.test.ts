@@ -18,7 +18,7 @@ import {
   ObjectWriter,
   openStore,
 } from '#watch'
-import { compactObject } from '../../../watch/kubernetes/compact.ts'
+import { compactObject } from '../../../watch/compact/compact.ts'
 import { needingComponents } from '../../../watch/kubernetes/needs.ts'
 import { pathOf, resourceOf } from '../../../watch/kubernetes/resources.ts'
 import { missingForRealCluster, RealCluster } from '../../apiserver/real/cluster.ts'
@@ -75,7 +75,7 @@ async function shown(
 
 /** Without the version: a change of what we trim is none here, and an object keeps the version it came with. */
 function content(object: unknown): unknown {
-  const { metadata, ...rest } = (object ?? {}) as { metadata?: object }
+  const { metadata, ...rest } = JSON.parse(JSON.stringify(object ?? {}))
   return { ...rest, metadata: { ...metadata, resourceVersion: '' } }
 }
 

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import test from 'ava'
 import fc from 'fast-check'
 import { isKind, decodeObject as readObject } from '#watch'
-import { compactObject } from '../../../watch/kubernetes/compact.ts'
+import { compactObject } from '../../../watch/compact/compact.ts'
+import { CompactObject } from '../../../watch/compact/compact-object.ts'
 import { openEnvelope, readEnvelope } from '../../../watch/kubernetes/wire/envelope.ts'
 import { ProtobufListReader } from '../../../watch/kubernetes/wire/list-stream.ts'
 import { messages } from '../../../watch/kubernetes/wire/messages.ts'
@@ -19,6 +20,7 @@ const names = readdirSync(folder)
 
 /** As it is stored: of a Pod less than its JSON has. */
 function decodeObject(raw: unknown) {
+  if (raw instanceof CompactObject) return { outcome: 'object', object: raw }
   const decoded = readObject(raw)
   return decoded.outcome === 'object' ? { ...decoded, object: compactObject(decoded.object) } : decoded
 }

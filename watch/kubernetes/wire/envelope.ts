@@ -1,9 +1,11 @@
+import { ContentPool } from '../../compact/content-pool.ts'
 import { Message, readMessage } from './message.ts'
 import { listMeta, statusMessage, typeMeta } from './meta-messages.ts'
 import { ProtobufReader, WireError } from './protobuf-reader.ts'
 
 /** Every protobuf answer begins with these bytes: k8s.io/apimachinery pkg/runtime/serializer/protobuf. */
 export const magic = Buffer.from([0x6b, 0x38, 0x73, 0x00])
+const magicNumber = magic.readUInt32BE()
 
 /** runtime.Unknown: the envelope around every object. */
 export interface Envelope {
@@ -13,24 +15,39 @@ export interface Envelope {
   readonly reader: ProtobufReader
 }
 
+interface Type {
+  readonly apiVersion: string
+  readonly kind: string
+}
+
+/** All envelopes of a watch have the same. */
+const types = new ContentPool<Type>({ slots: 1 << 6, longest: 128 })
+
+function readType(bytes: Buffer, start: number, end: number): Type {
+  const { apiVersion, kind } = readMessage(typeMeta, new ProtobufReader(bytes, start, end))
+  return { apiVersion: String(apiVersion ?? ''), kind: String(kind ?? '') }
+}
+
 /** Opens an envelope in `bytes` from `start` to `end`. Throws WireError. */
 export function openEnvelope(bytes: Buffer, start = 0, end = bytes.length): Envelope {
-  if (end - start < magic.length || magic.compare(bytes, start, start + magic.length) !== 0) {
+  if (end - start < magic.length || bytes.readUInt32BE(start) !== magicNumber) {
     throw new WireError('an answer does not begin with the mark of Kubernetes protobuf')
   }
   const reader = new ProtobufReader(bytes, start + magic.length, end)
-  const type: Record<string, unknown> = {}
-  let inside = new ProtobufReader(bytes, end, end)
+  let type: Type = { apiVersion: '', kind: '' }
+  let inside: ProtobufReader | undefined
   while (reader.position < reader.end) {
     const tag = reader.varint()
-    if (tag === 0x0a) reader.within(() => readMessage(typeMeta, reader, type))
-    else if (tag === 0x12) {
-      const length = reader.length()
-      inside = new ProtobufReader(bytes, reader.position, reader.position + length)
-      reader.position += length
-    } else reader.skip(tag & 7)
+    if (tag !== 0x0a && tag !== 0x12) {
+      reader.skip(tag & 7)
+      continue
+    }
+    const fieldEnd = reader.length() + reader.position
+    if (tag === 0x0a) type = types.read(bytes, reader.position, fieldEnd, readType)
+    else inside = new ProtobufReader(bytes, reader.position, fieldEnd)
+    reader.position = fieldEnd
   }
-  return { apiVersion: String(type['apiVersion'] ?? ''), kind: String(type['kind'] ?? ''), reader: inside }
+  return { ...type, reader: inside ?? new ProtobufReader(bytes, end, end) }
 }
 
 /** Reads the object in an envelope as its JSON form would parse, `apiVersion` and `kind` included. */

@@ -2,6 +2,7 @@ import { magic } from './envelope.ts'
 import { type Message, readMessage } from './message.ts'
 import { listMeta } from './meta-messages.ts'
 import { ProtobufReader, WireError } from './protobuf-reader.ts'
+import { type ReceivedObject, readObject } from './received.ts'
 
 /** What stands in the metadata of a list. */
 export interface ListPage {
@@ -17,7 +18,7 @@ export interface ListReader {
   finish(): ListPage
 }
 
-export type OnItem = (item: Record<string, unknown>) => void
+export type OnItem = (item: ReceivedObject) => void
 
 /** A list as JSON: read at the end, because it cannot be parsed in parts. */
 export class JsonListReader implements ListReader {
@@ -118,7 +119,7 @@ export class ProtobufListReader implements ListReader {
     if (this.#remaining < 0) throw new WireError('an item reaches over the end of its list')
     const reader = new ProtobufReader(bytes, start, end)
     if (tag === 0x0a) this.#page = pageOf(readMessage(listMeta, reader))
-    else if (tag === 0x12) this.#onItem(readMessage(this.#message, reader, { ...this.#type }))
+    else if (tag === 0x12) this.#onItem(readObject(reader, this.#message, this.#type))
     return end
   }
 }

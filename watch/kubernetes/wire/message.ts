@@ -23,8 +23,6 @@ export type FieldType =
   /** the fields of the message stand in the object around it, as Go's embedding does in JSON */
   | { readonly inline: Message }
   | { readonly list: 'text' | Message }
-  /** a list whose items are read in a way of their own */
-  | { readonly items: Message; readonly read: (reader: ProtobufReader, list: unknown[]) => void }
 
 interface MessageField {
   readonly name: string
@@ -70,7 +68,6 @@ function readField(
     if ('message' in type)
       reader.within(() => (target[name] = readMessage(type.message, reader, objectAt(target, name))))
     else if ('inline' in type) reader.within(() => readMessage(type.inline, reader, target))
-    else if ('items' in type) readOwnItem(name, type.read, reader, target)
     else readItem(name, type.list, reader, target)
     return
   }
@@ -134,17 +131,6 @@ function readItem(
   const items = listAt(target, name)
   if (item === 'text') items.push(reader.text())
   else reader.within(() => items.push(readMessage(item, reader)))
-}
-
-function readOwnItem(
-  name: string,
-  read: (reader: ProtobufReader, list: unknown[]) => void,
-  reader: ProtobufReader,
-  target: Record<string, unknown>,
-): void {
-  const outer = reader.enter()
-  read(reader, listAt(target, name))
-  reader.leave(outer)
 }
 
 function listAt(target: Record<string, unknown>, name: string): unknown[] {

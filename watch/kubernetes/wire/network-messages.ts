@@ -2,7 +2,6 @@
 import { loadBalancerStatus, objectReference } from './core-messages.ts'
 import { Message } from './message.ts'
 import { labelSelector, objectMeta } from './meta-messages.ts'
-import { endpointItems } from './slice-endpoint.ts'
 
 const metadata = [1, { message: objectMeta }] as const
 const named = new Message({ name: [1, 'text'] })
@@ -30,7 +29,7 @@ const sliceEndpoint = new Message({
 
 export const endpointSliceMessage = new Message({
   metadata,
-  endpoints: [2, { items: sliceEndpoint, read: endpointItems(sliceEndpoint, hintsMessage) }],
+  endpoints: [2, { list: sliceEndpoint }],
   ports: [
     3,
     {

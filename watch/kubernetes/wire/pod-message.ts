@@ -1,4 +1,4 @@
-// Numbers from k8s.io/api: core/v1/generated.proto. Only what kubernetes/compact.ts keeps.
+// Numbers from k8s.io/api: core/v1/generated.proto. Only what compact/compact-pod.ts keeps.
 import { typeAndStatus } from './core-messages.ts'
 import { Message } from './message.ts'
 import { objectMeta } from './meta-messages.ts'
@@ -17,26 +17,23 @@ const container = new Message({
   restartPolicy: [24, 'optionalText'],
 })
 
+export const podSpecMessage = new Message({
+  containers: [2, { list: container }],
+  restartPolicy: [3, 'text'],
+  terminationGracePeriodSeconds: [4, 'optionalNumber'],
+  dnsPolicy: [6, 'text'],
+  serviceAccountName: [8, 'text'],
+  nodeName: [10, 'text'],
+  hostNetwork: [11, 'flag'],
+  hostname: [16, 'text'],
+  subdomain: [17, 'text'],
+  initContainers: [20, { list: container }],
+  setHostnameAsFQDN: [35, 'optionalFlag'],
+})
+
 export const podMessage = new Message({
   metadata: [1, { message: objectMeta }],
-  spec: [
-    2,
-    {
-      message: new Message({
-        containers: [2, { list: container }],
-        restartPolicy: [3, 'text'],
-        terminationGracePeriodSeconds: [4, 'optionalNumber'],
-        dnsPolicy: [6, 'text'],
-        serviceAccountName: [8, 'text'],
-        nodeName: [10, 'text'],
-        hostNetwork: [11, 'flag'],
-        hostname: [16, 'text'],
-        subdomain: [17, 'text'],
-        initContainers: [20, { list: container }],
-        setHostnameAsFQDN: [35, 'optionalFlag'],
-      }),
-    },
-  ],
+  spec: [2, { message: podSpecMessage }],
   status: [
     3,
     {

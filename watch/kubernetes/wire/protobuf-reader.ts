@@ -27,6 +27,15 @@ export class ProtobufReader {
 
   /** An unsigned or two's complement 64-bit varint; exact up to 2^53. */
   varint(): number {
+    const { position } = this
+    // Nearly all are a single byte.
+    const first = position < this.end ? (this.bytes[position] ?? 0) : 0x80
+    if (first >= 0x80) return this.#long()
+    this.position = position + 1
+    return first
+  }
+
+  #long(): number {
     const { bytes, end } = this
     let value = 0
     let scale = 1
@@ -88,6 +97,16 @@ export class ProtobufReader {
     body()
     this.position = this.end
     this.end = outer
+  }
+
+  /** Passes a field, and those behind it with the same tag (of one byte); says where that ends. */
+  passRepeated(tag: number): number {
+    for (;;) {
+      const length = this.length()
+      this.position += length
+      if (this.position >= this.end || this.bytes[this.position] !== tag) return this.position
+      this.position++
+    }
   }
 
   /** Bounds the reader to the next length-delimited field; `leave` takes what it returns. */

@@ -1,3 +1,5 @@
+import { hashOf, sameBytes } from '../../compact/byte-hash.ts'
+
 const slots = 1 << 13
 const longest = 64
 
@@ -9,30 +11,14 @@ export class SharedTexts {
   readonly #texts: (string | undefined)[] = new Array(slots).fill(undefined)
 
   read(bytes: Buffer, start: number, end: number): string {
-    const length = end - start
-    if (length === 0) return ''
-    if (length > longest) return bytes.toString('utf8', start, end)
-    let hash = length
-    let high = 0
-    for (let index = start; index < end; index++) {
-      const byte = bytes[index] ?? 0
-      hash = (Math.imul(hash, 31) + byte) | 0
-      high |= byte
-    }
-    // Only ASCII is shared: then characters can be compared with bytes.
-    if (high >= 0x80) return bytes.toString('utf8', start, end)
-    const slot = (hash ^ (hash >>> 13)) & (slots - 1)
+    if (start === end) return ''
+    if (end - start > longest) return bytes.toString('utf8', start, end)
+    const slot = hashOf(bytes, start, end) & (slots - 1)
     const known = this.#texts[slot]
-    if (known !== undefined && known.length === length && equals(known, bytes, start)) return known
-    const text = bytes.toString('latin1', start, end)
-    this.#texts[slot] = text
+    if (known !== undefined && sameBytes(known, bytes, start, end)) return known
+    const text = bytes.toString('utf8', start, end)
+    // Only of ASCII can characters be compared with bytes.
+    if (text.length === end - start) this.#texts[slot] = text
     return text
   }
-}
-
-function equals(text: string, bytes: Buffer, start: number): boolean {
-  for (let index = 0; index < text.length; index++) {
-    if (text.charCodeAt(index) !== bytes[start + index]) return false
-  }
-  return true
 }

@@ -1,11 +1,11 @@
-import { type Envelope, openEnvelope, readEnvelope, readStatus } from './envelope.ts'
+import { type Envelope, openEnvelope, readStatus } from './envelope.ts'
 import type { Message } from './message.ts'
 import { ProtobufReader, WireError } from './protobuf-reader.ts'
+import { type RawObject, type ReceivedObject, readObject } from './received.ts'
 
-/** One event of a watch, its object as JSON parses it. */
 export interface WatchEvent {
   readonly type: string
-  readonly object: Record<string, unknown>
+  readonly object: ReceivedObject
 }
 
 /** Cuts the body of a watch into events, however it is chunked. */
@@ -44,7 +44,7 @@ function parseEvent(line: Buffer): WatchEvent {
   if (typeof type !== 'string' || typeof object !== 'object' || object === null) {
     throw new WireError('a watch event has no type or no object')
   }
-  return { type, object: object as Record<string, unknown> }
+  return { type, object: object as RawObject }
 }
 
 /** Four bytes of big-endian length before each metav1.WatchEvent: `application/vnd.kubernetes.protobuf;stream=watch`. */
@@ -76,12 +76,15 @@ export class ProtobufEventReader implements EventReader {
     while (reader.position < reader.end) {
       const tag = reader.varint()
       if (tag === 0x0a) type = reader.text()
-      else if (tag === 0x12) reader.within(() => (object = openRaw(reader)))
-      else reader.skip(tag & 7)
+      else if (tag === 0x12) {
+        const outer = reader.enter()
+        object = openRaw(reader)
+        reader.leave(outer)
+      } else reader.skip(tag & 7)
     }
     if (object === undefined) throw new WireError('a watch event has no object')
     if (object.kind === 'Status') return { type, object: readStatus(object) }
-    return { type, object: readEnvelope(object, this.#message) }
+    return { type, object: readObject(object.reader, this.#message, object) }
   }
 }
 
