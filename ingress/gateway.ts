@@ -256,7 +256,7 @@ class Gateway implements GatewayComponent {
   }
 
   trace(request: TraceRequest): RequestTrace {
-    return traceRequest(this.#serving.plane.tables, request)
+    return traceRequest(this.#serving.plane, request)
   }
 
   describeRoutes(): RouteDescription[] {

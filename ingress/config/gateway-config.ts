@@ -1,6 +1,6 @@
 import type { TransportChoice } from '../http/choose-network.ts'
 import type { ServerSettings } from '../http/settings.ts'
-import type { RouterMode } from '../route/index.ts'
+import type { RouterMode, UriRules } from '../route/index.ts'
 import type { DnsDiscoverySettings } from '../upstream/index.ts'
 
 export interface ListenAddress {
@@ -76,6 +76,8 @@ export interface GatewayConfig {
   readonly workers: number
   readonly transport: TransportChoice
   readonly router: RouterMode
+  /** undefined: paths are taken as they are. */
+  readonly uriRules: UriRules | undefined
   readonly server: ServerSettings
   readonly showUpstreamStatus: boolean
   readonly trustedAddresses: readonly string[]

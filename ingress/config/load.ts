@@ -4,7 +4,7 @@ import { parseDocument } from 'yaml'
 import { GatewayConfigError } from '../errors.ts'
 import { DEFAULT_SERVER_SETTINGS } from '../http/settings.ts'
 import { isObject, type JsonObject } from '../objects/index.ts'
-import { AddressSet } from '../route/index.ts'
+import { AddressSet, type UriRules } from '../route/index.ts'
 import type {
   AdminConfig,
   AdminKey,
@@ -48,6 +48,8 @@ export function parseGatewayConfig(text: string, file: string): GatewayConfig {
   return build(new Section(content, file, ''))
 }
 
+const ROUTER_MODES = ['radixtree_host_uri', 'radixtree_uri', 'radixtree_uri_with_parameter'] as const
+
 // Within the grace a supervisor gives; a request that hangs at a dead server would use up any longer one as well.
 const DEFAULT_SHUTDOWN_MS = 4000
 
@@ -71,7 +73,8 @@ function build(root: Section): GatewayConfig {
     reusePort: apisix.boolean('enable_reuseport') ?? false,
     workers: workers(nginxMain),
     transport: plexus.choice('transport', ['auto', 'net', 'raw'] as const) ?? 'auto',
-    router: router.choice('http', ['radixtree_host_uri', 'radixtree_uri'] as const) ?? 'radixtree_host_uri',
+    router: router.choice('http', ROUTER_MODES) ?? 'radixtree_host_uri',
+    uriRules: uriRules(apisix),
     server: {
       ...DEFAULT_SERVER_SETTINGS,
       serverToken: 'Plexus',
@@ -103,6 +106,15 @@ function build(root: Section): GatewayConfig {
     ignored: [],
   }
   return { ...config, ignored: root.unread() }
+}
+
+function uriRules(apisix: Section): UriRules | undefined {
+  const rules = {
+    deleteTailSlash: apisix.boolean('delete_uri_tail_slash') ?? false,
+    likeServlet: apisix.boolean('normalize_uri_like_servlet') ?? false,
+    matchEncodedSlash: apisix.boolean('match_uri_encoded_slash') ?? false,
+  }
+  return Object.values(rules).some(Boolean) ? rules : undefined
 }
 
 /** Memory of one process with a few thousand routes, with room to spare. */

@@ -1,6 +1,6 @@
 import type { Route, Service, Timeout, Upstream } from '../objects/index.ts'
 import type { Chain } from '../plugins/compile.ts'
-import type { RouteMatch } from '../route/index.ts'
+import type { PathParameters, RouteMatch } from '../route/index.ts'
 import type { UpstreamGroup } from '../upstream/index.ts'
 
 /** A route merged with its service and plugin config, its plugins compiled. */
@@ -9,6 +9,8 @@ export interface CompiledRoute {
   readonly route: Route
   readonly service: Service | undefined
   readonly match: RouteMatch
+  /** Its path patterns, where they may have parameters. */
+  readonly parameters: readonly PathParameters[]
   readonly chain: Chain
   /** The plugin configurations behind `chain`, to be overlaid by a consumer's. */
   readonly plugins: NonNullable<Route['plugins']>

@@ -1,5 +1,6 @@
 import type { Exchange } from '../http/index.ts'
 import type { Consumer, Route, Service, Upstream } from '../objects/index.ts'
+import { type CanonicalUri, parametersOf } from '../route/index.ts'
 import type { UpstreamGroup } from '../upstream/index.ts'
 import type { CompiledRoute } from './compiled-route.ts'
 import { variable } from './variables.ts'
@@ -10,6 +11,8 @@ export class RequestContext {
   readonly method: string
   /** Canonical path ($uri). */
   readonly path: string
+  /** What routes are compared with, if not the path itself. */
+  readonly #matchPath: string | undefined
   /** Query without '?'. */
   readonly query: string
   /** Lower case, without and with port; `rawHost` as received. */
@@ -41,14 +44,11 @@ export class RequestContext {
   claims: Readonly<Record<string, unknown>> | undefined
   #variables: ((name: string) => string | number | undefined) | undefined
 
-  constructor(
-    exchange: Exchange,
-    uri: { readonly path: string; readonly query: string; readonly wire: string },
-    host: string,
-  ) {
+  constructor(exchange: Exchange, uri: CanonicalUri & { readonly matchPath?: string }, host: string) {
     this.exchange = exchange
     this.method = exchange.request.method
     this.path = uri.path
+    this.#matchPath = uri.matchPath
     this.query = uri.query
     this.upstreamTarget = uri.wire
     this.upstreamMethod = this.method
@@ -64,6 +64,17 @@ export class RequestContext {
   get variables(): (name: string) => string | number | undefined {
     this.#variables ??= (name) => variable(this, name)
     return this.#variables
+  }
+
+  get matchPath(): string {
+    return this.#matchPath ?? this.path
+  }
+
+  /** A parameter of the route's path pattern. */
+  uriParameter(name: string): string | undefined {
+    return this.route === undefined
+      ? undefined
+      : parametersOf(this.route.parameters, this.matchPath)?.get(name)
   }
 
   get routeObject(): Route | undefined {

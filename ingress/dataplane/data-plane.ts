@@ -1,7 +1,14 @@
 import type { Logger } from 'pino'
 import type { ConnectionPool, Exchange, HeadFault, ServerHandler, Transport } from '../http/index.ts'
 import type { ObjectChange } from '../objects/index.ts'
-import { type AddressSet, canonicalUri } from '../route/index.ts'
+import {
+  type AddressSet,
+  applyUriRules,
+  type CanonicalUri,
+  canonicalUri,
+  type MatchInput,
+  type UriRules,
+} from '../route/index.ts'
 import { StreamTable } from '../stream/index.ts'
 import type { AccessLog } from './access-log.ts'
 import { RequestContext } from './context.ts'
@@ -10,6 +17,7 @@ import { Tables, type TablesOptions } from './tables.ts'
 
 export interface DataPlaneOptions extends TablesOptions {
   readonly pool: ConnectionPool
+  readonly uriRules: UriRules | undefined
   readonly trusted: AddressSet | undefined
   readonly showUpstreamStatus: boolean
   readonly accessLog: AccessLog | undefined
@@ -22,9 +30,11 @@ export class DataPlane implements ServerHandler {
   readonly streams: StreamTable
   requests = 0
   readonly #pipeline: PipelineOptions
+  readonly #uriRules: UriRules | undefined
   readonly #log: Logger
 
   constructor(options: DataPlaneOptions) {
+    this.#uriRules = options.uriRules
     this.tables = new Tables(options)
     this.streams = new StreamTable(
       this.tables.upstreams,
@@ -50,7 +60,7 @@ export class DataPlane implements ServerHandler {
   onRequest(exchange: Exchange): void {
     this.requests++
     const named = authority(exchange)
-    const uri = typeof named === 'number' ? undefined : canonicalTarget(named.target)
+    const uri = typeof named === 'number' ? undefined : this.canonical(named.target)
     if (typeof named === 'number' || uri === undefined) {
       // Whoever sends such a target is not trusted with a second request on the connection.
       exchange.keepAlive = false
@@ -63,8 +73,15 @@ export class DataPlane implements ServerHandler {
       return
     }
     const context = new RequestContext(exchange, uri, named.host)
-    context.route = this.tables.router.find(context)
+    context.route = this.tables.router.find(this.#uriRules === undefined ? context : matchInput(context))
     new Pipeline(context, this.#pipeline).run()
+  }
+
+  /** The path of a target as routes see it; undefined if it has none. */
+  canonical(target: string): (CanonicalUri & { readonly matchPath?: string }) | undefined {
+    if (target === '*') return { path: '*', query: '', wire: '*' }
+    const uri = canonicalUri(target)
+    return uri === undefined || this.#uriRules === undefined ? uri : applyUriRules(uri, this.#uriRules)
   }
 
   /** A client certificate was asked for under one name: it opens no other (host and SNI differ). */
@@ -106,6 +123,8 @@ function authority(exchange: Exchange): { readonly host: string; readonly target
   return { host: absolute[1] as string, target: rest.startsWith('/') ? rest : `/${rest}` }
 }
 
-function canonicalTarget(target: string): ReturnType<typeof canonicalUri> {
-  return target === '*' ? { path: '*', query: '', wire: '*' } : canonicalUri(target)
+/** The request as routes compare it, where that is not how plugins see it. */
+function matchInput(context: RequestContext): MatchInput {
+  const { matchPath: path, host, hostPort, method, remoteAddr, variables } = context
+  return { path, host, hostPort, method, remoteAddr, variables }
 }

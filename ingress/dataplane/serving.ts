@@ -84,6 +84,7 @@ export class Serving {
       attributes: config.pluginAttributes,
       states: this.#states,
       pool: this.#pool,
+      uriRules: config.uriRules,
       trusted: config.trustedAddresses.length === 0 ? undefined : new AddressSet(config.trustedAddresses),
       showUpstreamStatus: config.showUpstreamStatus,
       accessLog: this.#accessLog,
@@ -134,6 +135,7 @@ export class Serving {
       config: this.#config,
       network: this.#network,
       pool: this.#pool,
+      uriRules: config.uriRules,
       accessLog: this.#accessLog,
       plane: this.#plane,
     }

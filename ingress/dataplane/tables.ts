@@ -11,7 +11,7 @@ import { type Chain, compileChain, EMPTY_CHAIN } from '../plugins/compile.ts'
 import { AuthIndex } from '../plugins/consumers.ts'
 import type { Plugin, PluginEnvironment } from '../plugins/plugin.ts'
 import { isAuthentication } from '../plugins/registry.ts'
-import { Router, type RouterMode } from '../route/index.ts'
+import { compileParameters, Router, type RouterMode } from '../route/index.ts'
 import type { SharedRecords } from '../sharing/index.ts'
 import { Certificates } from '../tls/index.ts'
 import { type DnsDiscoverySettings, UpstreamGroup, type UpstreamSurroundings } from '../upstream/index.ts'
@@ -175,11 +175,14 @@ export class Tables {
         : route.plugin_config_id !== undefined && shared === undefined
           ? 503
           : undefined
+    const match = matchOf(route, service)
+    const named = this.#options.mode === 'radixtree_uri_with_parameter'
     return {
       id,
       route,
       service,
-      match: matchOf(route, service),
+      match,
+      parameters: named ? match.uris.map(compileParameters) : [],
       chain: compileChain(plugins, this.#options.registry, (plugin) =>
         this.environment(plugin, `routes/${id}`),
       ),

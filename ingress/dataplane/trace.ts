@@ -1,5 +1,5 @@
-import { canonicalUri, type MatchInput, queryArgument } from '../route/index.ts'
-import type { Tables } from './tables.ts'
+import { type MatchInput, parametersOf, queryArgument } from '../route/index.ts'
+import type { DataPlane } from './data-plane.ts'
 
 /** A request that is only asked about. */
 export interface TraceRequest {
@@ -40,14 +40,15 @@ function cookie(header: string | undefined, name: string): string | undefined {
 }
 
 /** Which route a request would take and why. Bodies and connections are not there, so conditions on them do not hold. */
-export function traceRequest(tables: Tables, request: TraceRequest): RequestTrace {
+export function traceRequest(plane: DataPlane, request: TraceRequest): RequestTrace {
   const { method, remoteAddress } = request
+  const { tables } = plane
   const headers = new Map(Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), value]))
   const absolute = /^(https?):\/\/([^/?#]+)([^#]*)/i.exec(request.url)
   const scheme = absolute?.[1]?.toLowerCase() ?? 'http'
   const hostPort = (absolute?.[2] ?? headers.get('host') ?? '').toLowerCase()
   const target = absolute === null ? request.url : absolute[3] === '' ? '/' : (absolute[3] ?? '/')
-  const uri = canonicalUri(target.startsWith('?') ? `/${target}` : target)
+  const uri = plane.canonical(target.startsWith('?') ? `/${target}` : target)
   const host = hostPort.replace(/:\d+$/, '')
   const nothing = { steps: [], route: '', plugins: [], upstream: '', nodes: [] }
   if (uri === undefined)
@@ -69,7 +70,7 @@ export function traceRequest(tables: Tables, request: TraceRequest): RequestTrac
     return known[name]
   }
   const input: MatchInput = {
-    path: uri.path,
+    path: uri.matchPath ?? uri.path,
     host,
     hostPort,
     method,
@@ -90,9 +91,11 @@ export function traceRequest(tables: Tables, request: TraceRequest): RequestTrac
   const group = taken.upstreamId === undefined ? taken.inline : tables.upstreams.get(taken.upstreamId)
   const upstream = group?.config.name ?? taken.upstreamId ?? ''
   const nodes = group?.servers.map((server) => server.name) ?? []
+  const parameters = [...(parametersOf(taken.parameters, input.path) ?? [])].map((pair) => pair.join(' = '))
+  const suffix = parameters.length === 0 ? '' : `, with ${parameters.join(', ')}`
   const summary =
     taken.broken === undefined
-      ? `route ${taken.id}${taken.route.name === undefined ? '' : ` (${taken.route.name})`} -> ${upstream || 'its own upstream'}, ${nodes.length} servers`
+      ? `route ${taken.id}${taken.route.name === undefined ? '' : ` (${taken.route.name})`} -> ${upstream || 'its own upstream'}, ${nodes.length} servers${suffix}`
       : `${taken.broken}: something route ${taken.id} refers to is missing`
   return { ...asked, route: taken.id, plugins: Object.keys(taken.plugins), upstream, nodes, summary }
 }

@@ -6,5 +6,14 @@ export {
   ExpressionError,
   type Variables,
 } from './expression.ts'
+export { compileParameters, firstParameter, type PathParameters, parametersOf } from './path-parameters.ts'
 export { type MatchInput, type RouteMatch, Router, type RouterMode } from './router.ts'
-export { canonicalUri, decodeArgument, encodePath, queryArgument, removeArgument } from './uri.ts'
+export {
+  type CanonicalUri,
+  canonicalUri,
+  decodeArgument,
+  encodePath,
+  queryArgument,
+  removeArgument,
+} from './uri.ts'
+export { applyUriRules, type RuledUri, type UriRules } from './uri-rules.ts'

@@ -1,10 +1,12 @@
+import { compileParameters, firstParameter } from './path-parameters.ts'
+
 /** A route under one of its path patterns. */
 export interface Candidate<R> {
   readonly route: R
   readonly pattern: string
   readonly priority: number
   readonly order: number
-  /** For a '*' that is not the last byte: the whole pattern as a regex. */
+  /** For a parameter, or a '*' that is not the last byte: the whole pattern as a regex. */
   readonly rest: RegExp | undefined
 }
 
@@ -38,12 +40,28 @@ function commonLength(a: string, b: string): number {
 export class PathTable<R> {
   readonly #exact = new Map<string, Candidate<R>[]>()
   readonly #root: Node<R> = { label: '', candidates: [], children: new Map() }
+  readonly #parameters: boolean
   size = 0
+
+  /** `parameters`: segments that begin with ':' stand for any. */
+  constructor(options: { readonly parameters: boolean } = { parameters: false }) {
+    this.#parameters = options.parameters
+  }
+
+  /** Where the part of a pattern that is taken literally ends; -1 if all of it is. */
+  #literalEnd(pattern: string): number {
+    return this.#parameters ? firstParameter(pattern) : pattern.indexOf('*')
+  }
+
+  #regex(pattern: string): RegExp {
+    return this.#parameters ? compileParameters(pattern).regex : patternRegex(pattern)
+  }
 
   add(pattern: string, route: R, options: { readonly priority: number; readonly order: number }): void {
     this.size++
-    const star = pattern.indexOf('*')
-    const rest = star === -1 || star === pattern.length - 1 ? undefined : patternRegex(pattern)
+    const star = this.#literalEnd(pattern)
+    const plain = star === -1 || (star === pattern.length - 1 && pattern[star] === '*')
+    const rest = plain ? undefined : this.#regex(pattern)
     const candidate: Candidate<R> = { route, pattern, rest, ...options }
     if (star === -1) {
       const list = this.#exact.get(pattern)
@@ -78,7 +96,7 @@ export class PathTable<R> {
   }
 
   remove(pattern: string, route: R): void {
-    const star = pattern.indexOf('*')
+    const star = this.#literalEnd(pattern)
     if (star === -1) {
       const list = this.#exact.get(pattern)
       if (list !== undefined && this.#drop(list, pattern, route) && list.length === 0)

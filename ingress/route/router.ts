@@ -2,7 +2,7 @@ import { AddressSet } from './addresses.ts'
 import { compileExpression, type Expression, type Variables } from './expression.ts'
 import { PathTable } from './path-table.ts'
 
-export type RouterMode = 'radixtree_uri' | 'radixtree_host_uri'
+export type RouterMode = 'radixtree_uri' | 'radixtree_host_uri' | 'radixtree_uri_with_parameter'
 
 /** What a route asks of a request. */
 export interface RouteMatch {
@@ -47,11 +47,13 @@ export interface Explained<T> {
  * hosts, whatever the number of others (APISIX rebuilds the tree of every worker).
  */
 export class Router<T> {
-  readonly #mode: RouterMode
+  /** The host has tables of its own, rather than being one more condition. */
+  readonly #byHost: boolean
+  readonly #tableOptions: { readonly parameters: boolean }
   readonly #exactHosts = new Map<string, PathTable<Entry<T>>>()
   /** By what follows the '*' of the pattern. */
   readonly #wildcardHosts = new Map<string, PathTable<Entry<T>>>()
-  readonly #anyHost = new PathTable<Entry<T>>()
+  readonly #anyHost: PathTable<Entry<T>>
   readonly #entries = new Map<string, Entry<T>>()
   #order = 0
   /** The request being matched; one function over it serves every lookup, so that none is made per request. */
@@ -60,7 +62,9 @@ export class Router<T> {
     this.#input !== undefined && this.#accepts(candidate.route, this.#input)
 
   constructor(mode: RouterMode = 'radixtree_host_uri') {
-    this.#mode = mode
+    this.#byHost = mode === 'radixtree_host_uri'
+    this.#tableOptions = { parameters: mode === 'radixtree_uri_with_parameter' }
+    this.#anyHost = new PathTable(this.#tableOptions)
   }
 
   get size(): number {
@@ -97,7 +101,7 @@ export class Router<T> {
   }
 
   #place(host: string): [Map<string, PathTable<Entry<T>>> | undefined, string] {
-    if (this.#mode === 'radixtree_uri' || host === '*') return [undefined, '']
+    if (!this.#byHost || host === '*') return [undefined, '']
     return host.startsWith('*') ? [this.#wildcardHosts, host.slice(1)] : [this.#exactHosts, host]
   }
 
@@ -108,7 +112,7 @@ export class Router<T> {
       const [tables, key] = this.#place(host)
       let table = tables === undefined ? this.#anyHost : tables.get(key)
       if (table === undefined) {
-        table = new PathTable()
+        table = new PathTable(this.#tableOptions)
         tables?.set(key, table)
       }
       found.add(table)
@@ -146,8 +150,7 @@ export class Router<T> {
   #accepts(entry: Entry<T>, input: MatchInput): boolean {
     if (entry.methods !== undefined && !entry.methods.has(input.method)) return false
     if (entry.addresses !== undefined && !entry.addresses.has(input.remoteAddr)) return false
-    if (this.#mode === 'radixtree_uri' && entry.hosts.length > 0 && !hostMatches(entry.hosts, input))
-      return false
+    if (!this.#byHost && entry.hosts.length > 0 && !hostMatches(entry.hosts, input)) return false
     return entry.vars === undefined || entry.vars(input.variables)
   }
 

@@ -34,7 +34,7 @@ export function canonicalUri(target: string): CanonicalUri | undefined {
 }
 
 /** Percent-decoding byte by byte (latin-1 string of the bytes, re-read as UTF-8 where that is valid). */
-function decodeBytes(raw: string): string {
+export function decodeBytes(raw: string): string {
   if (/%(?![0-9a-f]{2})/i.test(raw)) throw new Error('bad escape')
   const bytes = Buffer.from(
     raw.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),

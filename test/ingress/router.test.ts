@@ -1,12 +1,16 @@
 import test from 'ava'
 import fc from 'fast-check'
 import {
+  applyUriRules,
   canonicalUri,
   compileExpression,
+  compileParameters,
   type MatchInput,
+  parametersOf,
   type RouteMatch,
   Router,
   type RouterMode,
+  type UriRules,
 } from '../../ingress/route/index.ts'
 
 const match = (uris: string | readonly string[], more: Partial<RouteMatch> = {}): RouteMatch => ({
@@ -81,6 +85,58 @@ test('radixtree_uri: the host is a filter, the longest path wins over the better
   t.is(made.find(input('/a/b')), 'wild')
   t.is(made.find(input('/a/c')), 'exact')
   t.is(made.find(input('/a/b', { host: 'a.com' })), undefined)
+})
+
+test('radixtree_uri_with_parameter: segments that begin with a colon or a star have names', (t) => {
+  const made = router(
+    {
+      user: match('/user/:name'),
+      posts: match('/user/:name/posts/:id'),
+      rest: match('/files/:owner/*path'),
+      exact: match('/user/root'),
+      low: match('/user/:name', { priority: -1 }),
+      prefix: match('/user*', { priority: 100 }),
+      colon: match('/a:b'),
+    },
+    'radixtree_uri_with_parameter',
+  )
+  t.is(made.find(input('/user/john')), 'user')
+  t.is(made.find(input('/user/root')), 'exact')
+  t.is(made.find(input('/user/')), 'prefix', 'a parameter is not empty')
+  t.is(made.find(input('/user/john/posts')), 'prefix')
+  t.is(made.find(input('/user/john/posts/7')), 'posts')
+  t.is(made.find(input('/files/john/a/b')), 'rest')
+  t.is(made.find(input('/files/john/')), 'rest')
+  t.is(made.find(input('/files/john')), undefined)
+  t.is(made.find(input('/a:b')), 'colon')
+  made.delete('user')
+  t.is(made.find(input('/user/john')), 'low')
+  made.delete('low')
+  t.is(made.find(input('/user/john')), 'prefix')
+  const parameters = (pattern: string, path: string) =>
+    Object.fromEntries(parametersOf([compileParameters(pattern)], path) ?? [])
+  t.deepEqual(parameters('/user/:name/posts/:id', '/user/john doe/posts/7'), { name: 'john doe', id: '7' })
+  t.deepEqual(parameters('/files/:owner/*path', '/files/john/a/b'), { owner: 'john', path: 'a/b' })
+  t.deepEqual(parameters('/x.y/:name', '/xzy/a'), {})
+})
+
+test('rules for paths: tail slash, what follows a semicolon, escaped slashes', (t) => {
+  const NONE: UriRules = { deleteTailSlash: false, likeServlet: false, matchEncodedSlash: false }
+  const ruled = (target: string, rules: Partial<UriRules>) => {
+    const uri = canonicalUri(target)
+    const found = uri === undefined ? undefined : applyUriRules(uri, { ...NONE, ...rules })
+    return found === undefined ? undefined : [found.path, found.matchPath, found.wire]
+  }
+  t.deepEqual(ruled('/a/?x', { deleteTailSlash: true }), ['/a', '/a', '/a/?x'])
+  t.deepEqual(ruled('/', { deleteTailSlash: true }), ['/', '/', '/'])
+  t.deepEqual(ruled('/a;v=1/b;c?x=;', { likeServlet: true }), ['/a/b', '/a/b', '/a;v=1/b;c?x=;'])
+  for (const bad of ['/..;/admin', '/a/.;/b', '/;/b']) t.is(ruled(bad, { likeServlet: true }), undefined, bad)
+  const slash = { matchEncodedSlash: true }
+  t.deepEqual(ruled('/v/a%2Fb/c', slash), ['/v/a/b/c', '/v/a%2Fb/c', '/v/a%2Fb/c'])
+  t.deepEqual(ruled('/v/%41%2fb', slash), ['/v/A/b', '/v/A%2Fb', '/v/%41%2fb'])
+  t.deepEqual(ruled('/v%2F../x', slash)?.slice(0, 2), ['/x', '/x'], 'where more than decoding was needed')
+  t.deepEqual(ruled('/v//a%2Fb', slash)?.slice(0, 2), ['/v/a/b', '/v/a/b'])
+  t.deepEqual(ruled('/v?x=%2F', slash)?.slice(0, 2), ['/v', '/v'])
 })
 
 test('a candidate that fails a filter falls through to the next', (t) => {
