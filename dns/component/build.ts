@@ -5,7 +5,7 @@ import type { Block, Directive } from '../corefile/tree.ts'
 import { parseZoneKey, type Scheme } from '../corefile/zone-key.ts'
 import { CorefileError } from '../errors.ts'
 import { pluginOrder } from '../plugin-order.ts'
-import { endOfChain } from '../server/dispatch.ts'
+import { endOfChain, refusal } from '../server/dispatch.ts'
 import { checkDirectives } from './check.ts'
 
 /** A server block ready to take queries. */
@@ -116,9 +116,14 @@ function settingsOf(block: Block, defaultPort: number): BlockSettings {
   }
 }
 
+/** What is in none of their zones is refused where no plugin stands behind them, as an authoritative server does. */
+const authoritative: ReadonlySet<string> = new Set(['file', 'auto', 'secondary'])
+
 /** Closures from the last plugin to the first; the loop is gone once queries come. */
 function chainOf(plugins: readonly Plugin[]): Next {
-  return plugins.reduceRight<Next>((next, plugin) => (query) => plugin.handle(query, next), endOfChain)
+  const last = plugins.findLast(({ name }) => name !== 'sign' && name !== 'view')?.name ?? ''
+  const end = authoritative.has(last) ? refusal : endOfChain
+  return plugins.reduceRight<Next>((next, plugin) => (query) => plugin.handle(query, next), end)
 }
 
 /** The addresses and ports a block listens on. */

@@ -68,12 +68,14 @@ export class Query {
   readonly name: string
   readonly type: number
   readonly class: number
-  readonly edns: Edns | undefined
+  /** as it came, but for `lowerSize` */
+  edns: Edns | undefined
   readonly peer: Peer
   readonly home: QueryHome
   readonly depth: number
   /** largest reply in octets; plugins may lower it */
   maxSize: number
+  #sizeLowered = false
   /** zone of the server block that takes the query; set by the server */
   zone = '.'
   /** name of the view that let the query in ('' without) */
@@ -138,6 +140,19 @@ export class Query {
   /** Size of the query as it came, in octets. */
   get size(): number {
     return this.wire.length
+  }
+
+  /** For everybody behind, upstreams too, the client takes no UDP answers above `size` octets. */
+  lowerSize(size: number): void {
+    if (this.edns === undefined || this.edns.udpSize <= size) return
+    this.edns = { ...this.edns, udpSize: size }
+    if (this.peer.transport === 'udp') this.maxSize = Math.min(this.maxSize, size)
+    this.#sizeLowered = true
+  }
+
+  /** The octets to send to another server. */
+  get outgoing(): Uint8Array {
+    return this.#sizeLowered ? this.derive({}).wire : this.wire
   }
 
   /** Calls `listener` when the answer is written, after those who asked before. */

@@ -211,3 +211,8 @@ export function endOfChain(query: Query): Reply {
   if (isTransfer(query.type) || query.opcode === Opcode.NOTIFY) return failure(Rcode.REFUSED, '')
   return failure(Rcode.SERVFAIL, '', new Error('no next plugin found'))
 }
+
+/** The end of a chain whose last plugin answers for zones of its own: the others are not ours to answer. */
+export function refusal(): Reply {
+  return failure(Rcode.REFUSED, '')
+}

@@ -71,7 +71,10 @@ test('nothing named, and no pod: one line that says what to do, and 2', (t) => {
   writeFileSync(corefile, '.:5300 {\n  kubernetes cluster.local\n}\n')
   const { status, stderr } = tryCommand([plexus, 'dns', '-conf', corefile], { env: environment })
   t.is(status, 2, stderr)
-  t.regex(stderr, /^plexus: .*Corefile:2: plugin\/kubernetes: where the cluster is described is missing: .*\n$/)
+  t.regex(
+    stderr,
+    /^plexus: .*Corefile:2: plugin\/kubernetes: where the cluster is described is missing: .*\n$/,
+  )
 })
 
 test('what is wrong with it is said with file and line', (t) => {

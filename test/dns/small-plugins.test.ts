@@ -62,6 +62,22 @@ test('bufsize lowers what a client announces', async (t) => {
   t.is((await dig(port, 'big.example', 'A', '+tcp')).answer.length, 80)
 })
 
+test('bufsize lowers what upstreams and clients are told', async (t) => {
+  let told: number | undefined
+  const upstream = await stubUpstream(t, (query) => {
+    told = query.edns?.udpSize
+    return { answer: [a('x.example.', '192.0.2.1')] }
+  })
+  const { port } = await serve(
+    t,
+    `. {\n bind 127.0.0.1\n bufsize 600\n forward . 127.0.0.1:${upstream.port}\n}`,
+  )
+  t.is((await ask(port, 'x.example.', Type.A, { edns }))?.edns?.udpSize, 600)
+  t.is(told, 600)
+  await ask(port, 'x.example.', Type.A, { edns: { ...edns, udpSize: 512 } })
+  t.is(told, 512)
+})
+
 test('nsid only for those who ask', async (t) => {
   const { port } = await serve(t, block('nsid node one'))
   t.regex((await dig(port, 'x.example', 'A', '+nsid')).text, /NSID: .*\("node one"\)/)

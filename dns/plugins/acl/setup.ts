@@ -31,6 +31,14 @@ function readPolicy(line: Directive): AclPolicy {
     else if (section === 'net') networks.push(...readNetwork(argument))
     else throw directiveError(argument, name, `'${argument.text}': 'type' or 'net' is expected`)
   }
+  line.args.forEach(({ text }, i) => {
+    const following = line.args[i + 1]?.text
+    if (
+      (text === 'type' || text === 'net') &&
+      (following === undefined || following === 'type' || following === 'net')
+    )
+      throw directiveError(line, name, `nothing stands behind '${text}'`)
+  })
   return { action: line.name as AclAction, types, networks }
 }
 

@@ -14,7 +14,6 @@ export class AnyPlugin implements Plugin {
     const texts = ['ANY obsoleted', 'See RFC 8482']
     const name = query.originalName
     return new Reply({
-      authoritative: true,
       answer: [{ kind: 'text', name, type: Type.HINFO, class: Class.IN, ttl, texts }],
       plugin: this.name,
     })

@@ -1,7 +1,7 @@
 import type { Next, Outcome, Plugin } from '../../core/plugin.ts'
 import type { Query } from '../../core/query.ts'
 
-/** Keeps UDP answers below a size, against fragmentation; clients that ask for less get less. */
+/** Keeps UDP answers below a size, those of upstreams too, against fragmentation; who asks for less gets less. */
 export class BufsizePlugin implements Plugin {
   readonly name = 'bufsize'
   readonly #size: number
@@ -11,7 +11,7 @@ export class BufsizePlugin implements Plugin {
   }
 
   handle(query: Query, next: Next): Outcome {
-    if (query.peer.transport === 'udp' && query.maxSize > this.#size) query.maxSize = this.#size
+    query.lowerSize(this.#size)
     return next(query)
   }
 }

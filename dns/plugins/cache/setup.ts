@@ -34,7 +34,7 @@ function readOptions(c: Setup): CacheOptions {
   const args = [...directive.args]
   const first = args[0]
   let cap: number | undefined
-  if (first !== undefined && /^\d+$/.test(first.text)) {
+  if (first !== undefined && /^-?\d+$/.test(first.text)) {
     cap = integer(first, name, { min: 1, max: 365 * day })
     args.shift()
   }

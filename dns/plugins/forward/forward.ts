@@ -189,15 +189,15 @@ export class ForwardPlugin implements Plugin {
   }
 
   async #send(query: Query, upstream: Upstream, transport: 'udp' | 'tcp'): Promise<Buffer> {
-    const { onExchange } = query
-    if (onExchange === undefined) return upstream.exchange(query.wire, query.questionEnd, transport)
+    const { onExchange, outgoing } = query
+    if (onExchange === undefined) return upstream.exchange(outgoing, query.questionEnd, transport)
     const { address, port, tls, https } = upstream.address
     const over = tls === undefined ? transport : https === true ? 'https' : 'tls'
     const began = Date.now()
     const tell = (reply: Buffer | undefined): void =>
-      onExchange({ address, port, transport: over, query: query.wire, reply, began })
+      onExchange({ address, port, transport: over, query: outgoing, reply, began })
     try {
-      const reply = await upstream.exchange(query.wire, query.questionEnd, transport)
+      const reply = await upstream.exchange(outgoing, query.questionEnd, transport)
       tell(reply)
       return reply
     } catch (error) {

@@ -13,7 +13,7 @@ import {
 } from '../../core/setup.ts'
 import type { Directive } from '../../corefile/tree.ts'
 import { normalizeZone } from '../../corefile/zone-key.ts'
-import { addressFamily, canonicalName, isName, rcodeNumber } from '../../wire/index.ts'
+import { addressFamily, canonicalName, isName, Rcode, rcodeNumber } from '../../wire/index.ts'
 import { ForwardPlugin } from './forward.ts'
 import { ForwardMetrics } from './metrics.ts'
 import type { ForwardOptions, UpstreamAddress } from './options.ts'
@@ -76,6 +76,8 @@ function readOptions(directive: Directive, c: Setup): ForwardOptions {
       for (const argument of expectArgs(line, name, { min: 1, max: 32 })) {
         const code = rcodeNumber(argument.text)
         if (code === undefined) throw directiveError(argument, name, `'${argument.text}' is no response code`)
+        if (into === state.failover && code === Rcode.NOERROR)
+          throw directiveError(argument, name, 'failover is not for NOERROR')
         into.add(code)
       }
     }
@@ -101,7 +103,10 @@ function readOptions(directive: Directive, c: Setup): ForwardOptions {
     expire: time((value) => void (state.expireMs = value)),
     max_age: time((value) => void (state.maxAgeMs = value)),
     max_idle_conns: number((value) => void (state.maxIdle = value)),
-    read_timeout: time((value) => void (state.readTimeoutMs = value)),
+    read_timeout: (line) => {
+      time((value) => void (state.readTimeoutMs = value))(line)
+      if (state.readTimeoutMs === 0) throw directiveError(line, name, 'read_timeout must be above 0')
+    },
     max_fails: number((value) => void (state.maxFails = value)),
     max_connect_attempts: number((value) => void (state.maxAttempts = value)),
     max_concurrent: number((value) => void (state.maxConcurrent = value)),
@@ -174,6 +179,8 @@ function readOptions(directive: Directive, c: Setup): ForwardOptions {
       },
     }
   })
+  if (state.maxAgeMs > 0 && state.maxAgeMs < state.expireMs)
+    throw directiveError(directive, name, 'max_age must not be less than expire')
   if (state.forceTcp && state.preferUdp) state.preferUdp = false
   return { from: zone, to: dressed, ...state }
 }

@@ -32,8 +32,7 @@ export const hosts: PluginDefinition = {
     let unsupported = false
     const properties: Readonly<Record<string, (line: Directive) => void>> = {
       ttl: (line) => void (state.ttl = integer(oneArg(line, name), name, { min: 1, max: 65_535 })),
-      no_reverse: (line) => {
-        expectArgs(line, name, { min: 0 })
+      no_reverse: () => {
         state.reverse = false
       },
       reload: (line) => void (state.reloadMs = duration(oneArg(line, name), name)),
@@ -45,17 +44,19 @@ export const hosts: PluginDefinition = {
     }
     for (const line of directive.block ?? []) {
       if (addressFamily(line.name) !== undefined) {
-        const names = expectArgs(line, name, { min: 1, max: 1000 }).map((argument) => argument.text)
+        const names = line.args.map((argument) => argument.text)
         state.inline.push({ address: canonicalAddress(line.name), names })
         continue
       }
       const reader = Object.hasOwn(properties, line.name) ? properties[line.name] : undefined
       if (reader === undefined) {
-        throw directiveError(
-          line,
-          name,
-          `'${line.name}' is neither an address nor one of ${Object.keys(properties).join(', ')}`,
+        // As a hosts file may have lines that say nothing, which nobody stumbles over.
+        const known = Object.keys(properties).join(', ')
+        c.log.warn(
+          { object: `${line.file}:${line.line}` },
+          `plugin/hosts: '${line.name}' is neither an address nor one of ${known}: the line is ignored`,
         )
+        continue
       }
       reader(line)
     }

@@ -70,12 +70,15 @@ export function readOptions(c: Setup): KubernetesOptions {
     return parsed
   }
   /** Read before, by `kubernetesDirective`, where the watch cache is opened for this Corefile. */
-  const elsewhere = (line: Directive): void => {
-    expectArgs(line, name, { min: 1, max: 3 })
-  }
+  const elsewhere =
+    (counts: { min: number; max: number }) =>
+    (line: Directive): void =>
+      void expectArgs(line, name, counts)
   /** The watch cache has limits of its own. */
   const ignored = (line: Directive): void => {
-    expectArgs(line, name, { min: 1, max: 1 })
+    const limit = oneArg(line, name)
+    if (!(Number(limit.text) >= 0))
+      throw directiveError(limit, name, `${line.name} '${limit.text}' must be a number`)
     c.log.warn(
       { object: `${line.file}:${line.line}` },
       `plugin/kubernetes: '${line.name}' has no effect: the cluster is read through the watch cache`,
@@ -88,9 +91,9 @@ export function readOptions(c: Setup): KubernetesOptions {
       set()
     }
   readProperties(directive, name, {
-    endpoint: elsewhere,
-    tls: elsewhere,
-    kubeconfig: elsewhere,
+    endpoint: elsewhere({ min: 1, max: 16 }),
+    tls: elsewhere({ min: 3, max: 3 }),
+    kubeconfig: elsewhere({ min: 1, max: 2 }),
     apiserver_qps: ignored,
     apiserver_burst: ignored,
     apiserver_max_inflight: ignored,

@@ -38,6 +38,8 @@ function isAction(text: string): text is Action {
   return actions.includes(text)
 }
 
+const variables = ['qname', 'qtype', 'client_ip', 'client_port', 'protocol', 'server_ip', 'server_port']
+
 type OptionData = (query: Query) => Uint8Array | undefined
 
 function optionOf(
@@ -54,12 +56,14 @@ function optionOf(
   }
   switch (what.text) {
     case 'nsid':
+      if (first !== undefined)
+        throw directiveError(first, 'rewrite', `'${first.text}' is one argument too many for nsid`)
       return { code: EdnsOption.NSID, data: () => new Uint8Array() }
     case 'local': {
       const code = number(first, 65_535)
       if (second === undefined && action !== 'unset')
         throw directiveError(what, 'rewrite', 'local needs CODE and DATA')
-      return { code, data: localData(second?.text ?? '') }
+      return { code, data: localData(second) }
     }
     case 'subnet': {
       if (action === 'unset') return { code: EdnsOption.SUBNET, data: () => undefined }
@@ -72,8 +76,12 @@ function optionOf(
 }
 
 /** '0xffee', a string, or '{client_ip}' and other variables. */
-function localData(text: string): OptionData {
-  if (/^0x(?:[0-9a-f]{2})+$/i.test(text)) {
+function localData(argument: Argument | undefined): OptionData {
+  if (argument === undefined) return () => undefined
+  const { text } = argument
+  if (text.startsWith('0x')) {
+    if (!/^0x(?:[0-9a-f]{2})*$/i.test(text))
+      throw directiveError(argument, 'rewrite', `'${text}' is not a number of octets in hexadecimal digits`)
     const octets = Buffer.from(text.slice(2), 'hex')
     return () => octets
   }
@@ -82,6 +90,9 @@ function localData(text: string): OptionData {
     const octets = Buffer.from(text)
     return () => octets
   }
+  // Labels of metadata have a slash.
+  if (!variable.includes('/') && !variables.includes(variable))
+    throw directiveError(argument, 'rewrite', `'${text}' is none of ${variables.join(', ')}`)
   return (query) => {
     const { peer } = query
     const port = (value: number): Uint8Array => Uint8Array.from([value >> 8, value & 255])

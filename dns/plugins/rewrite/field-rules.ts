@@ -13,6 +13,8 @@ import {
 import { compileChange, compileTest, isMatchKind, type MatchKind } from './name-match.ts'
 import type { Apply } from './rule.ts'
 
+const rcodes: ReadonlySet<number> = new Set(Object.values(Rcode))
+
 /** `[KIND] NAME ...` */
 function takeMatch(
   args: readonly Argument[],
@@ -47,6 +49,8 @@ export function ttlRule(args: readonly Argument[], at: Argument): Apply {
   const [, fixed, low, high] = match
   const min = Number(fixed ?? (low || 0))
   const max = Number(fixed ?? (high || 0x7fffffff))
+  if (min > max)
+    throw directiveError(limits, 'rewrite', `'${limits.text}': the lower limit is above the upper`)
   const fits = compileTest(kind, name)
   const bounded = (records: readonly ResourceRecord[]): ResourceRecord[] =>
     records.map((record) => ({ ...record, ttl: Math.min(max, Math.max(min, record.ttl)) }))
@@ -68,7 +72,7 @@ export function rcodeRule(args: readonly Argument[], at: Argument): Apply {
   const { kind, name, rest } = takeMatch(args, at)
   const [from, to] = rest.map((argument) => {
     const code = /^\d+$/.test(argument.text) ? Number(argument.text) : rcodeNumber(argument.text)
-    if (code === undefined)
+    if (code === undefined || (/^\d+$/.test(argument.text) && !rcodes.has(code)))
       throw directiveError(argument, 'rewrite', `'${argument.text}' is no response code`)
     return code
   })

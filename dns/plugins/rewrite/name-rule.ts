@@ -39,42 +39,58 @@ function readAnswerOptions(
   options: readonly Argument[],
   rule: { kind: MatchKind; from: Argument; to: Argument },
 ): RecordChange[] {
-  // Answers to the new name are shown under the one the client asked for.
-  const changes: RecordChange[] = rule.kind === 'exact' ? [ownerBack] : []
+  const explicit: RecordChange[] = []
+  let auto = rule.kind === 'exact'
+  let names = 0
   let i = 0
   while (i < options.length) {
     const word = options[i] as Argument
-    if (word.text !== 'answer') throw directiveError(word, 'rewrite', `'${word.text}' must be answer`)
-    const what = options[i + 1]
+    // The word may be left out before all but the first.
+    if (word.text === 'answer') i += 1
+    else if (i === 0) throw directiveError(word, 'rewrite', `'${word.text}' must be answer`)
+    const [what, from, to] = options.slice(i, i + 3)
     if (what?.text === 'auto') {
-      if (rule.kind !== 'prefix' && rule.kind !== 'suffix' && rule.kind !== 'exact')
-        throw directiveError(
-          what,
-          'rewrite',
-          `answer auto is for exact, prefix and suffix, not for ${rule.kind}`,
-        )
-      if (rule.kind !== 'exact') changes.push(everywhere(compileChange(rule.kind, rule.to, rule.from)))
-      i += 2
+      auto = true
+      i += 1
       continue
     }
-    const from = options[i + 2]
-    const to = options[i + 3]
     if (from === undefined || to === undefined || (what?.text !== 'name' && what?.text !== 'value'))
       throw directiveError(what ?? word, 'rewrite', 'answer needs auto, name FROM TO or value FROM TO')
-    const pattern = regexpOf(from)
-    const change: NameChange = (name) => {
-      const match = pattern.exec(asciiLower(name))
-      return match === null ? undefined : canonicalName(fillGroups(to.text, match))
-    }
-    changes.push(what.text === 'name' ? owner(change) : value(change))
-    i += 4
+    const change = regexpChange(from, to)
+    explicit.push(what.text === 'name' ? owner(change) : value(change))
+    if (what.text === 'name') names += 1
+    i += 3
   }
+  const [first] = options
+  if (first !== undefined && auto && names > 0 && rule.kind !== 'exact')
+    throw directiveError(first, 'rewrite', 'answer auto and answer name exclude each other')
   // The owner of the answer to the question itself must be what was asked, whatever else is configured.
-  return changes.length === 0 ? [ownerBack] : changes
+  if (!auto) return explicit.length === 0 ? [ownerBack] : explicit
+  const back = rule.kind === 'suffix' ? everywhere(compileChange('suffix', rule.to, rule.from)) : asAsked
+  return [back, ...explicit]
+}
+
+function regexpChange(from: Argument, to: Argument): NameChange {
+  const pattern = regexpOf(from)
+  return (name) => {
+    const match = pattern.exec(asciiLower(name))
+    return match === null ? undefined : canonicalName(fillGroups(to.text, match))
+  }
 }
 
 const ownerBack: RecordChange = (record, { given, asked }) =>
   asciiLower(record.name) === asked ? { ...record, name: given } : record
+
+/** What was asked instead, and names below it, become what the client asked for. */
+const asAsked: RecordChange = (record, names) => {
+  const { given, asked } = names
+  const change: NameChange = (name) => {
+    const below = asciiLower(name)
+    if (below === asked) return given
+    return below.endsWith(`.${asked}`) ? name.slice(0, -asked.length) + given : undefined
+  }
+  return everywhere(change)(record, names)
+}
 
 const owner =
   (change: NameChange): RecordChange =>
@@ -86,9 +102,11 @@ const owner =
 const value =
   (change: NameChange): RecordChange =>
   (record) => {
-    if (!('target' in record)) return record
-    const target = change(record.target)
-    return target === undefined ? record : { ...record, target }
+    if ('target' in record) return { ...record, target: change(record.target) ?? record.target }
+    if (record.kind === 'soa') return { ...record, mname: change(record.mname) ?? record.mname }
+    if (record.kind === 'naptr')
+      return { ...record, replacement: change(record.replacement) ?? record.replacement }
+    return record
   }
 
 const everywhere =

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { directiveError, noBlock, oneArg, onlyDirective, type PluginDefinition } from '../../core/setup.ts'
+import { noBlock, oneArg, onlyDirective, type PluginDefinition } from '../../core/setup.ts'
 
 const name = 'root'
 
@@ -9,9 +9,8 @@ export const root: PluginDefinition = {
     const directive = onlyDirective(c)
     const path = oneArg(directive, name)
     noBlock(directive, name)
-    if (statSync(path.text, { throwIfNoEntry: false })?.isDirectory() !== true) {
-      throw directiveError(path, name, `'${path.text}' is no directory`)
-    }
+    if (statSync(path.text, { throwIfNoEntry: false })?.isDirectory() !== true)
+      c.log.warn({ object: `${path.file}:${path.line}` }, `plugin/root: '${path.text}' is no directory`)
     c.block.root = path.text
     return undefined
   },

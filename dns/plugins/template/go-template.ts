@@ -42,6 +42,7 @@ export function compileTemplate(
       const words = action(pieces[at] ?? '')
       if (words === undefined) {
         const plain = text(at)
+        if (plain.includes('{{')) throw new TemplateError(`'${plain}': an action is not closed`)
         if (plain !== '') nodes.push(() => plain)
       } else if (words === 'end' || /^else\b/.test(words)) {
         at += 1

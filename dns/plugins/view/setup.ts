@@ -28,8 +28,6 @@ export const view: PluginDefinition = {
         }
       },
     })
-    if (conditions.length === 0)
-      throw directiveError(directive, name, 'needs at least one line: expr EXPRESSION')
     const { plugins } = c.block
     c.block.viewName = viewName
     // A condition that fails on a query does not take it.

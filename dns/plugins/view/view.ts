@@ -26,6 +26,15 @@ export const viewFunctions: Functions<ViewContext> = {
   size: ({ query }) => query.size,
   type: ({ query }) => typeName(query.type),
   incidr: (_, [address, network]) => inNetwork(String(address), String(network)),
+  len: (_, [value]) => (Array.isArray(value) ? value : String(value)).length,
+  lower: (_, [text]) => String(text).toLowerCase(),
+  upper: (_, [text]) => String(text).toUpperCase(),
+  trim: (_, [text]) => String(text).trim(),
+  hasPrefix: (_, [text, start]) => String(text).startsWith(String(start)),
+  hasSuffix: (_, [text, end]) => String(text).endsWith(String(end)),
+  indexOf: (_, [text, part]) => String(text).indexOf(String(part)),
+  int: (_, [text]) => Number.parseInt(String(text), 10),
+  string: (_, [value]) => String(value),
   metadata: ({ query, plugins }, [label]) => labelOf(plugins, query, String(label)) ?? '',
 }
 

@@ -1,7 +1,7 @@
 import type { Outcome, Plugin } from '../../core/plugin.ts'
 import type { Query } from '../../core/query.ts'
 import { Reply } from '../../core/reply.ts'
-import { addressFamily, Class, type ResourceRecord, Type } from '../../wire/index.ts'
+import { addressFamily, type ResourceRecord, Type } from '../../wire/index.ts'
 
 /** Tells the client its own address and port, in the additional section. */
 export class WhoamiPlugin implements Plugin {
@@ -11,7 +11,7 @@ export class WhoamiPlugin implements Plugin {
     const { clientAddress, clientPort, transport } = query.peer
     const owner = query.originalName
     const address = clientAddress.replace(/%.*$/, '')
-    const fixed = { class: Class.IN, ttl: 0 }
+    const fixed = { class: query.class, ttl: 0 }
     const records: ResourceRecord[] = [
       {
         kind: 'address',

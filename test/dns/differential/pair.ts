@@ -79,6 +79,8 @@ export interface Deliberate {
 
 export interface CompareOptions extends Leniency {
   readonly deliberate?: readonly Deliberate[]
+  /** some of `deliberate` may make no difference here */
+  readonly unused?: boolean
   /** ms until no answer counts as none */
   readonly patience?: number
 }
@@ -104,11 +106,11 @@ export async function compare(
       if (left.length < lines.length) used.add(one)
       lines = left
     }
-    if (lines.length > 0) found.push(`${text}\n${lines.map((line) => `    ${line}`).join('\n')}`)
+    if (lines.length > 0) found.push([text, ...lines.slice(0, 20)].join('\n    '))
   }
   const count = found.length
   for (const one of options.deliberate ?? [])
-    if (!used.has(one)) found.push(`this makes no difference here: ${one.why}`)
-  if (found.length > 0) t.log(found.slice(0, 40).join('\n'))
+    if (options.unused !== true && !used.has(one)) found.push(`this makes no difference here: ${one.why}`)
+  if (found.length > 0) t.log(found.slice(0, Number(process.env['DIFFERENCES'] ?? 12)).join('\n'))
   t.is(found.length, 0, `${count} of ${queries.length} answers differ`)
 }
