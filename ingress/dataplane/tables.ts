@@ -52,6 +52,7 @@ export class Tables {
   readonly #pluginConfigs = new Map<string, ObjectOf['plugin_configs']>()
   readonly #consumerGroups = new Map<string, ObjectOf['consumer_groups']>()
   readonly #globalRules = new Map<string, ObjectOf['global_rules']>()
+  readonly #protos = new Map<string, ObjectOf['protos']>()
   readonly #metadata = new Map<string, JsonObject>()
   readonly #compiled = new Map<string, CompiledRoute>()
 
@@ -98,6 +99,9 @@ export class Tables {
           break
         case 'ssls':
           this.#setCertificate(change.id, change.value)
+          break
+        case 'protos':
+          store(this.#protos, change.id, change.value)
           break
         case 'plugin_metadata':
           store(this.#metadata, change.id, change.value)
@@ -286,6 +290,7 @@ export class Tables {
       processes: this.#options.processes,
       state: this.#stateOf(plugin),
       surroundings: (name) => this.surroundings(name),
+      proto: (id) => this.#protos.get(id)?.content,
       upstream: (id) => this.upstreams.get(id)?.config,
     }
   }

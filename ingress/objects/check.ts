@@ -1,4 +1,5 @@
 import { checkPlugins } from '../plugins/compile.ts'
+import { loadDefinitions } from '../plugins/grpc-transcode/definitions.ts'
 import type { Plugin } from '../plugins/plugin.ts'
 import { AddressSet, compileExpression } from '../route/index.ts'
 import { checkPairs, namesOf } from '../tls/index.ts'
@@ -34,6 +35,7 @@ export function checkObject(
   return (
     checkPluginsOf(kind, id, value, context) ??
     (kind === 'ssls' ? checkSsl(value) : undefined) ??
+    (kind === 'protos' ? checkProto(String(value.content)) : undefined) ??
     (kind === 'upstreams' ? checkUpstream(value) : undefined) ??
     (isObject(value.upstream) ? checkUpstream(value.upstream) : undefined) ??
     (kind === 'routes' ? checkRoute(value) : undefined) ??
@@ -46,6 +48,15 @@ function checkSsl(value: JsonObject): string | undefined {
   if (ssl.type !== 'client' && namesOf(ssl).length === 0)
     return 'invalid configuration: sni or snis is required'
   return checkPairs(ssl)
+}
+
+function checkProto(content: string): string | undefined {
+  try {
+    loadDefinitions(content)
+    return undefined
+  } catch (error) {
+    return `invalid configuration: failed to load the proto: ${error instanceof Error ? error.message : String(error)}`
+  }
 }
 
 function checkSecret(id: string, value: JsonObject): string | undefined {

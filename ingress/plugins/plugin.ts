@@ -59,6 +59,8 @@ export interface PluginEnvironment {
   readonly state: Map<string, unknown>
   /** What an upstream needs that the plugin makes from its configuration; the name tells it from others. */
   readonly surroundings: (name: string) => UpstreamSurroundings
+  /** The content of the `protos` object of an id. */
+  readonly proto: (id: string) => string | undefined
   /** The upstream object of an id, for plugins that choose one. */
   readonly upstream: (id: string) => Upstream | undefined
 }

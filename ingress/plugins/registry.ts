@@ -13,6 +13,7 @@ import { extPluginPostReq, extPluginPostResp, extPluginPreReq } from './ext-plug
 import { faultInjection } from './fault-injection/index.ts'
 import { fileLogger } from './file-logger/index.ts'
 import { forwardAuth } from './forward-auth/index.ts'
+import { grpcTranscode } from './grpc-transcode/index.ts'
 import { grpcWeb } from './grpc-web/index.ts'
 import { gzip } from './gzip/index.ts'
 import { hmacAuth } from './hmac-auth/index.ts'
@@ -93,6 +94,7 @@ export const PLUGINS: readonly Plugin[] = [
   trafficSplit,
   redirect,
   responseRewrite,
+  grpcTranscode,
   grpcWeb,
   publicApi,
   prometheus,
