@@ -23,7 +23,7 @@ export async function removeLinks(
   let failure: unknown
   let started = false
   for (let round = 1; ; round += 1) {
-    if (!condemned.some((index) => socket.link(index)?.group === dyingGroup)) return
+    if (!condemned.some((index) => socket.linkGroup(index) === dyingGroup)) return
     if (failure !== undefined) throw failure
     if (underWay < maximumUnderWay && (!started || round % 64 === 0)) {
       started = true
@@ -40,6 +40,7 @@ export async function removeLinks(
     await (round < 64 ? turn() : sleep(2))
   }
 }
+
 /** False if the link is gone already. */
 function condemn(host: RouteSocket, index: number): boolean {
   try {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, utimesSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { overwrite } from './overwrite.ts'
 import {
@@ -130,8 +130,11 @@ export class OwnerIndex {
 
   /** A record is the lease text, a line of addresses and a line of evidence; a torn one counts as absent. */
   #read(key: string): OwnerRecord | undefined {
+    const path = join(this.#directory, key)
+    // Most owners that are asked for are new: an exception for each would cost more than the look.
+    if (!existsSync(path)) return undefined
     try {
-      const [head = '', rest = ''] = splitOnce(readFileSync(join(this.#directory, key), 'utf8'), '\n\n')
+      const [head = '', rest = ''] = splitOnce(readFileSync(path, 'utf8'), '\n\n')
       const owner = parseLeaseText(head)
       if (owner === undefined) return undefined
       const parsed = JSON.parse(rest) as Omit<OwnerRecord, keyof LeaseOwner>

@@ -82,6 +82,9 @@ function hasCode(error: unknown, ...codes: string[]): boolean {
   return error instanceof NetlinkError && codes.includes(error.code)
 }
 
+/** Positive errno values of what `isNotFound` tells. */
+export const NOT_FOUND_ERRNOS: readonly number[] = [2, 19, 3, 99]
+
 /** The object does not exist: ENOENT, ENODEV, ESRCH (routes), EADDRNOTAVAIL (addresses). */
 export function isNotFound(error: unknown): boolean {
   return hasCode(error, 'ENOENT', 'ENODEV', 'ESRCH', 'EADDRNOTAVAIL')

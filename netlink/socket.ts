@@ -61,6 +61,8 @@ export interface NetlinkRequest {
   /** Bytes of the fixed header between nlmsghdr and the first attribute. */
   readonly header: number
   readonly schema: Schema
+  /** Refusals that are no error but an answer: an exception with its stack trace costs more than the rest of a request. */
+  readonly expected?: readonly number[] | undefined
 }
 
 function u32(value: number): Uint8Array {
@@ -133,7 +135,7 @@ export class NetlinkSocket {
 
   /**
    * Sends one request and waits for its ack; `onReply` sees the messages that come before it (e.g. the object asked
-   * for). Throws NetlinkError when the kernel refuses.
+   * for). Throws NetlinkError when the kernel refuses, unless that is among what the request expects.
    */
   request(request: NetlinkRequest, onReply?: (message: Message) => void): void {
     const seq = this.#send(request, NLM_F_REQUEST | NLM_F_ACK | request.flags)
@@ -146,7 +148,7 @@ export class NetlinkSocket {
           continue
         }
         const errno = -(readU32(message.bytes, message.body) | 0)
-        if (errno !== 0) throw this.#refused(request, message, errno)
+        if (errno !== 0 && !request.expected?.includes(errno)) throw this.#refused(request, message, errno)
         return
       }
     }

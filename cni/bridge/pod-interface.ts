@@ -88,9 +88,9 @@ export function preparePodInterface(
   })
 }
 
+/** The loopback device is the first of every namespace (LOOPBACK_IFINDEX of include/net/flow.h). */
 function bringLoopbackUp(pod: RouteSocket): void {
-  const loopback = pod.link('lo')
-  if (loopback !== undefined && !loopback.up) pod.setLink(loopback.index, { up: true })
+  pod.setLink(1, { up: true })
 }
 
 /** RT_SCOPE_* of linux/rtnetlink.h. */

@@ -1,5 +1,6 @@
 import { RouteSocket } from '#netlink'
 import { type AttachmentKey, findHostLink } from '../attachment.ts'
+import { hostRoutes } from '../host-routes.ts'
 import { removeLinks } from '../link-removal.ts'
 
 /**
@@ -7,7 +8,7 @@ import { removeLinks } from '../link-removal.ts'
  * had. Nothing being there, the namespace included, is fine.
  */
 export async function unwirePod(key: AttachmentKey, netns: string): Promise<readonly string[]> {
-  using host = new RouteSocket()
+  const host = hostRoutes()
   const link = findHostLink(host, key)
   const addresses = await lookAtPodEnd(netns, key.ifname, { remove: link === undefined })
   if (link !== undefined) await removeLinks(host, [link.index])

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Link, RouteSocket } from '#netlink'
 import { type AttachmentKey, aliasOf, chooseHostName, nascentGroup } from '../attachment.ts'
+import { hostRoutes } from '../host-routes.ts'
 import { CniError, cniCodes } from '../protocol/errors.ts'
 import { familyOf } from '../protocol/result.ts'
 import type { AddressPlan } from './address-plan.ts'
@@ -28,7 +29,7 @@ export function wirePod(
   plan: AddressPlan,
   conf: BridgeConfiguration,
 ): Wiring {
-  using host = new RouteSocket()
+  const host = hostRoutes()
   using pod = new RouteSocket({ netns })
   if (pod.link(key.ifname) !== undefined) {
     throw new CniError(cniCodes.internal, `container veth name provided (${key.ifname}) already exists`)
@@ -77,7 +78,7 @@ export function wirePod(
 
 /** Waits until the bridge forwards on the port: an ADD that returns earlier loses the pod's first packets. */
 export async function waitUntilForwarding(hostName: string): Promise<void> {
-  using host = new RouteSocket()
+  const host = hostRoutes()
   let state: string | undefined
   for (const pauseMs of [0, 1, 2, 5, 10, 20, 50, 100, 250, 500, 1000, 1000]) {
     if (pauseMs > 0) await sleep(pauseMs)

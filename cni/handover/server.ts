@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { netnsInode, peerCredentials } from '#netlink'
@@ -53,6 +54,8 @@ export class CniServer implements CniComponent {
   /** Resolves once requests are served. A socket left by a dead agent is replaced, one of a living agent is not. */
   async listen(): Promise<void> {
     const { socketPath, log } = this.#options
+    // V8 throws away what it has compiled of functions that rest for some minutes, as ours do between pods.
+    setFlagsFromString('--no-flush-bytecode')
     mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 })
     if (await isServed(socketPath)) {
       throw new Error(`CNI socket ${socketPath}: another agent serves it; stop that one or set cni.socket`)

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Link, type Qdisc, RouteSocket, TrafficControlSocket } from '#netlink'
 import { type AttachmentKey, aliasOf } from '../attachment.ts'
+import { hostRoutes } from '../host-routes.ts'
 import { removeLinks } from '../link-removal.ts'
 import { type BandwidthLimits, tokenBucket } from './limits.ts'
 
@@ -36,7 +37,7 @@ export function shapePod(key: AttachmentKey, hostLink: Link, limits: BandwidthLi
 
 /** Removes the IFB device; what hangs on the veth goes with that. Nothing being there is fine. */
 export async function unshapePod(key: AttachmentKey): Promise<void> {
-  using host = new RouteSocket()
+  const host = hostRoutes()
   const device = host.link(ifbName(key))
   if (device?.kind === 'ifb') await removeLinks(host, [device.index])
 }

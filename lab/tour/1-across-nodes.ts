@@ -32,7 +32,7 @@ export async function acrossNodes(tour: Tour): Promise<void> {
 
 function vxlanSent(tour: Tour, node: string): number {
   using socket = new RouteSocket({ netns: netnsPath(namespaceName(tour.cluster.layout.name, node)) })
-  return socket.link(VXLAN_DEVICE)?.stats64?.txPackets ?? 0
+  return socket.link(VXLAN_DEVICE, { stats: true })?.stats64?.txPackets ?? 0
 }
 
 /** Counts VXLAN packets where they pass the switch of the lab: a rule of nft's own in the fabric's namespace. */

@@ -6,6 +6,7 @@ import type { BridgePort, Link, LinkStats, Vxlan } from './types.ts'
 const IFF_UP = 0x1
 const IFF_LOOPBACK = 0x8
 const IFF_RUNNING = 0x40
+const IFLA_GROUP = 27
 
 /** Decodes RTM_NEWLINK or RTM_DELLINK. */
 export function decodeLink(message: Message): Link {
@@ -28,7 +29,7 @@ export function decodeLink(message: Message): Link {
     master: attributes.u32(10),
     peerIndex: attributes.u32(5),
     linkNetnsId: attributes.s32(37),
-    group: attributes.u32(27) ?? 0,
+    group: attributes.u32(IFLA_GROUP) ?? 0,
     alias: attributes.string(20),
     operState: OPER_STATES[attributes.u8(16) ?? 0] ?? 'unknown',
     // IFF_PROMISC is not shown for promiscuity the kernel itself asked for (bridge ports): the counter is.
@@ -38,6 +39,11 @@ export function decodeLink(message: Message): Link {
     bridge: kind === 'bridge' && data !== undefined ? { vlanFiltering: data.u8(7) === 1 } : undefined,
     stats64: stats === undefined || stats.length < 32 ? undefined : decodeStats(stats),
   }
+}
+
+/** Only the group of a link. */
+export function decodeLinkGroup(message: Message): number {
+  return attributesOf(message, IFINFOMSG).u32(IFLA_GROUP) ?? 0
 }
 
 function decodeBridgePort(port: Attributes): BridgePort {

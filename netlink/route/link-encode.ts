@@ -16,11 +16,13 @@ const IFLA_LINKINFO = 18
 const IFLA_IFALIAS = 20
 const IFLA_GROUP = 27
 const IFLA_NET_NS_FD = 28
+const IFLA_EXT_MASK = 29
 const IFLA_INFO_KIND = 1
 const IFLA_INFO_DATA = 2
 const IFLA_INFO_SLAVE_KIND = 4
 const IFLA_INFO_SLAVE_DATA = 5
 const VETH_INFO_PEER = 1
+const RTEXT_FILTER_SKIP_STATS = 1 << 3
 
 const MACVLAN_MODES = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const
 
@@ -158,9 +160,15 @@ export function writeChange(
     writer.endNest(data)
     writer.endNest(info)
   }
+  if (changesBridgePort(change) && canCarryPort(change)) writePortAttributes(writer, change)
 }
 
-/** Does a change touch the attributes of a bridge port? They need a message of their own, after IFLA_MASTER. */
+/** Whether attributes of the bridge port go into the same message: not where the link becomes a port by it. */
+export function canCarryPort({ master, vxlan }: LinkChange): boolean {
+  return master === undefined && vxlan === undefined
+}
+
+/** Does a change touch the attributes of a bridge port? */
 export function changesBridgePort(change: LinkChange): boolean {
   return change.hairpin !== undefined || change.isolated !== undefined || change.learning !== undefined
 }
@@ -168,6 +176,10 @@ export function changesBridgePort(change: LinkChange): boolean {
 /** Body of RTM_NEWLINK that changes the bridge port `index`. */
 export function writeBridgePort(writer: MessageWriter, index: number, change: LinkChange): void {
   writeIfinfomsg(writer, { index })
+  writePortAttributes(writer, change)
+}
+
+function writePortAttributes(writer: MessageWriter, change: LinkChange): void {
   const info = writer.nest(IFLA_LINKINFO)
   writer.attrString(IFLA_INFO_SLAVE_KIND, 'bridge')
   const port = writer.nest(IFLA_INFO_SLAVE_DATA)
@@ -176,6 +188,11 @@ export function writeBridgePort(writer: MessageWriter, index: number, change: Li
   if (change.isolated !== undefined) writer.attrU8(33, change.isolated ? 1 : 0)
   writer.endNest(port)
   writer.endNest(info)
+}
+
+/** Asks for an answer without counters. */
+export function writeWithoutStats(writer: MessageWriter): void {
+  writer.attrU32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 }
 
 /** Attributes that choose a link by name. */

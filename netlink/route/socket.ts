@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs'
 import type { Message } from '../codec/reader.ts'
-import { isNotFound } from '../errors.ts'
+import { isNotFound, NOT_FOUND_ERRNOS } from '../errors.ts'
 import {
   NETLINK_ROUTE,
   NetlinkSocket,
@@ -12,8 +12,9 @@ import {
 import { decodeAddress, writeAddress, writeAddressDump } from './address.ts'
 import type { RouteBatch, RouteRefusal } from './batch.ts'
 import * as c from './constants.ts'
-import { decodeLink } from './link-decode.ts'
+import { decodeLink, decodeLinkGroup } from './link-decode.ts'
 import {
+  canCarryPort,
   changesBridgePort,
   writeBridgePort,
   writeChange,
@@ -21,6 +22,7 @@ import {
   writeLinkGroup,
   writeLinkName,
   writeNewLink,
+  writeWithoutStats,
 } from './link-encode.ts'
 import {
   decodeFdb,
@@ -69,13 +71,22 @@ export class RouteSocket {
     )
   }
 
-  /** One link by name or index, undefined if there is none. */
-  link(nameOrIndex: string | number): t.Link | undefined {
-    const draft = linkRequest(`${nameOrIndex}`, c.RTM_GETLINK, (w) => {
+  /** One link by name or index, undefined if there is none. Counters only if asked for: they are half of the answer. */
+  link(nameOrIndex: string | number, { stats = false } = {}): t.Link | undefined {
+    return this.#get(this.#linkDraft(nameOrIndex, { stats }), decodeLink)
+  }
+
+  /** The group of a link, undefined if there is no such link: all that is read of the answer. */
+  linkGroup(index: number): number | undefined {
+    return this.#get(this.#linkDraft(index, { stats: false }), decodeLinkGroup)
+  }
+
+  #linkDraft(nameOrIndex: string | number, { stats }: { stats: boolean }): Draft {
+    return linkRequest(`${nameOrIndex}`, c.RTM_GETLINK, (w) => {
       writeIfinfomsg(w, typeof nameOrIndex === 'number' ? { index: nameOrIndex } : {})
       if (typeof nameOrIndex === 'string') writeLinkName(w, nameOrIndex)
+      if (!stats) writeWithoutStats(w)
     })
-    return this.#get(draft, decodeLink)
   }
 
   /** Makes a link; EEXIST if the name is taken. */
@@ -109,7 +120,8 @@ export class RouteSocket {
   /** Changes a link; attributes of a bridge port are set after `master` took effect. */
   setLink(index: number, change: t.LinkChange): void {
     const { hairpin: _h, isolated: _i, learning: _l, ...plain } = change
-    if (Object.values(plain).some((value) => value !== undefined)) {
+    const isPlain = Object.values(plain).some((value) => value !== undefined)
+    if (isPlain) {
       const netns = change.netns === undefined ? undefined : openSync(change.netns, 'r')
       try {
         this.#do(
@@ -120,7 +132,7 @@ export class RouteSocket {
         if (netns !== undefined) closeSync(netns)
       }
     }
-    if (changesBridgePort(change)) {
+    if (changesBridgePort(change) && !(isPlain && canCarryPort(change))) {
       this.#do(
         linkRequest(`${index} bridge port`, c.RTM_NEWLINK, (w) => writeBridgePort(w, index, change)),
         0,
@@ -287,13 +299,9 @@ export class RouteSocket {
 
   #get<T>(draft: Draft, decode: (message: Message) => T | undefined): T | undefined {
     let found: T | undefined
-    try {
-      this.#socket.request({ ...draft, flags: 0 }, (message) => {
-        found ??= decode(message)
-      })
-    } catch (error) {
-      if (!isNotFound(error)) throw error
-    }
+    this.#socket.request({ ...draft, flags: 0, expected: NOT_FOUND_ERRNOS }, (message) => {
+      found ??= decode(message)
+    })
     return found
   }
 }
