@@ -247,7 +247,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     if (!exchange.keepAlive) {
       this.#exchange = undefined
       if (exchange.aborted) this.#cut()
-      else this.#close()
+      else this.#close({ silent: this.#saidClose(exchange) })
       return
     }
     if (exchange.body.done) this.#next(exchange)
@@ -290,14 +290,19 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     if (rest !== undefined && rest.length > 0) this.#tunnel.fromClient(rest)
   }
 
+  /** The client wants the connection to end, so this was its last request, and it has been read to its end. */
+  #saidClose({ framing }: Exchange): boolean {
+    return !framing.keepAlive && framing.body === 'none' && this.#input.held === 0
+  }
+
   /** Sends what is queued, then waits a moment for the client to close: closing with unread input would reset. */
-  #close(): void {
+  #close({ silent = false } = {}): void {
     if (this.#phase === 'linger' || this.#phase === 'closed') return
     this.#phase = 'linger'
     this.#releaseHead()
     this.#input.clear()
     this.#arm(this.#context.settings.sendTimeout + LINGER_MS)
-    this.transport.end()
+    this.transport.end({ silent })
     if (this.#inputEnded) return
     this.transport.resume()
   }

@@ -44,6 +44,10 @@ export class NetTransport implements Transport {
     return typeof socket.servername === 'string' ? socket.servername : undefined
   }
 
+  get verified(): boolean {
+    return this.#socket instanceof tls.TLSSocket && this.#socket.authorized
+  }
+
   assumePeer({ address, port }: { readonly address: string; readonly port: number }): void {
     this.remoteAddress = plainAddress(address)
     this.remotePort = port
@@ -69,8 +73,9 @@ export class NetTransport implements Transport {
   resume(): void {
     this.#socket.resume()
   }
-  end(): void {
-    this.#socket.end()
+  end({ silent = false } = {}): void {
+    if (silent) this.#socket.destroySoon()
+    else this.#socket.end()
   }
   destroy(): void {
     this.#socket.destroy()

@@ -14,6 +14,8 @@ export interface Transport {
   readonly encrypted: boolean
   /** The name the client asked for in its TLS handshake, if it named one. */
   readonly servername?: string | undefined
+  /** The client has shown a certificate of the authority that its server name asks for. */
+  readonly verified?: boolean | undefined
   receiver: Receiver
   /** The client is somebody else than the peer: a proxy in front said so. */
   assumePeer(peer: Peer): void
@@ -26,8 +28,8 @@ export interface Transport {
   uncork(): boolean
   pause(): void
   resume(): void
-  /** Sends what is queued, then FIN. */
-  end(): void
+  /** Sends what is queued, then FIN. `silent`: the peer sends nothing more, so nobody waits for its FIN. */
+  end(options?: { readonly silent: boolean }): void
   /** Closes at once, dropping what is queued. */
   destroy(): void
   /** The connection as a Node stream, from here on the caller's; `rest` was read already and comes first. */

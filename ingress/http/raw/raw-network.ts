@@ -33,13 +33,13 @@ export class RawNetwork implements Network {
     }
     const flags = reusePort ? binding.REUSEPORT : 0
     check('bind', host.includes(':') ? handle.bind6(host, port, flags) : handle.bind(host, port, flags))
+    const bound: { address?: string; port?: number } = {}
     handle.onconnection = (status, client) => {
       // Out of descriptors, or gone before it was taken: the listener itself goes on.
       if (status !== 0 || client === undefined) return
-      options.onConnection(new RawTransport(binding, client, this.#shared))
+      options.onConnection(new RawTransport(binding, client, this.#shared, bound.port))
     }
     check('listen', handle.listen(BACKLOG))
-    const bound: { address?: string; port?: number } = {}
     check('getsockname', handle.getsockname(bound))
     return {
       address: { host: bound.address ?? host, port: bound.port ?? port },

@@ -26,6 +26,14 @@ function onShutdown(this: Request): void {
   if (this.owner instanceof RawTransport) this.owner.shutdownDone()
 }
 
+let spareRequest: Request | undefined
+
+/** The object of the next write, of whatever connection: it is free again when the kernel has taken everything at once. */
+function writeRequest(binding: Binding): Request {
+  spareRequest ??= new binding.WriteWrap()
+  return spareRequest
+}
+
 /**
  * A transport directly on libuv's handle: no stream objects, no allocation per read (the buffer given is read into again
  * and again), and a write that the kernel takes at once leaves nothing behind.
@@ -36,7 +44,6 @@ export class RawTransport implements Transport {
   readonly #binding: Binding
   readonly #handle: TcpHandle
   readonly #buffer: Buffer
-  #request: Request
   #pending = 0
   #corked: (Buffer | string)[] | undefined
   #finPending = false
@@ -46,13 +53,15 @@ export class RawTransport implements Transport {
   #closed = false
   #error: Error | undefined
   #peer: { address?: string; port?: number } | undefined
+  readonly #knownPort: number | undefined
   #local: { address?: string; port?: number } | undefined
 
-  constructor(binding: Binding, handle: TcpHandle, buffer: Buffer) {
+  /** `localPort`: of connections that were accepted, where it is known. */
+  constructor(binding: Binding, handle: TcpHandle, buffer: Buffer, localPort?: number) {
+    this.#knownPort = localPort
     this.#binding = binding
     this.#handle = handle
     this.#buffer = buffer
-    this.#request = new binding.WriteWrap()
     handle.owner = this
     handle.onread = onRead
     handle.useUserBuffer(buffer)
@@ -84,7 +93,7 @@ export class RawTransport implements Transport {
     return plainAddress(this.#localAddress.address)
   }
   get localPort(): number {
-    return this.#localAddress.port ?? 0
+    return this.#knownPort ?? this.#localAddress.port ?? 0
   }
 
   assumePeer(peer: { readonly address: string; readonly port: number }): void {
@@ -124,7 +133,7 @@ export class RawTransport implements Transport {
 
   #writeText(text: string): boolean {
     if (this.#closed || this.#finPending) return true
-    return this.#settle(this.#handle.writeLatin1String(this.#request, text), undefined)
+    return this.#settle(this.#handle.writeLatin1String(writeRequest(this.#binding), text), undefined)
   }
 
   writeHeld(data: Buffer): boolean {
@@ -133,21 +142,21 @@ export class RawTransport implements Transport {
       return this.#pending === 0
     }
     if (this.#closed || this.#finPending) return true
-    return this.#settle(this.#handle.writeBuffer(this.#request, data), data)
+    return this.#settle(this.#handle.writeBuffer(writeRequest(this.#binding), data), data)
   }
 
-  /** What became of a write: taken at once (the request object is used again), under way, or failed. */
+  /** What became of a write: taken at once, under way, or failed. */
   #settle(status: number, kept: unknown): boolean {
     if (status !== 0) {
       this.#fail(systemError('write', status))
       return true
     }
     if (this.#binding.state[this.#binding.wasAsync] !== 0) {
-      const request = this.#request
+      const request = writeRequest(this.#binding)
       request.owner = this
       request.kept = kept
       request.oncomplete = onWritten
-      this.#request = new this.#binding.WriteWrap()
+      spareRequest = undefined
       this.#pending++
     }
     return this.#pending === 0
@@ -174,7 +183,7 @@ export class RawTransport implements Transport {
     if (corked.length === 1 && first !== undefined)
       return typeof first === 'string' ? this.write(first) : this.writeHeld(first)
     const chunks = corked.flatMap((piece) => [piece, typeof piece === 'string' ? 'latin1' : 'buffer'])
-    return this.#settle(this.#handle.writev(this.#request, chunks, false), chunks)
+    return this.#settle(this.#handle.writev(writeRequest(this.#binding), chunks, false), chunks)
   }
 
   pause(): void {
@@ -188,9 +197,14 @@ export class RawTransport implements Transport {
     this.#handle.readStart()
   }
 
-  end(): void {
+  end({ silent = false } = {}): void {
     if (this.#closed || this.#finPending) return
     this.uncork()
+    if (silent && this.#pending === 0) {
+      // Closing sends the FIN, once the kernel has sent what it was given.
+      this.destroy()
+      return
+    }
     this.#finPending = true
     const request = new this.#binding.ShutdownWrap()
     request.owner = this

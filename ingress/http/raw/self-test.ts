@@ -1,7 +1,7 @@
 import type { Network, Port } from '../network.ts'
 import type { Transport } from '../transport.ts'
 
-const PATIENCE_MS = 3000
+const PATIENCE_MS = 15_000
 const LARGE = 4 * 1024 * 1024
 
 /**
