@@ -9,14 +9,14 @@ const IFF_RUNNING = 0x40
 const IFLA_GROUP = 27
 
 /** Decodes RTM_NEWLINK or RTM_DELLINK. */
-export function decodeLink(message: Message): Link {
+export function decodeLink(message: Message, { stats: wanted = false } = {}): Link {
   const attributes = attributesOf(message, IFINFOMSG)
   const flags = readU32(message.bytes, message.body + 8)
   const info = attributes.nested(18)
   const kind = info?.string(1)
   const data = info?.has(2) === true ? info.nested(2) : undefined
   const port = info?.string(4) === 'bridge' ? info.nested(5) : undefined
-  const stats = attributes.bytes(23)
+  const stats = wanted ? attributes.bytes(23) : undefined
   return {
     index: readU32(message.bytes, message.body + 4),
     name: attributes.string(3) ?? '',

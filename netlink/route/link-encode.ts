@@ -190,7 +190,7 @@ function writePortAttributes(writer: MessageWriter, change: LinkChange): void {
   writer.endNest(info)
 }
 
-/** Asks for an answer without counters. */
+/** Asks for an answer without IPv6's counters, which are half of it. */
 export function writeWithoutStats(writer: MessageWriter): void {
   writer.attrU32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 }

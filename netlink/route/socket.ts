@@ -67,25 +67,25 @@ export class RouteSocket {
   links(): t.Link[] {
     return this.#dump(
       linkRequest('links', c.RTM_GETLINK, (w) => writeIfinfomsg(w, {})),
-      decodeLink,
+      (message) => decodeLink(message),
     )
   }
 
-  /** One link by name or index, undefined if there is none. Counters only if asked for: they are half of the answer. */
+  /** One link by name or index, undefined if there is none; with counters if asked for. */
   link(nameOrIndex: string | number, { stats = false } = {}): t.Link | undefined {
-    return this.#get(this.#linkDraft(nameOrIndex, { stats }), decodeLink)
+    return this.#get(this.#linkDraft(nameOrIndex), (message) => decodeLink(message, { stats }))
   }
 
   /** The group of a link, undefined if there is no such link: all that is read of the answer. */
   linkGroup(index: number): number | undefined {
-    return this.#get(this.#linkDraft(index, { stats: false }), decodeLinkGroup)
+    return this.#get(this.#linkDraft(index), decodeLinkGroup)
   }
 
-  #linkDraft(nameOrIndex: string | number, { stats }: { stats: boolean }): Draft {
+  #linkDraft(nameOrIndex: string | number): Draft {
     return linkRequest(`${nameOrIndex}`, c.RTM_GETLINK, (w) => {
       writeIfinfomsg(w, typeof nameOrIndex === 'number' ? { index: nameOrIndex } : {})
       if (typeof nameOrIndex === 'string') writeLinkName(w, nameOrIndex)
-      if (!stats) writeWithoutStats(w)
+      writeWithoutStats(w)
     })
   }
 

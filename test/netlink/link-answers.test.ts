@@ -2,7 +2,7 @@ import test from 'ava'
 import { RouteSocket } from '../../netlink/index.ts'
 import { testNamespace } from '../support/index.ts'
 
-test('port attributes and the rest of a change go in one message; answers hold counters only if asked for', (t) => {
+test('port attributes and the rest of a change go in one message; counters come only if asked for', (t) => {
   const host = testNamespace(t, 'link')
   const socket = new RouteSocket({ netns: host.path })
   t.teardown(() => socket.close())
