@@ -13,7 +13,8 @@ import { StreamTable } from '../stream/index.ts'
 import type { AccessLog } from './access-log.ts'
 import { RequestContext } from './context.ts'
 import { Pipeline, type PipelineOptions } from './pipeline.ts'
-import { Tables, type TablesOptions } from './tables.ts'
+import { Tables } from './tables.ts'
+import type { TablesOptions } from './tables-options.ts'
 
 export interface DataPlaneOptions extends TablesOptions {
   readonly pool: ConnectionPool
@@ -67,7 +68,7 @@ export class DataPlane implements ServerHandler {
       exchange.fail(typeof named === 'number' ? named : 400)
       return
     }
-    if (this.#misdirected(exchange.connection.transport, named.host)) {
+    if (this.#misdirected(exchange.connection.transport, named.host, uri.path)) {
       exchange.keepAlive = false
       exchange.fail(400)
       return
@@ -84,14 +85,20 @@ export class DataPlane implements ServerHandler {
     return uri === undefined || this.#uriRules === undefined ? uri : applyUriRules(uri, this.#uriRules)
   }
 
-  /** A client certificate was asked for under one name: it opens no other (host and SNI differ). */
-  #misdirected(transport: Transport, host: string): boolean {
+  /**
+   * A client certificate was asked for under one name: it opens no other (host and SNI differ), and without it the name
+   * opens only paths that are exempt.
+   */
+  #misdirected(transport: Transport, host: string, path: string): boolean {
     if (!transport.encrypted) return false
     const { certificates } = this.tables
     const name = host.toLowerCase().replace(/:\d+$/, '')
     const asked = (transport.servername ?? '').toLowerCase()
-    if (name === asked) return false
-    return certificates.find(asked)?.mutual === true || certificates.find(name)?.mutual === true
+    const credentials = certificates.find(asked)
+    if (name !== asked && (credentials?.mutual === true || certificates.find(name)?.mutual === true))
+      return true
+    if (credentials === undefined || !credentials.mutual || transport.verified === true) return false
+    return !credentials.exempt.some((regex) => regex.test(path))
   }
 
   onRefused(fault: HeadFault, transport: Transport): void {

@@ -12,7 +12,7 @@ import { DataPlane } from './data-plane.ts'
 import { compileLogFormat } from './log-format.ts'
 import { Ports } from './ports.ts'
 import { registerServingMetrics } from './serving-metrics.ts'
-import type { PluginStates } from './tables.ts'
+import type { PluginStates } from './tables-options.ts'
 
 export interface ServingOptions {
   readonly config: GatewayConfig

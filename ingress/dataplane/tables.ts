@@ -1,5 +1,3 @@
-import type { Logger } from 'pino'
-import type { Registry } from 'prom-client'
 import {
   isObject,
   type JsonObject,
@@ -9,31 +7,13 @@ import {
 } from '../objects/index.ts'
 import { type Chain, compileChain, EMPTY_CHAIN } from '../plugins/compile.ts'
 import { AuthIndex } from '../plugins/consumers.ts'
-import type { Plugin, PluginEnvironment } from '../plugins/plugin.ts'
+import type { PluginEnvironment } from '../plugins/plugin.ts'
 import { isAuthentication } from '../plugins/registry.ts'
-import { compileParameters, Router, type RouterMode } from '../route/index.ts'
-import type { SharedRecords } from '../sharing/index.ts'
+import { compileParameters, Router } from '../route/index.ts'
 import { Certificates } from '../tls/index.ts'
-import { type DnsDiscoverySettings, UpstreamGroup, type UpstreamSurroundings } from '../upstream/index.ts'
+import { UpstreamGroup, type UpstreamSurroundings } from '../upstream/index.ts'
 import { type CompiledRoute, inlineUpstream, matchOf, upstreamIdOf } from './compiled-route.ts'
-
-/** By plugin. */
-export type PluginStates = Map<string, Map<string, unknown>>
-
-export interface TablesOptions {
-  readonly registry: ReadonlyMap<string, Plugin>
-  readonly mode: RouterMode
-  readonly attributes: Readonly<Record<string, unknown>>
-  readonly discovery: DnsDiscoverySettings
-  readonly log: Logger
-  readonly metrics: Registry
-  /** How many processes serve beside each other, this one included. */
-  readonly processes: number
-  /** What plugins keep beyond the life of these tables. */
-  readonly states: PluginStates
-  /** What the processes of the gateway count and know together. */
-  readonly shared: SharedRecords
-}
+import type { TablesOptions } from './tables-options.ts'
 
 /**
  * Everything a request needs, compiled: routes, upstreams, consumers, global rules. Fed with object changes only (it knows

@@ -13,7 +13,10 @@ export interface HandshakeCredentials {
   readonly context: tls.SecureContext
   /** What the context was made from. */
   readonly options: tls.SecureContextOptions
+  /** Clients are asked for a certificate; */
   readonly mutual: boolean
+  /** what it is good for is decided by each request where there are such paths, else by the handshake. */
+  readonly exempt: readonly RegExp[]
 }
 
 export interface TlsSettings {
@@ -46,13 +49,13 @@ interface VerifyingSocket {
 }
 
 /** Asks the client for a certificate in a handshake that has begun; false if this Node cannot. */
-function demandCertificate(socket: unknown): boolean {
+function askForCertificate(socket: unknown, { demand }: { readonly demand: boolean }): boolean {
   const verifying = socket as VerifyingSocket
   const handle = verifying._handle
   if (typeof handle?.setVerifyMode !== 'function') return false
   verifying._requestCert = true
-  verifying._rejectUnauthorized = true
-  handle.setVerifyMode(true, true)
+  verifying._rejectUnauthorized = demand
+  handle.setVerifyMode(true, demand)
   return true
 }
 
@@ -71,7 +74,7 @@ export function openTlsPort(options: TlsPortOptions): Promise<Port> {
   ): void {
     const found = credentials(servername)
     if (found === undefined) done(new Error(`no certificate for ${servername || 'a client without a name'}`))
-    else if (found.mutual && !demandCertificate(this))
+    else if (found.mutual && !askForCertificate(this, { demand: found.exempt.length === 0 }))
       done(new Error('client certificates are not available'))
     else done(null, found.context)
   }

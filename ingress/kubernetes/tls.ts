@@ -100,12 +100,9 @@ function clientAuthority(
   translation.uses.add(`Secret ${key}`)
   const secret = context.store.get('Secret', key)
   const ca = (secret?.data['ca.crt'] ?? secret?.data.cert)?.toString('utf8')
-  if (client.skip_mtls_uri_regex.length > 0)
-    translation.problem(
-      'spec.client.skip_mtls_uri_regex',
-      'is not available: certificates are asked for always',
-    )
-  if (ca !== undefined) return { ca, depth: client.depth }
+  const { depth, skip_mtls_uri_regex } = client
+  if (ca !== undefined)
+    return skip_mtls_uri_regex.length === 0 ? { ca, depth } : { ca, depth, skip_mtls_uri_regex }
   const fault = secret === undefined ? 'does not exist' : 'has no ca.crt'
   translation.problem('spec.client.caSecret', `Secret ${key} ${fault}`)
   return undefined

@@ -1,7 +1,7 @@
 import { checkPlugins } from '../plugins/compile.ts'
 import { loadDefinitions } from '../plugins/grpc-transcode/definitions.ts'
 import type { Plugin } from '../plugins/plugin.ts'
-import { AddressSet, compileExpression } from '../route/index.ts'
+import { AddressSet, compileExpression, compileRegex } from '../route/index.ts'
 import { checkPairs, namesOf } from '../tls/index.ts'
 import type { Catalogue } from './catalogue.ts'
 import { SCHEMAS, SECRET_SCHEMAS } from './schema.ts'
@@ -47,6 +47,13 @@ function checkSsl(value: JsonObject): string | undefined {
   const ssl = value as unknown as Ssl
   if (ssl.type !== 'client' && namesOf(ssl).length === 0)
     return 'invalid configuration: sni or snis is required'
+  for (const regex of ssl.client?.skip_mtls_uri_regex ?? []) {
+    try {
+      compileRegex(regex)
+    } catch (error) {
+      return `invalid configuration: skip_mtls_uri_regex: ${error instanceof Error ? error.message : String(error)}`
+    }
+  }
   return checkPairs(ssl)
 }
 

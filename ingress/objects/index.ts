@@ -1,4 +1,5 @@
 export { Catalogue, type Entry, type Origin } from './catalogue.ts'
-export { SCHEMAS, UPSTREAM } from './schema.ts'
+export { SCHEMAS } from './schema.ts'
+export { UPSTREAM } from './schema-upstream.ts'
 export * from './types.ts'
 export { isObject, type JsonObject, type Schema, validate } from './validator.ts'

@@ -1,107 +1,9 @@
-import { CHECKS } from './schema-checks.ts'
+import { address, desc, host, id, labels, name, plugins, stamp, timeout } from './schema-fields.ts'
+import { UPSTREAM } from './schema-upstream.ts'
 import type { Kind } from './types.ts'
 import type { Schema } from './validator.ts'
 
 // The schemas of APISIX's Admin API 3.x for what is supported here. Unknown properties are errors, as there.
-
-const id: Schema = {
-  anyOf: [
-    { type: 'string', minLength: 1, maxLength: 64, pattern: '^[a-zA-Z0-9-_.]+$' },
-    { type: 'integer', minimum: 1 },
-  ],
-}
-const name: Schema = { type: 'string', minLength: 1, maxLength: 256 }
-const desc: Schema = { type: 'string', maxLength: 256 }
-const labels: Schema = {
-  type: 'object',
-  patternProperties: { '.*': { type: 'string', pattern: '^\\S+$', minLength: 1, maxLength: 256 } },
-}
-const stamp: Schema = { type: 'integer' }
-const plugins: Schema = { type: 'object' }
-const seconds: Schema = { type: 'number', exclusiveMinimum: 0 }
-const timeout: Schema = {
-  type: 'object',
-  properties: { connect: seconds, send: seconds, read: seconds },
-  required: ['connect', 'send', 'read'],
-}
-const host: Schema = { type: 'string', pattern: '^\\*$|^\\*?[0-9a-zA-Z-._\\[\\]:]+$' }
-const address: Schema = { type: 'string', minLength: 1 }
-const weight: Schema = { type: 'integer', minimum: 0 }
-const port: Schema = { type: 'integer', minimum: 1, maximum: 65535 }
-
-const nodes: Schema = {
-  anyOf: [
-    { type: 'object', patternProperties: { '.*': weight } },
-    {
-      type: 'array',
-      items: {
-        type: 'object',
-        properties: {
-          host,
-          port,
-          weight,
-          priority: { type: 'integer', default: 0 },
-          metadata: { type: 'object' },
-        },
-        required: ['host', 'weight'],
-      },
-    },
-  ],
-}
-
-export const UPSTREAM: Schema = {
-  type: 'object',
-  properties: {
-    id,
-    name,
-    desc,
-    labels,
-    create_time: stamp,
-    update_time: stamp,
-    nodes,
-    type: { type: 'string', enum: ['chash', 'roundrobin', 'ewma', 'least_conn'], default: 'roundrobin' },
-    hash_on: {
-      type: 'string',
-      enum: ['vars', 'header', 'cookie', 'consumer', 'vars_combinations'],
-      default: 'vars',
-    },
-    key: { type: 'string' },
-    scheme: {
-      type: 'string',
-      enum: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'udp', 'kafka'],
-      default: 'http',
-    },
-    pass_host: { type: 'string', enum: ['pass', 'node', 'rewrite'], default: 'pass' },
-    upstream_host: host,
-    retries: { type: 'integer', minimum: 0 },
-    retry_timeout: { type: 'number', minimum: 0 },
-    slow_start: { type: 'number', minimum: 0 },
-    timeout,
-    checks: CHECKS,
-    tls: {
-      type: 'object',
-      properties: {
-        client_cert: { type: 'string', minLength: 128 },
-        client_key: { type: 'string', minLength: 32 },
-        verify: { type: 'boolean', default: false },
-      },
-      additionalProperties: false,
-    },
-    keepalive_pool: {
-      type: 'object',
-      properties: {
-        size: { type: 'integer', minimum: 1, default: 320 },
-        idle_timeout: { type: 'number', minimum: 0, default: 60 },
-        requests: { type: 'integer', minimum: 1, default: 1000 },
-      },
-    },
-    service_name: { type: 'string', minLength: 1, maxLength: 256 },
-    discovery_type: { type: 'string' },
-    discovery_args: { type: 'object' },
-  },
-  oneOf: [{ required: ['nodes'] }, { required: ['service_name', 'discovery_type'] }],
-  additionalProperties: false,
-}
 
 const ROUTE: Schema = {
   type: 'object',
@@ -280,6 +182,12 @@ const SSL: Schema = {
       properties: {
         ca: pem,
         depth: { type: 'integer', minimum: 0, default: 1 },
+        skip_mtls_uri_regex: {
+          type: 'array',
+          items: { type: 'string', minLength: 1 },
+          minItems: 1,
+          uniqueItems: true,
+        },
       },
       required: ['ca'],
       additionalProperties: false,

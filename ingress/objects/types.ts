@@ -138,7 +138,13 @@ export interface Ssl {
   /** Further pairs, for another type of key. */
   readonly certs?: readonly string[] | undefined
   readonly keys?: readonly string[] | undefined
-  readonly client?: { readonly ca: string; readonly depth?: number } | undefined
+  readonly client?:
+    | {
+        readonly ca: string
+        readonly depth?: number
+        readonly skip_mtls_uri_regex?: readonly string[]
+      }
+    | undefined
   readonly ssl_protocols?: readonly string[] | undefined
   readonly status?: 0 | 1 | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined

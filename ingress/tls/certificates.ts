@@ -6,6 +6,7 @@ import {
   type SecureVersion,
 } from 'node:tls'
 import type { Ssl } from '../objects/index.ts'
+import { compileRegex } from '../route/index.ts'
 
 /** What a TLS handshake for a name is done with. */
 export interface Credentials {
@@ -14,6 +15,8 @@ export interface Credentials {
   readonly options: SecureContextOptions
   /** Clients must show a certificate signed by the object's CA. */
   readonly mutual: boolean
+  /** Paths that clients without one get nevertheless; empty: the handshake decides. */
+  readonly exempt: readonly RegExp[]
 }
 
 const VERSIONS: Readonly<Record<string, SecureVersion>> = {
@@ -68,7 +71,8 @@ function credentialsOf(ssl: Ssl): Credentials {
     maxVersion: versions.at(-1) ?? 'TLSv1.3',
     ...(ssl.client === undefined ? {} : { ca: ssl.client.ca }),
   }
-  return { context: createSecureContext(options), options, mutual: ssl.client !== undefined }
+  const exempt = (ssl.client?.skip_mtls_uri_regex ?? []).map((regex) => compileRegex(regex))
+  return { context: createSecureContext(options), options, mutual: ssl.client !== undefined, exempt }
 }
 
 interface Holder {

@@ -169,6 +169,41 @@ test('mTLS: a certificate of the right authority opens the name, and only that n
   }
 })
 
+test('mTLS with paths that need none: a request without a good certificate gets only those', async (t) => {
+  const ours = authority(t)
+  const theirs = authority(t)
+  const backend = await httpBackend(t)
+  const { tlsPort, put, admin } = await tlsGateway(t)
+  const { cert, key } = ours.issue('secret.example.org')
+  await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
+  const client = { ca: ours.ca, skip_mtls_uri_regex: ['^/open/', '^/health$'] }
+  await put('/ssls/1', { sni: 'secret.example.org', cert, key, client })
+  const good = ours.issue('client')
+  const bad = theirs.issue('client')
+  for (const version of ['--http1.1', '--http2']) {
+    const status = async (path: string, ...more: string[]) => {
+      const url = `https://secret.example.org:${tlsPort}${path}`
+      const flags = ['--path-as-is', '--cacert', ours.caFile, ...more]
+      return (await curl(tlsPort, 'secret.example.org', version, ...flags, url)).status
+    }
+    t.is(await status('/open/x'), 200)
+    t.is(await status('/health'), 200)
+    t.is(await status('/closed'), 400)
+    t.is(await status('/open/../closed'), 400)
+    t.is(await status('/%6fpen/x'), 200)
+    t.is(await status('/closed', '--cert', good.certFile, '--key', good.keyFile), 200)
+    t.is(await status('/closed', '--cert', bad.certFile, '--key', bad.keyFile), 400)
+    t.is(await status('/open/x', '--cert', bad.certFile, '--key', bad.keyFile), 200)
+  }
+  const refused = await admin('PUT', '/ssls/2', {
+    sni: 'x.example.org',
+    cert,
+    key,
+    client: { ca: ours.ca, skip_mtls_uri_regex: ['('] },
+  })
+  t.is(refused.status, 400)
+})
+
 test('HTTP/2: requests side by side, bodies both ways, HEAD, an upload without a length, a refusal', async (t) => {
   const { issue, ca } = authority(t)
   const backend = await httpBackend(t)

@@ -27,6 +27,7 @@ export function describeSocket(socket: TLSSocket, peer: Peer | undefined): Trans
     localPort: socket.localPort ?? 0,
     encrypted: true,
     servername: typeof socket.servername === 'string' ? socket.servername : undefined,
+    verified: socket.authorized,
     receiver: NOBODY,
     assumePeer() {},
     write: () => true,

@@ -1,6 +1,6 @@
 import { brotliCompressSync, constants } from 'node:zlib'
 import type { RequestContext } from '../../dataplane/context.ts'
-import { beginCompression, type CompressionConf } from '../compression.ts'
+import { beginCompression, type CompressionConf, compressionProperties } from '../compression.ts'
 import type { Plugin } from '../plugin.ts'
 
 interface Conf extends CompressionConf {
@@ -20,20 +20,11 @@ export const brotli: Plugin = {
   schema: {
     type: 'object',
     properties: {
-      types: {
-        anyOf: [
-          { type: 'array', items: { type: 'string', minLength: 1 }, minItems: 1 },
-          { type: 'string', enum: ['*'] },
-        ],
-        default: ['text/html'],
-      },
-      min_length: { type: 'integer', minimum: 1, default: 20 },
+      ...compressionProperties,
       mode: { type: 'integer', minimum: 0, maximum: 2, default: 0 },
       comp_level: { type: 'integer', minimum: 0, maximum: 11, default: 6 },
       lgwin: { enum: [0, ...Array.from({ length: 15 }, (_, n) => n + 10)], default: 19 },
       lgblock: { enum: [0, ...Array.from({ length: 9 }, (_, n) => n + 16)], default: 0 },
-      http_version: { enum: [1.1, 1], default: 1.1 },
-      vary: { type: 'boolean', default: false },
     },
   },
   compile(conf) {

@@ -1,5 +1,5 @@
 import type { RequestContext } from '../../dataplane/context.ts'
-import { beginCompression, type CompressionConf } from '../compression.ts'
+import { beginCompression, type CompressionConf, compressionProperties } from '../compression.ts'
 import type { Plugin } from '../plugin.ts'
 import { GzipMember } from './member.ts'
 
@@ -20,18 +20,9 @@ export const gzip: Plugin = {
   schema: {
     type: 'object',
     properties: {
-      types: {
-        anyOf: [
-          { type: 'array', items: { type: 'string', minLength: 1 }, minItems: 1 },
-          { type: 'string', enum: ['*'] },
-        ],
-        default: ['text/html'],
-      },
-      min_length: { type: 'integer', minimum: 1, default: 20 },
+      ...compressionProperties,
       comp_level: { type: 'integer', minimum: 1, maximum: 9, default: 1 },
-      http_version: { enum: [1.1, 1], default: 1.1 },
       buffers: { type: 'object' },
-      vary: { type: 'boolean', default: false },
     },
   },
   compile(conf) {

@@ -1,0 +1,24 @@
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import type { Plugin } from '../plugins/plugin.ts'
+import type { RouterMode } from '../route/index.ts'
+import type { SharedRecords } from '../sharing/index.ts'
+import type { DnsDiscoverySettings } from '../upstream/index.ts'
+
+/** By plugin. */
+export type PluginStates = Map<string, Map<string, unknown>>
+
+export interface TablesOptions {
+  readonly registry: ReadonlyMap<string, Plugin>
+  readonly mode: RouterMode
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly discovery: DnsDiscoverySettings
+  readonly log: Logger
+  readonly metrics: Registry
+  /** How many processes serve beside each other, this one included. */
+  readonly processes: number
+  /** What plugins keep beyond the life of these tables. */
+  readonly states: PluginStates
+  /** What the processes of the gateway count and know together. */
+  readonly shared: SharedRecords
+}

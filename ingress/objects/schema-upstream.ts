@@ -1,0 +1,77 @@
+import { CHECKS } from './schema-checks.ts'
+import { desc, host, id, labels, name, port, stamp, timeout, weight } from './schema-fields.ts'
+import type { Schema } from './validator.ts'
+
+const nodes: Schema = {
+  anyOf: [
+    { type: 'object', patternProperties: { '.*': weight } },
+    {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: {
+          host,
+          port,
+          weight,
+          priority: { type: 'integer', default: 0 },
+          metadata: { type: 'object' },
+        },
+        required: ['host', 'weight'],
+      },
+    },
+  ],
+}
+
+export const UPSTREAM: Schema = {
+  type: 'object',
+  properties: {
+    id,
+    name,
+    desc,
+    labels,
+    create_time: stamp,
+    update_time: stamp,
+    nodes,
+    type: { type: 'string', enum: ['chash', 'roundrobin', 'ewma', 'least_conn'], default: 'roundrobin' },
+    hash_on: {
+      type: 'string',
+      enum: ['vars', 'header', 'cookie', 'consumer', 'vars_combinations'],
+      default: 'vars',
+    },
+    key: { type: 'string' },
+    scheme: {
+      type: 'string',
+      enum: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'udp', 'kafka'],
+      default: 'http',
+    },
+    pass_host: { type: 'string', enum: ['pass', 'node', 'rewrite'], default: 'pass' },
+    upstream_host: host,
+    retries: { type: 'integer', minimum: 0 },
+    retry_timeout: { type: 'number', minimum: 0 },
+    slow_start: { type: 'number', minimum: 0 },
+    timeout,
+    checks: CHECKS,
+    tls: {
+      type: 'object',
+      properties: {
+        client_cert: { type: 'string', minLength: 128 },
+        client_key: { type: 'string', minLength: 32 },
+        verify: { type: 'boolean', default: false },
+      },
+      additionalProperties: false,
+    },
+    keepalive_pool: {
+      type: 'object',
+      properties: {
+        size: { type: 'integer', minimum: 1, default: 320 },
+        idle_timeout: { type: 'number', minimum: 0, default: 60 },
+        requests: { type: 'integer', minimum: 1, default: 1000 },
+      },
+    },
+    service_name: { type: 'string', minLength: 1, maxLength: 256 },
+    discovery_type: { type: 'string' },
+    discovery_args: { type: 'object' },
+  },
+  oneOf: [{ required: ['nodes'] }, { required: ['service_name', 'discovery_type'] }],
+  additionalProperties: false,
+}
