@@ -8,6 +8,20 @@ export interface CompressionConf {
   readonly vary: boolean
 }
 
+/** The fields of CompressionConf in a plugin's schema. */
+export const compressionProperties = {
+  types: {
+    anyOf: [
+      { type: 'array', items: { type: 'string', minLength: 1 }, minItems: 1 },
+      { type: 'string', enum: ['*'] },
+    ],
+    default: ['text/html'],
+  },
+  min_length: { type: 'integer', minimum: 1, default: 20 },
+  http_version: { enum: [1.1, 1], default: 1.1 },
+  vary: { type: 'boolean', default: false },
+} as const
+
 /** Whether the client takes a content coding (RFC 9110 §12.5.3). */
 export function accepts(header: string | undefined, coding: string): boolean {
   return (header ?? '').split(',').some((part) => {
