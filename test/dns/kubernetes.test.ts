@@ -1,4 +1,4 @@
-/** The Kubernetes DNS specification 1.1.0 over the wire; fixture after CoreDNS's plugin/kubernetes tests. */
+/** The Kubernetes DNS specification 1.1.0 over the wire, row by row. */
 import test from 'ava'
 import { waitUntil } from '../support/index.ts'
 import { dns2Ask } from './support/dns2.ts'
