@@ -46,7 +46,7 @@ export function serviceRows(
   context: DescribeContext,
 ): ServiceRow[] {
   const name = `${service.metadata.namespace}/${service.metadata.name}`
-  const ignored = whyIgnored(service)
+  const ignored = whyIgnored(service, context.view(4))
   const rows: ServiceRow[] = []
   for (const port of service.spec.ports) {
     for (const family of familiesOf(service)) {
@@ -87,7 +87,7 @@ export function endpointRows(
   endpoints: ServiceEndpoints,
   context: DescribeContext,
 ): EndpointRow[] {
-  if (whyIgnored(service) !== undefined) return []
+  if (whyIgnored(service, context.view(4)) !== undefined) return []
   const rows: EndpointRow[] = []
   for (const port of service.spec.ports) {
     for (const family of familiesOf(service)) {

@@ -29,9 +29,12 @@ export function nodeState(
     .map(({ address }) => address)
   const addresses = withBindAddress(internal, config.bindAddress)
   const podCIDRs = node?.spec.podCIDRs ?? []
-  const serviceCIDRs = [...new Set([...serviceNetworks].flatMap(({ spec }) => spec.cidrs))].sort()
+  const { serviceProxyName } = config
+  // With a name this proxy does not know who has the other addresses: some other proxy's Services may.
+  const networks = serviceProxyName === '' ? [...serviceNetworks] : []
+  const serviceCIDRs = [...new Set(networks.flatMap(({ spec }) => spec.cidrs))].sort()
   return {
-    view: (family) => ({ ...locality, family, addresses }),
+    view: (family) => ({ ...locality, family, addresses, serviceProxyName }),
     addresses,
     podCIDRs,
     serviceCIDRs,

@@ -88,6 +88,7 @@ class ServiceProxy implements ProxyComponent {
     this.#serviceHealth = new ServiceHealthServers({
       store,
       nodeName: this.#nodeName,
+      identity: config,
       nodePortAddresses: config.nodePortAddresses,
       primaryAddresses: () => this.#node.addresses,
       proxyHealthy: () => this.#familyHealth().every(({ healthy }) => healthy),

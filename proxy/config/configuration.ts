@@ -25,6 +25,11 @@ export interface KubeProxyConfiguration {
   conntrack: ConntrackConfiguration
   /** How often everything is compared with the watch cache even if nothing changed. */
   configSyncPeriod: number
+  /**
+   * Only Services with this value of label service.kubernetes.io/service-proxy-name are handled; '': those without the
+   * label. kube-proxy has no such field: it is always the one without a name.
+   */
+  serviceProxyName: string
 }
 
 export interface ModeConfiguration {
@@ -85,4 +90,5 @@ export const DEFAULT_CONFIGURATION: KubeProxyConfiguration = {
     udpStreamTimeout: undefined,
   },
   configSyncPeriod: 900_000,
+  serviceProxyName: '',
 }

@@ -3,7 +3,7 @@ import { formatDuration } from './duration.ts'
 
 /** The configuration as a KubeProxyConfiguration document, for /configz and --write-config-to. */
 export function toDocument(config: KubeProxyConfiguration): Readonly<Record<string, unknown>> {
-  const { clusterCIDR, configSyncPeriod, conntrack, nftables, ...rest } = config
+  const { clusterCIDR, configSyncPeriod, conntrack, nftables, serviceProxyName, ...rest } = config
   const duration = (ms: number | undefined): string => formatDuration(ms ?? 0)
   return {
     apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
@@ -26,5 +26,7 @@ export function toDocument(config: KubeProxyConfiguration): Readonly<Record<stri
       udpStreamTimeout: duration(conntrack.udpStreamTimeout),
     },
     configSyncPeriod: duration(configSyncPeriod),
+    // Not kube-proxy's: a file without it is one that kube-proxy reads.
+    ...(serviceProxyName === '' ? {} : { serviceProxyName }),
   }
 }

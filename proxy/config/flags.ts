@@ -32,6 +32,8 @@ const FIELDS: Readonly<Record<string, readonly [field: string, kind: FlagKind]>>
   'pod-interface-name-prefix': ['detectLocal.interfaceNamePrefix', 'string'],
   profiling: ['enableProfiling', 'boolean'],
   'proxy-mode': ['mode', 'string'],
+  // Ours.
+  'service-proxy-name': ['serviceProxyName', 'string'],
 }
 
 /** Flags about the run itself. */

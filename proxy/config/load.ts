@@ -108,9 +108,14 @@ export function readProxyConfiguration(
     nodePortAddresses: nodePortAddresses(reader),
     conntrack: readConntrack(conntrack),
     configSyncPeriod: reader.duration('configSyncPeriod', defaults.configSyncPeriod),
+    serviceProxyName: labelValue(reader, 'serviceProxyName'),
   }
   requireInterface(config, detectLocal)
-  return { config, warnings: warningsOf(mode, reader, [clientConnection, nftables, detectLocal, conntrack]) }
+  const warnings = warningsOf(mode, reader, [clientConnection, nftables, detectLocal, conntrack])
+  const loopback = config.nodePortAddresses.filter((cidr) => /^127\.|^::1\//.test(cidr))
+  if (loopback.length > 0)
+    warnings.push(`nodePortAddresses: node ports are not offered on loopback (${loopback.join(', ')})`)
+  return { config, warnings }
 }
 
 function expectOne(reader: FieldReader, field: string, expected: string): void {
@@ -122,6 +127,13 @@ function expectOne(reader: FieldReader, field: string, expected: string): void {
 function address(reader: FieldReader, field: string, fallback: string): string {
   const value = reader.string(field, fallback)
   if (value !== '' && !ipaddr.isValid(value)) reader.fail(field, `"${value}" is not an IP address`)
+  return value
+}
+
+function labelValue(reader: FieldReader, field: string): string {
+  const value = reader.string(field, '')
+  const isValue = /^(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/.test(value)
+  if (!isValue) reader.fail(field, `"${value}" cannot be the value of a label`)
   return value
 }
 

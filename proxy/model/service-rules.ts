@@ -3,12 +3,12 @@ import { type Bytes, type Family, hashOf, packAddress, packMark, packPort, packP
 import { chainName, chainNumber, type SharedChain } from './chains.ts'
 import { allowedSources } from './firewall.ts'
 import { type Frontend, frontendsOf, type Problem, policyOf } from './frontends.ts'
-import { whyIgnored } from './handled.ts'
+import { type ProxyIdentity, whyIgnored } from './handled.ts'
 import { type Locality, type Selection, selectEndpoints } from './selection.ts'
 import { type Elements, LOCAL_SLOTS, SETS, STICKY_SLOTS } from './sets.ts'
 
 /** What of this node the elements of a Service depend on. */
-export interface NodeView extends Locality {
+export interface NodeView extends Locality, ProxyIdentity {
   readonly family: Family
   /** the Node object's addresses, both families */
   readonly addresses: readonly string[]
@@ -45,7 +45,7 @@ const NONE: ServiceRules = {
  * changes is the union of this over all Services.
  */
 export function serviceRules(service: Service, endpoints: ServiceEndpoints, node: NodeView): ServiceRules {
-  if (whyIgnored(service) !== undefined) return NONE
+  if (whyIgnored(service, node) !== undefined) return NONE
   const frontends = new Map<FrontendKey, Elements>()
   const shared: Elements = new Map()
   const targets = new Map<FrontendKey, string>()

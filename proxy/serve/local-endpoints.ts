@@ -1,13 +1,15 @@
 import type { Service, Store } from '#watch'
 import { familyOf } from '../model/bytes.ts'
 import { clusterIPsOf } from '../model/frontends.ts'
-import { whyIgnored } from '../model/handled.ts'
+import { type ProxyIdentity, whyIgnored } from '../model/handled.ts'
 
 /** The port on which load balancers ask whether this node has endpoints of the Service, or undefined. */
-export function healthCheckPortOf(service: Service): number | undefined {
+export function healthCheckPortOf(service: Service, identity: ProxyIdentity): number | undefined {
   const { type, externalTrafficPolicy, healthCheckNodePort } = service.spec
   const wanted =
-    type === 'LoadBalancer' && externalTrafficPolicy === 'Local' && whyIgnored(service) === undefined
+    type === 'LoadBalancer' &&
+    externalTrafficPolicy === 'Local' &&
+    whyIgnored(service, identity) === undefined
   return wanted && healthCheckNodePort > 0 ? healthCheckNodePort : undefined
 }
 

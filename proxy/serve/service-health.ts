@@ -3,12 +3,14 @@ import ipaddr from 'ipaddr.js'
 import type { Logger } from 'pino'
 import type { Service, Store } from '#watch'
 import type { RecordEvent } from '../events.ts'
+import type { ProxyIdentity } from '../model/handled.ts'
 import { keepListening, type Listener } from './listen.ts'
 import { healthCheckPortOf, localReadyEndpoints } from './local-endpoints.ts'
 
 export interface ServiceHealthOptions {
   readonly store: Store
   readonly nodeName: string
+  readonly identity: ProxyIdentity
   /** as configured: `primary` and CIDRs */
   readonly nodePortAddresses: readonly string[]
   primaryAddresses(): readonly string[]
@@ -35,9 +37,10 @@ export class ServiceHealthServers {
 
   /** Takes note of changed Services, and opens and closes servers. */
   update(services: Iterable<string>): void {
+    const { store, identity } = this.#options
     for (const key of services) {
-      const service = this.#options.store.get('Service', key)
-      const port = service === undefined ? undefined : healthCheckPortOf(service)
+      const service = store.get('Service', key)
+      const port = service === undefined ? undefined : healthCheckPortOf(service, identity)
       if (port === undefined) this.#ports.delete(key)
       else this.#ports.set(key, port)
     }

@@ -1,7 +1,7 @@
 import type { Protocol, Service, ServicePort, Store } from '#watch'
 import { type Family, familyOf, packAddress } from '../model/bytes.ts'
 import { clusterIPsOf } from '../model/frontends.ts'
-import { whyIgnored } from '../model/handled.ts'
+import { type ProxyIdentity, whyIgnored } from '../model/handled.ts'
 import { TraceError } from './errors.ts'
 
 /** Where a connection goes, as its first packet says. */
@@ -25,7 +25,13 @@ export interface NotProxied {
  */
 export function findDestination(
   text: string,
-  options: { store: Store; protocol: Protocol; namespace: string; family: Family | undefined },
+  options: {
+    store: Store
+    protocol: Protocol
+    namespace: string
+    family: Family | undefined
+    identity: ProxyIdentity
+  },
 ): Destination | NotProxied {
   const match = /^(?:\[(?<v6>[^\]]+)\]|(?<host>[^:]+)):(?<port>[a-z0-9-]+)$/i.exec(text)
   const { v6, host = '', port = '' } = match?.groups ?? {}
@@ -57,10 +63,10 @@ function findService(name: string, { store, namespace }: { store: Store; namespa
 
 function ofService(
   service: Service,
-  options: { protocol: Protocol; port: string; family: Family | undefined },
+  options: { protocol: Protocol; port: string; family: Family | undefined; identity: ProxyIdentity },
 ): Destination | NotProxied {
   const key = `${service.metadata.namespace}/${service.metadata.name}`
-  const ignored = whyIgnored(service)
+  const ignored = whyIgnored(service, options.identity)
   if (ignored !== undefined) return { service: key, reason: `the proxy ignores Service ${key}: ${ignored}` }
   const addresses = clusterIPsOf(service)
   const address = addresses.find(

@@ -56,7 +56,13 @@ export function traceConnection(request: TraceRequest, context: TraceContext): T
   const namespace = request.from.includes('/')
     ? (request.from.split('/')[0] ?? '')
     : namespaceOf(request.from, context)
-  const destination = findDestination(request.to, { store, protocol, namespace, family })
+  const destination = findDestination(request.to, {
+    store,
+    protocol,
+    namespace,
+    family,
+    identity: context.config,
+  })
   if ('reason' in destination) {
     const { service, reason } = destination
     const nothing = { resolution: '', masqueraded: 'no' as const, steps: [], endpoints: [] }

@@ -196,12 +196,12 @@ function filterHook({ client }: Packet, { byNodePort }: { byNodePort: boolean })
 function unknownDestination(
   steps: Step[],
   { client, destination, protocol }: Packet,
-  { store, node }: TraceContext,
+  { store, node, config }: TraceContext,
 ): Pick<Way, 'outcome' | 'summary'> {
   const { address, port, family } = destination
   const chain = `filter-${client.kind === 'host' ? 'output' : 'forward'} -> cluster-ips-check`
   const owner = [...store.list('Service')].find(
-    (service) => whyIgnored(service) === undefined && clusterIPsOf(service).includes(address),
+    (service) => whyIgnored(service, config) === undefined && clusterIPsOf(service).includes(address),
   )
   if (owner !== undefined) {
     const name = `${owner.metadata.namespace}/${owner.metadata.name}`

@@ -53,6 +53,7 @@ const rejected: [field: string, body: string][] = [
   ['healthzBindAddress', 'healthzBindAddress: localhost:1'],
   ['mode', 'mode: userspace'],
   ['hostnameOverride', 'hostnameOverride: 7'],
+  ['serviceProxyName', 'serviceProxyName: a/b'],
 ]
 
 for (const [index, [field, body]] of rejected.entries()) {
@@ -78,11 +79,17 @@ test('what is not understood is said once and by name', (t) => {
   const file = join(testDirectory(t), 'config.yaml')
   writeFileSync(
     file,
-    `${HEAD}mode: ipvs\nipvs: { scheduler: rr }\nnftables: { speed: 9 }\nfoo: 1\nclientConnection: { kubeconfig: /k, qps: 5, contentType: '' }\n`,
+    `${HEAD}mode: ipvs\nipvs: { scheduler: rr }\nnftables: { speed: 9 }\nnodePortAddresses: [127.0.0.0/8, primary]\nfoo: 1\nclientConnection: { kubeconfig: /k, qps: 5, contentType: '' }\n`,
   )
   const warnings: string[] = []
   const log = { warn: (_: object, text: string) => warnings.push(text) }
   const { clientConnection } = loadProxyConfiguration(file, { log: log as never })
   t.deepEqual(clientConnection, { kubeconfig: '/k' })
-  t.deepEqual(warnings.map((text) => text.split(':')[0]).sort(), ['foo', 'ipvs', 'mode', 'nftables.speed'])
+  t.deepEqual(warnings.map((text) => text.split(':')[0]).sort(), [
+    'foo',
+    'ipvs',
+    'mode',
+    'nftables.speed',
+    'nodePortAddresses',
+  ])
 })

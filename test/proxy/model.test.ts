@@ -34,20 +34,32 @@ const anyService: fc.Arbitrary<Step> = fc
     internal: policy,
     sticky: fc.boolean(),
     otherProxy: fc.boolean(),
+    kind: fc.oneof(
+      { weight: 6, arbitrary: fc.constant('usual' as const) },
+      { weight: 1, arbitrary: fc.constant('ExternalName' as const) },
+      { weight: 1, arbitrary: fc.constant('headless' as const) },
+      { weight: 1, arbitrary: fc.constant('no ports' as const) },
+    ),
+    // Endpoints have ports a and b: a port that is renamed has none.
+    portName: fc.constantFrom('a', 'a', 'renamed'),
+    protocol: fc.constantFrom('TCP' as const, 'TCP' as const, 'SCTP' as const),
   })
   .map((v) => ({
     put: service({
       name: v.name,
       created: v.created,
-      clusterIPs: v.dual ? [`10.96.0.${v.ip}`, `fd00:96::${v.ip}`] : [`10.96.0.${v.ip}`],
+      clusterIPs: clusterIPsOf(v),
       labels: v.otherProxy && v.two ? { 'service.kubernetes.io/service-proxy-name': 'x' } : {},
-      ports: [
-        { name: 'a', port: 80, nodePort: v.nodePort },
-        ...(v.two ? [{ name: 'b', port: 80, protocol: 'UDP' as const, nodePort: v.nodePort }] : []),
-      ],
+      ports:
+        v.kind === 'no ports'
+          ? []
+          : [
+              { name: v.portName, port: 80, protocol: v.protocol, nodePort: v.nodePort },
+              ...(v.two ? [{ name: 'b', port: 80, protocol: 'UDP' as const, nodePort: v.nodePort }] : []),
+            ],
       vips: v.vips,
       spec: {
-        type: v.vips.length > 0 ? 'LoadBalancer' : v.nodePort > 0 ? 'NodePort' : 'ClusterIP',
+        type: typeOf(v),
         externalIPs: v.externalIPs,
         loadBalancerSourceRanges: v.ranges,
         externalTrafficPolicy: v.external,
@@ -57,12 +69,24 @@ const anyService: fc.Arbitrary<Step> = fc
     }),
   }))
 
+function clusterIPsOf({ kind, ip, dual }: { kind: string; ip: number; dual: boolean }): string[] {
+  if (kind === 'ExternalName') return []
+  if (kind === 'headless') return ['None']
+  return dual ? [`10.96.0.${ip}`, `fd00:96::${ip}`] : [`10.96.0.${ip}`]
+}
+
+function typeOf({ kind, vips, nodePort }: { kind: string; vips: readonly string[]; nodePort: number }) {
+  if (kind === 'ExternalName') return 'ExternalName'
+  return vips.length > 0 ? 'LoadBalancer' : nodePort > 0 ? 'NodePort' : 'ClusterIP'
+}
+
 const anySlice: fc.Arbitrary<Step> = fc
   .record({
     name,
     suffix: fc.constantFrom('a', 'b'),
     family: fc.constantFrom(4 as const, 6 as const),
     port: fc.constantFrom(8080, 9090),
+    protocol: fc.constantFrom('TCP' as const, 'TCP' as const, 'SCTP' as const),
     members: fc.uniqueArray(
       fc.record({
         host: fc.integer({ min: 1, max: 6 }),
@@ -80,7 +104,7 @@ const anySlice: fc.Arbitrary<Step> = fc
       suffix: `${v.suffix}${v.family}`,
       family: v.family,
       ports: [
-        { name: 'a', port: v.port },
+        { name: 'a', port: v.port, protocol: v.protocol },
         { name: 'b', port: 53, protocol: 'UDP' },
       ],
       endpoints: v.members.map(({ host, ...rest }) => ({

@@ -9,6 +9,7 @@ import { merged, render } from './support/render.ts'
 const view = (family: 4 | 6) => ({
   family,
   nodeName: 'n1',
+  serviceProxyName: '',
   zone: undefined,
   addresses: ['192.0.2.1', '2001:db8::1'],
 })
@@ -181,6 +182,16 @@ for (const [title, object] of ignored) {
     t.deepEqual(rows(object, [two]), [])
   })
 }
+
+test('a proxy with a name of its own has the Services that ask for it, and no others', (t) => {
+  const named = { ...view(4), serviceProxyName: 'plexus' }
+  const label = (value: string) => web({ labels: { 'service.kubernetes.io/service-proxy-name': value } })
+  const none = new Store({ log: pino({ level: 'silent' }) }).endpoints.of('shop/web')
+  const has = (object: Service) => serviceRules(object, none, named).frontends.size > 0
+  t.true(has(label('plexus')))
+  t.false(has(label('other')))
+  t.false(has(web()))
+})
 
 test('an unusable address is left out and reported, the rest stays', (t) => {
   const object = web({ spec: { externalIPs: ['198.51.100.300', '198.51.100.1'] } })

@@ -33,6 +33,7 @@ const NETWORKS: Readonly<Record<string, readonly [string, string]>> = {
 function wantsOf(service: Service, family: 4 | 6): Want[] {
   const { spec, status, metadata } = service
   if (metadata.labels['service.kubernetes.io/service-proxy-name'] !== undefined) return []
+  if (spec.type === 'ExternalName' || spec.clusterIPs.includes('None')) return []
   const ours = (address: string): boolean => isV6(address) === (family === 6)
   const clusterIPs = spec.clusterIPs.filter(ours)
   if (clusterIPs.length === 0) return []
