@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client'
 import type { Store } from '#watch'
 import type { GatewayConfig, ListenAddress } from './config/gateway-config.ts'
 import { Management } from './control/management.ts'
+import { registerNodeMetrics } from './control/node-metrics.ts'
 import { type RequestTrace, Serving, type TraceRequest, traceRequest } from './dataplane/index.ts'
 import type { TranslationProblem } from './kubernetes/index.ts'
 import { ObjectSources, sameSources } from './object-sources.ts'
@@ -102,6 +103,7 @@ class Gateway implements GatewayComponent {
       settled: () => this.#workers.settled(),
       groups: () => this.#serving.plane.tables.groups(),
     })
+    registerNodeMetrics(metrics, { config: () => this.#config, sources: () => this.#sources })
   }
 
   static async create(options: GatewayOptions): Promise<Gateway> {
@@ -113,9 +115,11 @@ class Gateway implements GatewayComponent {
       log,
       objects: () => gateway?.objects ?? [],
       shared: () => gateway?.shared ?? shared,
+      exposition: () => metrics.metrics(),
     })
     const merged = new MergedRegistry(metrics, () => workers.scrape())
-    const serving = await Serving.create({ config, log, metrics: merged, shared: shared.records })
+    const exposition = () => metrics.metrics()
+    const serving = await Serving.create({ config, log, metrics: merged, exposition, shared: shared.records })
     const sources = await ObjectSources.open({ nodeName: undefined, store: undefined, ...options })
     gateway = new Gateway(options, { shared, sources, serving }, workers)
     gateway.#warn(config)

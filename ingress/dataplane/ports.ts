@@ -13,6 +13,7 @@ import { GatewayListenError } from '../errors.ts'
 import { type Deadlines, Listener, type Network, type TlsSettings } from '../http/index.ts'
 import { StreamListener, UdpListener } from '../stream/index.ts'
 import type { DataPlane } from './data-plane.ts'
+import type { ConnectionCounts } from './serving-metrics.ts'
 
 /** What ports serve with. */
 export interface PortUse {
@@ -56,6 +57,8 @@ export class Ports {
   readonly #options: PortsOptions
   readonly #closing = new Set<Promise<void>>()
   #open: Opened = NONE
+  /** Of ports that are closed. */
+  readonly #gone = { accepted: 0 }
   #use: PortUse | undefined
 
   constructor(options: PortsOptions) {
@@ -76,8 +79,16 @@ export class Ports {
     }
   }
 
-  get connections(): number {
-    return listenersOf(this.#open).reduce((sum, { connections }) => sum + connections, 0)
+  get connections(): ConnectionCounts {
+    const { plain, tls, tcp, udp } = this.#open
+    const counts = { ...this.#gone, active: 0, waiting: 0 }
+    for (const { listener } of [...plain, ...tls]) {
+      counts.accepted += listener.accepted
+      counts.active += listener.connections
+      counts.waiting += listener.waiting
+    }
+    for (const { listener } of [...tcp, ...udp]) counts.active += listener.connections
+    return counts
   }
 
   /**
@@ -116,7 +127,8 @@ export class Ports {
     for (const listener of listenersOf(before)) if (!kept.has(listener)) this.#drain(listener, config)
   }
 
-  #drain(listener: Closable, { shutdownTimeout }: GatewayConfig): void {
+  #drain(listener: Closable & { readonly accepted?: number }, { shutdownTimeout }: GatewayConfig): void {
+    this.#gone.accepted += listener.accepted ?? 0
     const closing = listener.close(shutdownTimeout).finally(() => this.#closing.delete(closing))
     this.#closing.add(closing)
   }

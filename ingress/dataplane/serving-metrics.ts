@@ -1,10 +1,19 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { UpstreamGroup } from '../upstream/index.ts'
 
+/** Connections of clients. */
+export interface ConnectionCounts {
+  /** So far. */
+  readonly accepted: number
+  readonly active: number
+  /** Kept alive between two requests. */
+  readonly waiting: number
+}
+
 /** What is measured when somebody asks. */
 export interface Measured {
   readonly requests: number
-  readonly connections: number
+  readonly connections: ConnectionCounts
   readonly idleUpstream: number
   /** Upstreams whose servers are checked here; none in processes that leave it to the first. */
   readonly groups: () => Iterable<readonly [owner: string, group: UpstreamGroup]>
@@ -31,11 +40,13 @@ export function registerServingMetrics(registry: Registry, measured: Measured): 
   })
   new Gauge({
     name: 'apisix_nginx_http_current_connections',
-    help: 'Connections of clients, and idle ones to upstreams',
+    help: 'Connections of clients (accepted and handled: so far), and idle ones to upstreams',
     labelNames: ['state'],
     registers,
     collect() {
-      this.set({ state: 'active' }, measured.connections)
+      const { accepted, active, waiting } = measured.connections
+      const states = { accepted, handled: accepted, active, reading: 0, waiting, writing: active - waiting }
+      for (const [state, count] of Object.entries(states)) this.set({ state }, count)
       this.set({ state: 'upstream_idle' }, measured.idleUpstream)
     },
   })

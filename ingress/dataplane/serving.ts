@@ -18,6 +18,8 @@ export interface ServingOptions {
   readonly config: GatewayConfig
   readonly log: Logger
   readonly metrics: Registry
+  /** The metrics of all processes as text. */
+  readonly exposition: () => Promise<string>
   /** What this process has in common with the other ones of the gateway. */
   readonly shared: SharedRecords
 }
@@ -75,7 +77,7 @@ export class Serving {
   }
 
   #makePlane(): DataPlane {
-    const { log, metrics } = this.#options
+    const { log, metrics, exposition } = this.#options
     const config = this.#config
     return new DataPlane({
       registry: selectPlugins(config.plugins).registry,
@@ -90,6 +92,7 @@ export class Serving {
       accessLog: this.#accessLog,
       log,
       metrics,
+      exposition,
       shared: this.#shared,
       processes: config.workers,
     })

@@ -15,6 +15,8 @@ export interface TablesOptions {
   readonly discovery: DnsDiscoverySettings
   readonly log: Logger
   readonly metrics: Registry
+  /** The metrics of all processes as text. */
+  readonly exposition: () => Promise<string>
   /** How many processes serve beside each other, this one included. */
   readonly processes: number
   /** What plugins keep beyond the life of these tables. */

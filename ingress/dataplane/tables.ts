@@ -263,6 +263,7 @@ export class Tables {
       owner,
       log: this.#options.log,
       metrics: this.#options.metrics,
+      exposition: this.#options.exposition,
       auth: this.auth,
       attributes: isObject(attributes) ? attributes : {},
       metadata: () => this.#metadata.get(plugin) ?? {},

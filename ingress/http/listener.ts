@@ -33,6 +33,8 @@ export class Listener implements ConnectionContext {
   handler: ServerHandler
   readonly toHttp2: ((connection: ClientConnection, received: Buffer) => void) | undefined
   draining = false
+  /** Connections taken so far. */
+  accepted = 0
   #port: Port | undefined
   readonly #connections = new Set<ClientConnection | H2Connection>()
   #whenEmpty: (() => void) | undefined
@@ -67,7 +69,10 @@ export class Listener implements ConnectionContext {
             tls,
             copy: network.name === 'raw',
             proxied,
-            onHttp2: (socket, peer) => listener.takeHttp2(socket, describeSocket(socket, peer)),
+            onHttp2: (socket, peer) => {
+              listener.accepted++
+              listener.takeHttp2(socket, describeSocket(socket, peer))
+            },
           })
     return listener
   }
@@ -80,6 +85,7 @@ export class Listener implements ConnectionContext {
 
   /** Serves HTTP/1.1 on a connection. */
   take(transport: Transport): void {
+    this.accepted++
     if (this.draining) transport.destroy()
     else this.#connections.add(new ClientConnection(transport, this))
   }
@@ -104,6 +110,14 @@ export class Listener implements ConnectionContext {
 
   get connections(): number {
     return this.#connections.size
+  }
+
+  /** Kept-alive connections without a request (HTTP/1.1). */
+  get waiting(): number {
+    let count = 0
+    for (const connection of this.#connections)
+      if (connection instanceof ClientConnection && connection.idle) count++
+    return count
   }
 
   onConnectionClose(connection: ClientConnection | H2Connection): void {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { checkPlugins } from '../plugins/compile.ts'
 import { loadDefinitions } from '../plugins/grpc-transcode/definitions.ts'
 import type { Plugin } from '../plugins/plugin.ts'
@@ -82,6 +83,27 @@ function checkMetadata(id: string, value: JsonObject, { registry }: CheckContext
   return fault === undefined ? undefined : `invalid configuration: ${fault}`
 }
 
+const LIMITED = [
+  'routes',
+  'services',
+  'plugin_configs',
+  'consumers',
+  'consumer_groups',
+  'global_rules',
+] as const
+
+/** Whether every limit-count of a group is configured alike: they count together. */
+function isGroupUniform(kind: Kind, id: string, conf: JsonObject, { catalogue }: CheckContext): boolean {
+  const settings = ({ _meta, ...own }: JsonObject) => own
+  return LIMITED.every((other) =>
+    [...catalogue.entries(other)].every((entry) => {
+      const limit = (entry.value.plugins as JsonObject | undefined)?.['limit-count']
+      if (!isObject(limit) || limit.group !== conf.group || (other === kind && entry.id === id)) return true
+      return isDeepStrictEqual(settings(limit), settings(conf))
+    }),
+  )
+}
+
 function checkPluginsOf(
   kind: Kind,
   id: string,
@@ -94,6 +116,9 @@ function checkPluginsOf(
   const identity = kind === 'consumers' || kind === 'credentials'
   const fault = checkPlugins(value.plugins, context.registry, { forConsumer: identity })
   if (fault !== undefined) return identity ? `invalid plugins configuration: ${fault}` : fault
+  const limit = (value.plugins as JsonObject)['limit-count']
+  if (isObject(limit) && limit.group !== undefined && !isGroupUniform(kind, id, limit, context))
+    return 'failed to check the configuration of plugin limit-count err: group conf mismatched'
   if (kind === 'credentials') {
     const [name = ''] = Object.keys(value.plugins as JsonObject)
     if (context.registry.get(name)?.consumerSchema === undefined)

@@ -46,6 +46,8 @@ export interface PluginEnvironment {
   readonly owner: string
   readonly log: Logger
   readonly metrics: Registry
+  /** The metrics of all processes as text, in Prometheus' format. */
+  readonly exposition: () => Promise<string>
   readonly auth: AuthIndex
   /** `plugin_attr.<name>` of config.yaml. */
   readonly attributes: JsonObject

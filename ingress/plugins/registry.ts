@@ -27,6 +27,7 @@ import { limitReq } from './limit-req/index.ts'
 import { lokiLogger } from './loki-logger/index.ts'
 import { mocking } from './mocking/index.ts'
 import { multiAuth } from './multi-auth/index.ts'
+import { nodeStatus } from './node-status/index.ts'
 import { opa } from './opa/index.ts'
 import { openidConnect } from './openid-connect/index.ts'
 import { opentelemetry } from './opentelemetry/index.ts'
@@ -88,6 +89,7 @@ export const PLUGINS: readonly Plugin[] = [
   limitConn,
   limitCount,
   limitReq,
+  nodeStatus,
   brotli,
   gzip,
   serverInfo,

@@ -17,6 +17,8 @@ const log = pino(
 )
 const metrics = new Registry()
 let serving: Serving | undefined
+const asked = new Map<number, (text: string) => void>()
+let lastAsked = 0
 let working: Promise<void> = Promise.resolve()
 
 // The whole process group gets what a terminal sends; the primary says when it is time.
@@ -24,10 +26,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 process.on('disconnect', () => process.exit(0))
 process.on('message', (message: ToWorker) => {
   if (message.type === 'scrape') void scrape(message.id)
+  else if (message.type === 'exposition') exposed(message.id, message.text)
   else working = working.then(() => handle(message))
 })
 
-async function handle(message: Exclude<ToWorker, { readonly type: 'scrape' }>): Promise<void> {
+async function handle(message: Exclude<ToWorker, { readonly type: 'scrape' | 'exposition' }>): Promise<void> {
   switch (message.type) {
     case 'serve':
       try {
@@ -54,9 +57,23 @@ async function serve({ config, changes }: Extract<ToWorker, { readonly type: 'se
     return
   }
   const shared = await joinSharedState(Number(process.env.PLEXUS_GATEWAY_PROCESS))
-  serving = await Serving.create({ config, log, metrics, shared })
+  serving = await Serving.create({ config, log, metrics, exposition, shared })
   serving.apply(changes)
   await serving.open()
+}
+
+/** What all processes have counted: the primary knows. */
+function exposition(): Promise<string> {
+  const id = ++lastAsked
+  return new Promise((resolve) => {
+    asked.set(id, resolve)
+    tell({ type: 'expose', id })
+  })
+}
+
+function exposed(id: number, text: string): void {
+  asked.get(id)?.(text)
+  asked.delete(id)
 }
 
 async function scrape(id: number): Promise<void> {

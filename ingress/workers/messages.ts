@@ -10,6 +10,7 @@ export type ToWorker =
   | { readonly type: 'serve'; readonly config: GatewayConfig; readonly changes: readonly ObjectChange[] }
   | { readonly type: 'apply'; readonly revision: number; readonly changes: readonly ObjectChange[] }
   | { readonly type: 'scrape'; readonly id: number }
+  | { readonly type: 'exposition'; readonly id: number; readonly text: string }
   | { readonly type: 'stop' }
 
 /** From a worker to the primary. */
@@ -19,3 +20,5 @@ export type FromWorker =
   | { readonly type: 'applied'; readonly revision: number }
   | { readonly type: 'samples'; readonly id: number; readonly samples: readonly MetricSamples[] }
   | { readonly type: 'log'; readonly line: string }
+  /** Asks for the metrics of all processes. */
+  | { readonly type: 'expose'; readonly id: number }

@@ -21,6 +21,8 @@ export interface WorkerPoolOptions {
   /** Every object there is, for a worker that starts. */
   readonly objects: () => readonly ObjectChange[]
   readonly shared: () => SharedState
+  /** The metrics of all processes as text. */
+  readonly exposition: () => Promise<string>
 }
 
 /** The worker processes beside the primary: all listen on the same ports, and the kernel spreads clients over them. */
@@ -96,7 +98,7 @@ export class WorkerPool {
   async #start(number: number): Promise<void> {
     this.#timers.delete(number)
     if (this.#stopped || number > this.#size) return
-    const { config, log, objects, shared } = this.#options
+    const { config, log, objects, shared, exposition } = this.#options
     const memory = shared().fd
     if (memory === undefined) throw new Error('there is no memory to share with a worker')
     const begun = performance.now()
@@ -104,6 +106,7 @@ export class WorkerPool {
       number,
       log,
       memory,
+      exposition,
       onExit: () => this.#ended(number, performance.now() - begun),
     })
     this.#workers.set(number, worker)

@@ -20,6 +20,7 @@ export interface WorkerOptions {
   readonly log: Logger
   /** Of the shared memory. */
   readonly memory: number
+  readonly exposition: () => Promise<string>
   readonly onExit: () => void
 }
 
@@ -27,6 +28,7 @@ export interface WorkerOptions {
 export class Worker {
   readonly #child: ChildProcess
   readonly #log: Logger
+  readonly #exposition: () => Promise<string>
   readonly #exited = Promise.withResolvers<void>()
   #serving = Promise.withResolvers<void>()
   readonly #scrapes = new Map<number, (samples: readonly MetricSamples[]) => void>()
@@ -36,7 +38,8 @@ export class Worker {
   #applied = 0
 
   constructor(options: WorkerOptions) {
-    const { number, log, memory, onExit } = options
+    const { number, log, memory, exposition, onExit } = options
+    this.#exposition = exposition
     this.#log = log.child({ worker: number })
     this.#child = fork(new URL('./main.ts', import.meta.url), [], {
       serialization: 'advanced',
@@ -79,10 +82,17 @@ export class Worker {
       case 'samples':
         this.#scrapes.get(message.id)?.(message.samples)
         break
+      case 'expose':
+        void this.#expose(message.id)
+        break
       case 'log':
         this.#relay(message.line)
         break
     }
+  }
+
+  async #expose(id: number): Promise<void> {
+    this.#tell({ type: 'exposition', id, text: await this.#exposition() })
   }
 
   #relay(line: string): void {

@@ -57,6 +57,7 @@ etcdTest("two gateways and APISIX's own layout in a real etcd", async (t) => {
   const second = await testGateway(t, { config: etcdConfig(etcd.url) })
   t.is((await fetch(`${first.url}/old`)).status, 200)
   t.is((await fetch(`${first.url}/bad`)).status, 404)
+  t.regex(await first.metrics.metrics(), /^apisix_etcd_reachable 1$/m)
   const old = await first.admin('GET', '/routes/old')
   t.true(
     Number(old.body.createdIndex) > 1 && Number(old.body.modifiedIndex) === Number(old.body.createdIndex),

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { parseGatewayConfig } from '#ingress'
 import { httpBackend } from './support/backend.ts'
-import { temporaryDirectory, testGateway } from './support/gateway.ts'
+import { KEY, temporaryDirectory, testGateway } from './support/gateway.ts'
 import { frame, grpcServer } from './support/grpc.ts'
 
 async function lines(file: string, count: number): Promise<string[]> {
@@ -69,6 +69,50 @@ test('metrics on a port of their own, with the health of checked servers', async
   t.regex(text, /apisix_upstream_status\{name="\/apisix\/upstreams\/1",ip="127\.0\.0\.1",port="1"\} 0/)
   t.true(text.includes(`port="${backend.port}"} 1`))
   t.regex(text, /apisix_http_requests_total \d+/)
+})
+
+test('the metrics that dashboards are made of, and node-status, whichever process is asked', async (t) => {
+  const { url, put, metrics } = await testGateway(t, {
+    text: `
+apisix: { node_listen: [{ ip: 127.0.0.1, port: 0 }] }
+nginx_config: { worker_processes: 2 }
+deployment:
+  admin: { admin_listen: { ip: 127.0.0.1, port: 0 }, admin_key: [{ name: admin, key: ${KEY}, role: admin }] }`,
+  })
+  await put('/routes/status', { uri: '/apisix/status', plugins: { 'public-api': {}, 'node-status': {} } })
+  await put('/routes/metrics', { uri: '/apisix/prometheus/metrics', plugins: { 'public-api': {} } })
+  await put('/upstreams/7', { nodes: { '127.0.0.1:1': 1 } })
+  const get = async (path: string) => fetch(`${url}${path}`, { headers: { Connection: 'close' } })
+  let requests = 0
+  /** Numbers of other processes are kept for a moment: they are right when nothing has come since. */
+  const settles = async (read: () => Promise<number>) => {
+    for (let n = 0; n < 100; n++) {
+      requests++
+      if ((await read()) === requests) return true
+      await sleep(250)
+    }
+    return false
+  }
+  const total = async () => {
+    const text = await (await get('/apisix/prometheus/metrics')).text()
+    return Number(/^apisix_http_requests_total (\d+)$/m.exec(text)?.[1])
+  }
+  const accepted = async () => {
+    const { status } = (await (await get('/apisix/status')).json()) as { status: Record<string, string> }
+    t.is(Number(status.active), Number(status.writing) + Number(status.waiting))
+    t.is(status.handled, status.accepted)
+    return status.total === status.accepted ? Number(status.accepted) : 0
+  }
+  // Several times, as the kernel picks the process that answers.
+  for (let n = 0; n < 4; n++) {
+    t.true(await settles(total))
+    t.true(await settles(accepted))
+  }
+  const text = await metrics.metrics()
+  t.regex(text, /^apisix_node_info\{hostname=".+"\} 1$/m)
+  t.regex(text, /^apisix_etcd_modify_indexes\{key="upstreams"\} 3$/m)
+  t.regex(text, /^apisix_etcd_modify_indexes\{key="max_modify_index"\} 3$/m)
+  t.notRegex(text, /^apisix_etcd_reachable/m)
 })
 
 test('secrets from the environment; what refers to a manager is refused', async (t) => {

@@ -141,3 +141,23 @@ redisTest('a Redis Cluster is followed by its redirections', async (t) => {
     t.is(await client.evaluate("return redis.call('INCR', KEYS[1])", `key-${n}`, []), 2)
   }
 })
+
+test('limit-count: all of a group are configured alike', async (t) => {
+  const { admin, put } = await testGateway(t)
+  const limited = (count: number, more = {}) => ({
+    uri: '/a',
+    plugins: { 'limit-count': { count, time_window: 60, group: 'g', ...more } },
+  })
+  await put('/routes/1', limited(2))
+  await put('/routes/2', limited(2, { _meta: { priority: 1 } }))
+  const refused = await admin('PUT', '/services/1', { plugins: limited(3).plugins })
+  t.is(refused.status, 400)
+  t.is(
+    String(refused.body.error_msg),
+    'failed to check the configuration of plugin limit-count err: group conf mismatched',
+  )
+  t.is((await admin('PUT', '/routes/2', limited(3))).status, 400)
+  t.is((await admin('DELETE', '/routes/2')).status, 200)
+  await put('/routes/1', limited(3))
+  await put('/routes/3', { ...limited(9), plugins: { 'limit-count': { count: 9, time_window: 60 } } })
+})

@@ -1,3 +1,4 @@
+import { nodeStatus, STATUS_URI } from '../node-status/status.ts'
 import type { Plugin } from '../plugin.ts'
 
 /** Publishes what plugins answer internally (the metrics, the status) on a route. */
@@ -6,17 +7,17 @@ export const publicApi: Plugin = {
   priority: 501,
   schema: { type: 'object', properties: { uri: { type: 'string' } } },
   compile(conf, environment) {
-    const { metrics } = environment
+    const { metrics, exposition } = environment
     return {
       async access(context) {
         const uri = conf.uri === undefined ? context.path : String(conf.uri)
         if (uri === '/apisix/prometheus/metrics')
           return {
             status: 200,
-            body: await metrics.metrics(),
+            body: await exposition(),
             headers: { 'Content-Type': metrics.contentType },
           }
-        if (uri === '/apisix/status') return { status: 200, body: { status: 'ok' } }
+        if (uri === STATUS_URI) return { status: 200, body: nodeStatus(await exposition()) }
         return { status: 404 }
       },
     }
