@@ -1,12 +1,20 @@
 import { type CheckContext, checkObject } from '../objects/check.ts'
-import { type Entry, isObject, type JsonObject, type Kind, type ObjectChange } from '../objects/index.ts'
+import {
+  type Entry,
+  isObject,
+  type JsonObject,
+  type Kind,
+  type ObjectChange,
+  typeName,
+} from '../objects/index.ts'
 import { type AdminAnswer, failure, notFound } from './answers.ts'
 import { merge, setAt } from './merge.ts'
 import { type CommitOptions, type Committed, ConflictError, type ObjectStorage } from './object-storage.ts'
 import { keyOf } from './paths.ts'
 import { inUse } from './references.ts'
 
-const WORDS: Readonly<Record<Kind, string>> = {
+/** What a kind is called in messages. */
+export const WORDS: Readonly<Record<Kind, string>> = {
   routes: 'route',
   services: 'service',
   upstreams: 'upstream',
@@ -98,7 +106,7 @@ export class Resources {
     body: unknown,
     query: Readonly<Record<string, string | undefined>> = {},
   ): Promise<AdminAnswer> {
-    if (!isObject(body)) return failure('invalid configuration: wrong type: expected object, got string')
+    if (!isObject(body)) return noObject(body)
     const id = urlId ?? (kind === 'consumers' ? body.username : body.id)
     if (id === undefined)
       return failure(
@@ -111,6 +119,10 @@ export class Resources {
     if (urlId !== undefined && stated !== undefined && String(stated) !== urlId) {
       return failure(kind === 'consumers' ? 'wrong username' : `wrong ${WORDS[kind]} id`)
     }
+    if (kind === 'consumers' && !/^[a-zA-Z0-9_-]+$/.test(String(id)))
+      return failure(
+        `invalid configuration: property "username" validation failed: failed to match pattern "^[a-zA-Z0-9_\\-]+$" with "${id}"`,
+      )
     if (kind !== 'plugin_metadata' && !/^[a-zA-Z0-9-_.]{1,64}$/.test(String(id))) {
       return failure(
         `invalid configuration: property "id" validation failed: object matches none of the required`,
@@ -132,10 +144,12 @@ export class Resources {
       return failure(
         'invalid configuration: property "id" validation failed: object matches none of the required',
       )
-    if (body.id !== undefined && String(body.id) !== own) return failure(`wrong ${WORDS[kind]} id`)
+    // A secret's id has its manager in front, as in APISIX.
+    const ids = kind === 'secrets' ? [own, String(id)] : [own]
+    if (body.id !== undefined && !ids.includes(String(body.id))) return failure(`wrong ${WORDS[kind]} id`)
     if (kind === 'credentials' && this.#context.catalogue.get('consumers', parent) === undefined)
       return failure(`consumer not found`, 404)
-    const value = { ...body, id: own }
+    const value = { ...body, id: ids.at(-1) }
     return this.#write(kind, String(id), value, { status: undefined, stamps: 'forbidden', query })
   }
 
@@ -145,7 +159,7 @@ export class Resources {
     body: unknown,
     query: Readonly<Record<string, string | undefined>> = {},
   ): Promise<AdminAnswer> {
-    if (!isObject(body)) return failure('invalid configuration: wrong type: expected object, got string')
+    if (!isObject(body)) return noObject(body)
     if (urlId !== undefined || body.id !== undefined)
       return failure(`wrong ${WORDS[kind]} id, do not need it`)
     const id = String(this.#context.catalogue.revision + 1).padStart(20, '0')
@@ -234,6 +248,11 @@ export class Resources {
       return failure(error instanceof Error ? error.message : String(error), 503)
     }
   }
+}
+
+function noObject(body: unknown): AdminAnswer {
+  if (body === undefined) return failure('missing configurations')
+  return failure(`invalid configuration: wrong type: expected object, got ${typeName(body)}`)
 }
 
 /** The stamp somebody sent though they are the server's, also within `upstream` and `plugins`. */

@@ -3,13 +3,13 @@ import type { Logger } from 'pino'
 import type { AdminConfig, AdminKey } from '../config/gateway-config.ts'
 import { errorPage } from '../http/index.ts'
 import type { CheckContext } from '../objects/check.ts'
-import { KINDS, SCHEMAS } from '../objects/index.ts'
 import { AddressSet } from '../route/index.ts'
 import { refusal } from './access.ts'
 import { type AdminAnswer, failure } from './answers.ts'
 import type { ObjectStorage } from './object-storage.ts'
 import { parsePath } from './paths.ts'
-import { Resources, UNSUPPORTED } from './resources.ts'
+import { Resources, UNSUPPORTED, WORDS } from './resources.ts'
+import { registerSchemaRoutes } from './schema-routes.ts'
 
 const PREFIX = '/apisix/admin'
 const BODY_LIMIT = 1_572_864
@@ -98,39 +98,9 @@ export function adminApi(options: AdminOptions): FastifyInstance {
 
 function registerRoutes(app: FastifyInstance, options: AdminOptions): void {
   const resources = new Resources(options, options.storage)
-  const { registry } = options
   app.route({ method: 'HEAD', url: PREFIX, handler: (_request, reply) => reply.code(200).send() })
   app.route({ method: 'OPTIONS', url: `${PREFIX}/*`, handler: (_request, reply) => reply.code(200).send() })
-  app.get(`${PREFIX}/plugins/list`, (_request, reply) =>
-    send(reply, { status: 200, body: [...registry.keys()] }),
-  )
-  app.get(`${PREFIX}/plugins/:name`, (request, reply) => {
-    const plugin = registry.get((request.params as { name: string }).name)
-    return send(
-      reply,
-      plugin === undefined
-        ? failure('plugin not found in subsystem http', 404)
-        : { status: 200, body: plugin.schema },
-    )
-  })
-  app.get(`${PREFIX}/schema/plugins/:name`, (request, reply) => {
-    const { name } = request.params as { name: string }
-    const { schema_type } = request.query as { schema_type?: string }
-    const plugin = registry.get(name)
-    const schema = schema_type === 'consumer' ? plugin?.consumerSchema : plugin?.schema
-    return send(
-      reply,
-      schema === undefined ? failure(`not found schema: ${name}`) : { status: 200, body: schema },
-    )
-  })
-  app.get(`${PREFIX}/schema/:name`, (request, reply) => {
-    const { name } = request.params as { name: string }
-    const kind = KINDS.find((one) => one === name || one === `${name}s`)
-    return send(
-      reply,
-      kind === undefined ? failure(`not found schema: ${name}`) : { status: 200, body: SCHEMAS[kind] },
-    )
-  })
+  registerSchemaRoutes(app, PREFIX, options, send)
   // Changes are made one after the other: each is checked against what the one before left.
   let before: Promise<unknown> = Promise.resolve()
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
@@ -151,7 +121,7 @@ async function dispatch(request: FastifyRequest, resources: Resources): Promise<
   const query = request.query as Readonly<Record<string, string | undefined>>
   const { method, body } = request
   if (UNSUPPORTED[kind]?.includes(method) === true)
-    return failure(`not supported \`${method}\` method for ${kind.replace(/s$/, '')}`, 405)
+    return failure(`not supported \`${method}\` method for ${WORDS[kind]}`, 405)
   switch (method) {
     case 'GET':
       return id === undefined ? resources.list(kind, prefix, query) : resources.get(kind, id)
@@ -160,7 +130,7 @@ async function dispatch(request: FastifyRequest, resources: Resources): Promise<
     case 'POST':
       return resources.post(kind, id, body, query)
   }
-  if (id === undefined) return failure(`missing ${resource} id`)
+  if (id === undefined) return failure(`missing ${WORDS[kind]} id`)
   if (method === 'PATCH') return resources.patch(kind, id, rest, body)
   return resources.delete(kind, id, { force: query.force === 'true' })
 }

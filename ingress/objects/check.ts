@@ -70,7 +70,7 @@ function checkProto(content: string): string | undefined {
 function checkSecret(id: string, value: JsonObject): string | undefined {
   const [manager = ''] = id.split('/')
   const schema = SECRET_SCHEMAS[manager]
-  if (schema === undefined) return `invalid configuration: secret manager ${manager} is not available`
+  if (schema === undefined) return `invalid secret manager: ${manager}`
   const fault = validate(schema, value)
   return fault === undefined ? undefined : `invalid configuration: ${fault}`
 }
@@ -186,13 +186,17 @@ function checkUpstream(upstream: JsonObject): string | undefined {
   }
   if (!isObject(upstream.nodes)) return undefined
   for (const address of Object.keys(upstream.nodes)) {
-    const port = /^(?:\[[^\]]*\]|[^:]*):(\d+)$/.exec(address)?.[1]
-    if (port !== undefined && (Number(port) < 1 || Number(port) > 65535)) return `invalid port ${port}`
+    const port = /^(?:\[[^\]]*\]|[^:]*):([^:]*)$/.exec(address)?.[1]
+    if (port !== undefined && !isPort(port)) return `invalid port ${port}`
     if (port === undefined && /:.*:/.test(address) && !address.startsWith('[')) {
       return "IPv6 address must be enclosed with '[' and ']'"
     }
   }
   return undefined
+}
+
+function isPort(text: string): boolean {
+  return /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 65535
 }
 
 function checkClientCertificate(tls: unknown): string | undefined {

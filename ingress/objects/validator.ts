@@ -31,7 +31,8 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function typeName(value: unknown): string {
+/** What APISIX's validator calls the type of a value: Lua's name. */
+export function typeName(value: unknown): string {
   if (value === null) return 'userdata'
   return typeof value === 'object' ? 'table' : typeof value
 }

@@ -1,3 +1,3 @@
 export { StreamListener } from './stream-listener.ts'
-export { StreamTable } from './stream-table.ts'
+export { STREAM_PLUGINS, StreamTable } from './stream-table.ts'
 export { UdpListener } from './udp-listener.ts'

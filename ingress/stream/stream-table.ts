@@ -35,6 +35,8 @@ interface Groups {
 }
 
 const ANYBODY = () => true
+/** Those that mean something before bytes are understood. */
+export const STREAM_PLUGINS: readonly string[] = ['ip-restriction', 'prometheus']
 
 /** The stream routes. Among those that match, one that names more of the connection wins; then the older one. */
 export class StreamTable {
@@ -165,11 +167,10 @@ function nameScore(pattern: string, sni: string | undefined): number {
   return pattern === '*' || (pattern.startsWith('*.') && sni.endsWith(pattern.slice(1))) ? 1 : 0
 }
 
-/** The one plugin that means something before bytes are understood. Others are an error. */
+/** Who may connect. Plugins that streams do not have are an error. */
 function restriction({ plugins }: StreamRoute): (address: string) => boolean {
   for (const name of Object.keys(plugins ?? {})) {
-    if (name !== 'ip-restriction' && name !== 'prometheus')
-      throw new Error(`plugin ${name} is not available for streams`)
+    if (!STREAM_PLUGINS.includes(name)) throw new Error(`plugin ${name} is not available for streams`)
   }
   const conf = plugins?.['ip-restriction']
   if (!isObject(conf)) return ANYBODY

@@ -1,0 +1,92 @@
+import test from 'ava'
+import { testGateway } from './support/gateway.ts'
+
+const UPSTREAM = { nodes: { '127.0.0.1:1980': 1 } }
+
+test('answers to what cannot be done, in the words of APISIX', async (t) => {
+  const { admin } = await testGateway(t)
+  const refusals: [method: string, path: string, body: unknown, status: number, message: string][] = [
+    ['PUT', '/routes/1', undefined, 400, 'missing configurations'],
+    ['POST', '/routes', undefined, 400, 'missing configurations'],
+    ['PUT', '/routes/1', '[1]', 400, 'invalid configuration: wrong type: expected object, got table'],
+    ['PUT', '/routes/1', '1', 400, 'invalid configuration: wrong type: expected object, got number'],
+    ['PATCH', '/routes', { uri: '/x' }, 400, 'missing route id'],
+    ['DELETE', '/plugin_configs', undefined, 400, 'missing plugin config id'],
+    ['POST', '/global_rules', {}, 405, 'not supported `POST` method for global rule'],
+    ['PATCH', '/stream_routes/1', {}, 405, 'not supported `PATCH` method for stream route'],
+    [
+      'PUT',
+      '/consumers',
+      { username: 'a@b' },
+      400,
+      'invalid configuration: property "username" validation failed: failed to match pattern "^[a-zA-Z0-9_\\-]+$" with "a@b"',
+    ],
+    ['PUT', '/upstreams/1', { nodes: { '127.0.0.1:x': 1 } }, 400, 'invalid port x'],
+    ['PUT', '/upstreams/1', { nodes: { '127.0.0.1:': 1 } }, 400, 'invalid port '],
+    ['PUT', '/secrets/foo/1', {}, 400, 'invalid secret manager: foo'],
+    ['GET', '/plugins', undefined, 404, 'not found'],
+    ['GET', '/plugins/list?subsystem=x', undefined, 400, 'unsupported subsystem: x'],
+    ['GET', '/plugins/cors?schema_type=consumer', undefined, 404, 'plugin not found in subsystem http'],
+    ['POST', '/schema/validate/cheese', {}, 404, 'Unsupported resource type: cheese'],
+    [
+      'POST',
+      '/schema/validate/routes',
+      { uri: '/a' },
+      400,
+      'invalid configuration: object matches none of the required: ["script"] or ["plugins"] or ["upstream"] or ["upstream_id"] or ["service_id"]',
+    ],
+  ]
+  for (const [method, path, body, status, message] of refusals) {
+    const answer = await admin(method, path, body)
+    t.is(answer.status, status, `${method} ${path}`)
+    const text = String(answer.body.error_msg)
+    if (path === '/schema/validate/routes')
+      t.regex(text, /^invalid configuration: object matches none of the required/)
+    else t.is(text, message, `${method} ${path}`)
+  }
+})
+
+test('plugins and schemas are shown, objects checked without being stored', async (t) => {
+  const { admin } = await testGateway(t)
+  t.deepEqual(
+    (await admin('GET', '/plugins/list?subsystem=stream')).body as unknown,
+    '["ip-restriction","prometheus"]',
+  )
+  const all = (await admin('GET', '/plugins?all=true')).body
+  t.is(Number(all['key-auth']?.priority), 2500)
+  t.is(String(all['key-auth']?.type), 'auth')
+  t.is(String(all['key-auth']?.consumer_schema?.type), 'object')
+  const consumer = await admin('GET', '/plugins/key-auth?schema_type=consumer')
+  t.deepEqual(consumer.body.required as unknown, ['key'])
+  t.deepEqual(await admin('PUT', '/plugins/reload'), { status: 200, body: 'done' as never })
+  t.is((await admin('POST', '/schema/validate/routes', { uri: '/a', upstream_id: 'x' })).status, 200)
+  t.is((await admin('GET', '/routes')).body.total as unknown, 0)
+  t.deepEqual(
+    await admin('POST', '/configs/validate', { routes: [{ id: '1', uri: '/a', upstream: UPSTREAM }] }),
+    {
+      status: 200,
+      body: {},
+    },
+  )
+  const bad = await admin('POST', '/configs/validate', {
+    routes: [{ id: '1', uri: '/a', upstream: UPSTREAM }, { id: '2' }],
+    consumers: [{ username: 'ann', plugins: { cheese: {} } }],
+  })
+  t.is(bad.status, 400)
+  t.is(String(bad.body.error_msg), 'Configuration validation failed')
+  const errors = bad.body.errors as unknown as Record<string, unknown>[]
+  t.deepEqual(
+    errors.map(({ resource_type, resource_id, index }) => [resource_type, resource_id, index]),
+    [
+      ['routes', '2', 1],
+      ['consumers', 'ann', 0],
+    ],
+  )
+  const secret = await admin('PUT', '/secrets/vault/1', {
+    uri: 'http://127.0.0.1:8200',
+    prefix: 'kv/x',
+    token: 't',
+  })
+  t.is(secret.status, 201)
+  t.is(String(secret.body.value?.id), 'vault/1')
+})
