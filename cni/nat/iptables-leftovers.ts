@@ -3,6 +3,10 @@ import { type NftSocket, NftTransaction } from '#netlink'
 import type { AttachmentKey } from '../attachment.ts'
 
 const families = ['ip', 'ip6'] as const
+/** The chains whose rules lead to pods' chains. */
+const entrances = ['POSTROUTING', 'CNI-HOSTPORT-DNAT'] as const
+/** Of ipMasq: `name: "N" id: "C"`; of portmap the same after `dnat `. Names and ids hold no quotes. */
+const ownerPattern = /name: "([^"]*)" id: "([^"]*)"/
 
 /**
  * Takes out what the reference plugins' iptables backends have made for a pod, so that a node can change over to these
@@ -16,8 +20,8 @@ export function removeIptablesLeftovers(
 ): void {
   const digest = createHash('sha512').update(`${network}${containerID}`).digest('hex')
   const leftovers = [
-    { chain: `CNI-${digest.slice(0, 24)}`, from: 'POSTROUTING' },
-    { chain: `CNI-DN-${digest.slice(0, 21)}`, from: 'CNI-HOSTPORT-DNAT' },
+    { chain: `CNI-${digest.slice(0, 24)}`, from: entrances[0] },
+    { chain: `CNI-DN-${digest.slice(0, 21)}`, from: entrances[1] },
   ]
   const tx = new NftTransaction()
   for (const family of families) {
@@ -34,4 +38,26 @@ export function removeIptablesLeftovers(
     }
   }
   if (!tx.empty) socket.commit(tx)
+}
+
+/**
+ * The pods that rules of the reference plugins' iptables backends are for, as the comments of these say; they do not name the
+ * interface (`ifname` is '').
+ */
+export function podsInIptables(socket: NftSocket): AttachmentKey[] {
+  const tables = socket.tables()
+  const found = new Map<string, AttachmentKey>()
+  for (const family of families) {
+    if (!tables.some((table) => table.family === family && table.name === 'nat')) continue
+    for (const { comment = '', expressions } of entrances.flatMap((chain) =>
+      socket.rules(family, 'nat', chain),
+    )) {
+      // iptables keeps a comment as a match of its own or, in newer versions, beside the rule.
+      const texts = [comment, ...expressions.map(({ data }) => Buffer.from(data).toString('latin1'))]
+      const [, network, containerID] = ownerPattern.exec(texts.join('\n')) ?? []
+      if (network === undefined || containerID === undefined) continue
+      found.set(`${network}/${containerID}`, { network, containerID, ifname: '' })
+    }
+  }
+  return [...found.values()]
 }

@@ -1,4 +1,6 @@
 import type { AttachmentKey } from '../attachment.ts'
+import { podsInIptables } from './iptables-leftovers.ts'
+import { nftables } from './kernel.ts'
 import { publishedPods, withdrawPod } from './publish.ts'
 import type { RememberedPods } from './remembered.ts'
 
@@ -9,7 +11,7 @@ export function withdrawStalePods(
 ): void {
   for (const { key } of remembered.all()) if (isStale(key)) remembered.forget(key)
   const problems: unknown[] = []
-  for (const key of publishedPods()) {
+  for (const key of [...publishedPods(), ...podsInIptables(nftables())]) {
     if (!isStale(key)) continue
     try {
       withdrawPod(key, [])

@@ -40,6 +40,7 @@ export const tuningPlugin: Plugin = {
   },
 
   async check(call: CniCall): Promise<void> {
+    if (call.conf.fields.raw('prevResult') === undefined) throw failed('Required prevResult missing')
     const conf = readTuning(call)
     checkPodNetns(call)
     for (const [name, value] of conf.sysctls) {

@@ -149,7 +149,8 @@ export function writeChange(
   if (change.mac !== undefined) writer.attrBytes(IFLA_ADDRESS, packMac(change.mac))
   if (change.master !== undefined) writer.attrU32(IFLA_MASTER, change.master)
   if (change.group !== undefined) writer.attrU32(IFLA_GROUP, change.group)
-  if (change.alias !== undefined) writer.attrString(IFLA_IFALIAS, change.alias)
+  // Without the NUL, for which there is no room behind 255 bytes.
+  if (change.alias !== undefined) writer.attrBytes(IFLA_IFALIAS, Buffer.from(change.alias))
   if (netns !== undefined) writer.attrU32(IFLA_NET_NS_FD, netns)
   if (change.vxlan !== undefined) {
     const info = writer.nest(IFLA_LINKINFO)

@@ -110,7 +110,7 @@ test('T48: settings of portmap that cannot be, or are not honoured, are named', 
   t.is((await add({ markMasqBit: 13, conditionsV4: [], backend: 'iptables' })).code, undefined)
 })
 
-test('pods that the reference plugins have wired: our DEL leaves nothing of them, and other pods alone', async (t) => {
+test('pods that the reference plugins have wired: our DEL and GC leave nothing of them, and other pods alone', async (t) => {
   const node = new Node(t)
   await node.agent()
   const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }
@@ -145,7 +145,18 @@ test('pods that the reference plugins have wired: our DEL leaves nothing of them
   t.is(mentioning(/--dport 8081/), 2)
   t.deepEqual(node.leases(), ['10.1.2.3', 'fd00:1::3'])
   t.is(node.links().length, 2)
-  for (const conf of [portmap(1), bridge]) t.is((await node.run(conf, { command: 'DEL', id: 'c1' })).code, 0)
+  const gc = (name: string, attachments: object[]) =>
+    node.run(
+      { ...bridge, name, cniVersion: '1.1.0', 'cni.dev/valid-attachments': attachments },
+      { command: 'GC' },
+    )
+  // Another network, and a list that names the pod: nothing goes.
+  t.is((await gc('other', [])).code, 0)
+  t.is((await gc('net', [{ containerID: 'c1', ifname: 'eth0' }])).code, 0)
+  t.is(mentioning(/id: \\?"c1/), 2)
+  const collected = await gc('net', [])
+  t.is(collected.code, 0, collected.stdout)
+  t.is(mentioning(/id: \\?"c1/), 0)
   const chains = rules()
     .join('\n')
     .split('\n')
