@@ -9,7 +9,8 @@ import { RememberedPods } from '../nat/remembered.ts'
 import { RuleRepair } from '../nat/repair.ts'
 import { type CniReply, dispatch } from '../protocol/dispatch.ts'
 import type { Plugin } from '../protocol/plugin.ts'
-import { decodeRequest, encodeReply, type ReplyFrame, type RequestFrame, refused } from './frame.ts'
+import { descriptorOf, giveReply, takeRequest } from './connection.ts'
+import { type ReplyFrame, type RequestFrame, refused } from './frame.ts'
 import { CniMetrics } from './metrics.ts'
 import { podLabels } from './pod-labels.ts'
 import { KeyedQueue } from './queue.ts'
@@ -30,7 +31,6 @@ export interface CniComponent {
   stop(): Promise<void>
 }
 
-const requestTimeoutMs = 10_000
 /** How soon rules are restored that another program has flushed. */
 const ruleIntervalMs = 2000
 
@@ -48,7 +48,9 @@ export class CniServer implements CniComponent {
   constructor(options: CniServerOptions) {
     this.#options = options
     this.#metrics = new CniMetrics(options.metrics)
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket))
+    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
+      this.#accept(socket),
+    )
   }
 
   /** Resolves once requests are served. A socket left by a dead agent is replaced, one of a living agent is not. */
@@ -116,25 +118,13 @@ export class CniServer implements CniComponent {
       socket.destroy()
       return
     }
-    const chunks: Buffer[] = []
-    socket.setTimeout(requestTimeoutMs, () => socket.destroy())
-    const collect = (chunk: string | Buffer): void => {
-      chunks.push(Buffer.from(chunk))
-      try {
-        const request = decodeRequest(Buffer.concat(chunks))
-        if (request === undefined) return
-        socket.off('data', collect)
-        socket.setTimeout(0)
-        this.#serve(request).then((reply) => socket.end(encodeReply(reply)))
-      } catch (error) {
+    takeRequest(socket, {
+      request: (request) => {
+        this.#serve(request).then((reply) => giveReply(socket, reply))
+      },
+      malformed: (error) => {
         log.warn({ err: error, object: `pid ${peer?.pid ?? 'unknown'}` }, 'CNI request refused')
-        socket.destroy()
-      }
-    }
-    socket.on('data', collect)
-    // Half a request and then nothing more: allowHalfOpen would keep the connection.
-    socket.once('end', () => {
-      if (socket.listeners('data').includes(collect)) socket.destroy()
+      },
     })
   }
 
@@ -181,8 +171,8 @@ export class CniServer implements CniComponent {
 }
 
 function peerOf(socket: Socket): { pid: number; uid: number } | undefined {
-  const { _handle: handle } = socket as Socket & { _handle?: { fd?: number } }
-  return handle?.fd === undefined || handle.fd < 0 ? undefined : peerCredentials(handle.fd)
+  const fd = descriptorOf(socket)
+  return fd === undefined ? undefined : peerCredentials(fd)
 }
 
 function isServed(socketPath: string): Promise<boolean> {

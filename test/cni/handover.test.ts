@@ -193,6 +193,35 @@ for (const launcher of launchers)
     t.deepEqual(node.leases(), [])
   })
 
+test('a request may come in pieces, and many come at once', async (t) => {
+  const node = new Node(t)
+  await node.agent()
+  const netns = String(statSync(node.host.path, { bigint: true }).ino)
+  const ask = (id: string, pieces: number) => {
+    const stdin = JSON.stringify({ cniVersion: '1.0.0', name: 'net', type: 'plexus' })
+    const environment = { CNI_COMMAND: 'DEL', CNI_CONTAINERID: id, CNI_IFNAME: 'eth0', CNI_PATH: '/x' }
+    const bytes = encodeRequest({ type: 'plexus', netns, environment, stdin })
+    return new Promise<string>((resolve) => {
+      let text = ''
+      const socket = connect(node.socket)
+      socket.on('data', (chunk: Buffer) => (text += chunk))
+      socket.on('error', () => {})
+      socket.on('close', () => resolve(text))
+      const step = Math.ceil(bytes.length / pieces)
+      const send = (at: number): void => {
+        if (at >= bytes.length) return
+        socket.write(bytes.subarray(at, at + step))
+        setTimeout(() => send(at + step), 5)
+      }
+      send(0)
+    })
+  }
+  const answers = await Promise.all(
+    Array.from({ length: 24 }, (_, index) => ask(`c${index}`, 1 + (index % 4))),
+  )
+  t.deepEqual([...new Set(answers)], ['PLEXUS-CNI/1 0 0 0\n'])
+})
+
 test('garbage on the socket ends that connection, not the agent', async (t) => {
   const node = new Node(t)
   await node.agent()
