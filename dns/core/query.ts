@@ -76,6 +76,7 @@ export class Query {
   /** largest reply in octets; plugins may lower it */
   maxSize: number
   #sizeLowered = false
+  #authenticData = false
   /** zone of the server block that takes the query; set by the server */
   zone = '.'
   /** name of the view that let the query in ('' without) */
@@ -150,9 +151,18 @@ export class Query {
     this.#sizeLowered = true
   }
 
+  /** Other servers are to say whether they have validated (RFC 6840 §5.7), whatever this client wants. */
+  askAuthentic(): void {
+    this.#authenticData = true
+  }
+
   /** The octets to send to another server. */
   get outgoing(): Uint8Array {
-    return this.#sizeLowered ? this.derive({}).wire : this.wire
+    const octets = this.#sizeLowered ? this.derive({}).wire : this.wire
+    if (!this.#authenticData || (this.flags & Flag.AD) !== 0) return octets
+    const changed = Uint8Array.from(octets)
+    changed[3] = (changed[3] as number) | Flag.AD
+    return changed
   }
 
   /** Calls `listener` when the answer is written, after those who asked before. */

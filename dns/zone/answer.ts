@@ -12,14 +12,14 @@ export function answerFrom(
   next: Next,
   options: { plugin: string; fallthrough: readonly string[] | undefined },
 ): Outcome {
-  const { leadsTo, ...found } = zone.lookup({
+  const { leadsTo, emptyNonTerminal, ...found } = zone.lookup({
     name: query.name,
     type: query.type,
     asked: query.originalName,
     dnssec: query.dnssecOk,
   })
   if (
-    found.rcode === Rcode.NXDOMAIN &&
+    (found.rcode === Rcode.NXDOMAIN || emptyNonTerminal === true) &&
     options.fallthrough?.some((below) => isSubdomain(query.name, below)) === true
   )
     return next(query)

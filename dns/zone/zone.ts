@@ -18,6 +18,8 @@ export interface ZoneAnswer {
   readonly answer: readonly ResourceRecord[]
   readonly authority: readonly ResourceRecord[]
   readonly additional: readonly ResourceRecord[]
+  /** there are names below this one, and nothing at it */
+  readonly emptyNonTerminal?: boolean | undefined
   /** where a CNAME leads out of the zone, and what stands in the authority section if there is nothing */
   readonly leadsTo?: { readonly name: string; readonly negative: readonly ResourceRecord[] } | undefined
 }
@@ -208,7 +210,8 @@ export class Zone {
   ): ZoneAnswer {
     const proofs = at.dnssec ? this.#proofsOf(rcode, at) : []
     const authority = [...this.#negativeSoa(at), ...proofs]
-    return { rcode, authoritative: true, answer, authority, additional: [] }
+    const emptyNonTerminal = answer.length === 0 && at.found?.size === 0
+    return { rcode, authoritative: true, answer, authority, additional: [], emptyNonTerminal }
   }
 
   #negativeSoa(how: { dnssec: boolean }): ResourceRecord[] {

@@ -164,7 +164,21 @@ test('template: the language', (t) => {
   t.is(fill('{{ printf "%02x" (parseInt .Group.x 10 16) }}'), 'ff')
   t.is(fill('{{ .Group.x | printf "<%s>" }}{{/* nothing */}}'), '<255>')
   t.is(fill('{{ .Meta "view/name" }}'), '<view/name>')
-  for (const bad of ['{{ if .Name }}', '{{ end }}', '{{ nonsense }}', '{{ (index .Match 1 }}'])
+  t.is(fill('{{ range $i, $m := .Match }}{{ $i }}={{ $m }};{{ end }}'), '0=all;1=17;2=;')
+  t.is(fill('{{ range $k, $v := .Group }}{{ $k }}{{ $v }}{{ else }}none{{ end }}'), 'x255')
+  t.is(fill('{{ range .Group.none }}some{{ else }}none{{ end }}'), 'none')
+  t.is(fill('{{ with .Group.x }}<{{ . }}{{ $.Name }}>{{ else }}no{{ end }}'), '<255a.b.>')
+  t.is(fill('{{ $n := 1 }}{{ if true }}{{ $n = 2 }}{{ $m := 3 }}{{ end }}{{ $n }}'), '2')
+  for (const bad of [
+    '{{ if .Name }}',
+    '{{ end }}',
+    '{{ .Name',
+    '{{ $x }}',
+    '{{ $x = 1 }}',
+    '{{ range .Match }}',
+    '{{ nonsense }}',
+    '{{ (index .Match 1 }}',
+  ])
     t.throws(() => compileTemplate(bad), { code: 'DNS_TEMPLATE' })
 })
 

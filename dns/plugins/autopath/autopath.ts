@@ -24,8 +24,7 @@ export class AutopathPlugin implements Plugin {
   }
 
   handle(query: Query, next: Next): Outcome {
-    const wanted = (query.type === Type.A || query.type === Type.AAAA) && query.class === Class.IN
-    if (!wanted || longestZone(query.name, this.#zones) === undefined) return next(query)
+    if (query.class !== Class.IN || longestZone(query.name, this.#zones) === undefined) return next(query)
     const path = this.#search(query)
     const [first] = path ?? []
     // Only the first try of a look-up: the later ones mean that the client goes its own way.

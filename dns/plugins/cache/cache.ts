@@ -96,7 +96,7 @@ export class CachePlugin implements Plugin {
     return reply.live ? this.#metrics.passing(query.home.label) : undefined
   }
 
-  /** A fresh item, or a stale one that may still be served. A SERVFAIL does not hide a good answer. */
+  /** A fresh item, or a stale one that may still be served. A SERVFAIL hides no good answer, not even a stale one. */
   #find(name: string, key: number, now: number): { item: CacheItem; store: Store } | undefined {
     const alive = (item: CacheItem | undefined, extraMs: number): item is CacheItem =>
       item !== undefined && now < item.stored + item.ttl * 1000 + extraMs
@@ -105,7 +105,7 @@ export class CachePlugin implements Plugin {
     const extraMs = this.#options.stale?.forMs ?? 0
     if (this.#options.preferPositive && alive(success, extraMs) && success.reply.answered)
       return { item: success, store: 'success' }
-    if (alive(denial, 0) && !(denial.reply.rcode === Rcode.SERVFAIL && alive(success, 0)))
+    if (alive(denial, 0) && !(denial.reply.rcode === Rcode.SERVFAIL && alive(success, extraMs)))
       return { item: denial, store: 'denial' }
     if (alive(success, 0)) return { item: success, store: 'success' }
     if (extraMs === 0) return undefined
@@ -121,8 +121,10 @@ export class CachePlugin implements Plugin {
     const shared = (query.edns?.options.length ?? 0) === 0
     const running = shared && this.#fetching.size > 0 ? this.#fetching.get(flightOf(query, key)) : undefined
     if (running !== undefined) return running.then((reply) => withFlags(query, reply))
+    // What is kept is for clients with and without AD.
+    query.askAuthentic()
     const given = next(query)
-    if (!(given instanceof Promise)) return this.#keep(query, key, given)
+    if (!(given instanceof Promise)) return withFlags(query, this.#keep(query, key, given))
     const outcome = given.then((reply) => this.#keep(query, key, reply))
     if (shared) {
       const flight = flightOf(query, key)
@@ -130,13 +132,14 @@ export class CachePlugin implements Plugin {
       const done = (): void => void this.#fetching.delete(flight)
       outcome.then(done, done)
     }
-    return outcome
+    return outcome.then((reply) => withFlags(query, reply))
   }
 
   #keep(query: Query, key: number, reply: Reply): Reply {
     const store = storeFor(query, reply)
-    if (store === undefined) return reply
-    if (this.#options.disabled[store].some((zone) => isSubdomain(query.name, zone))) return reply
+    if (store === undefined) return this.#limited(reply, 'success')
+    if (this.#options.disabled[store].some((zone) => isSubdomain(query.name, zone)))
+      return this.#limited(reply, store)
     const failed = reply.rcode === Rcode.SERVFAIL
     const ttl = this.#ttlFor(reply, store)
     if (ttl <= 0) return reply
@@ -162,6 +165,12 @@ export class CachePlugin implements Plugin {
     if (!failed && !keepsPositive)
       this.#stores[store === 'success' ? 'denial' : 'success'].delete(query.name, key)
     return kept.with({ options: reply.options })
+  }
+
+  /** What is not kept lives no longer at the client than if it were. */
+  #limited(reply: Reply, store: Store): Reply {
+    const asItIs = reply.live || reply.prepared === undefined || reply.rcode === Rcode.SERVFAIL
+    return asItIs ? reply : reply.with({ ttl: this.#ttlFor(reply, store) })
   }
 
   #ttlFor(reply: Reply, store: Store): number {

@@ -53,6 +53,8 @@ export class Dns64Plugin implements Plugin {
       return reply.with({
         answer: reply.answer.map((record) => this.#aaaa(record, limit)),
         additional: [],
+        // What is made up here has no authority.
+        authoritative: false,
         authenticData: false,
       })
     }

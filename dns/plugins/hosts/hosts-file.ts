@@ -1,4 +1,18 @@
-import { addressFamily, asciiLower, canonicalAddress, canonicalName, isName } from '../../wire/index.ts'
+import {
+  addressFamily,
+  asciiLower,
+  canonicalAddress,
+  canonicalName,
+  isName,
+  isSubdomain,
+} from '../../wire/index.ts'
+
+export interface HostsRules {
+  /** names elsewhere are left out */
+  readonly zones: readonly string[]
+  /** addresses have names, too */
+  readonly reverse: boolean
+}
 
 /** What one or more hosts files say. */
 export class HostsTable {
@@ -8,7 +22,7 @@ export class HostsTable {
   readonly #addresses = new Map<string, string[]>()
 
   /** Adds the lines of a hosts(5) file: address, name, aliases; `#` starts a comment. Lines that are wrong are skipped. */
-  add(text: string, options: { reverse: boolean }): void {
+  add(text: string, options: HostsRules): void {
     for (const line of text.split('\n')) {
       const [address = '', ...names] = (line.split('#', 1)[0] ?? '').trim().split(/\s+/)
       const plain = address.replace(/%.*$/, '')
@@ -17,10 +31,11 @@ export class HostsTable {
     }
   }
 
-  addEntry(address: string, names: readonly string[], options: { reverse: boolean }): void {
+  addEntry(address: string, names: readonly string[], options: HostsRules): void {
     for (const raw of names) {
       if (!isName(raw)) continue
       const name = canonicalName(raw)
+      if (!options.zones.some((zone) => isSubdomain(name, zone))) continue
       append(this.#names, name, address)
       if (options.reverse && !name.startsWith('*.'))
         append(this.#addresses, address, canonicalName(asciiLower(raw)))

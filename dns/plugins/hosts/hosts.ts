@@ -61,7 +61,8 @@ export class HostsPlugin implements Plugin {
     if (query.type === Type.PTR) {
       const address = addressOfReverse(query.name)
       const names = address === undefined ? [] : this.#table.names(address)
-      if (names.length === 0) return inZone ? this.#missing(query, next) : next(query)
+      // As CoreDNS: what is not here is for others, without fallthrough too.
+      if (names.length === 0) return next(query)
       return this.#answer(names.map((target) => ({ kind: 'target', type: Type.PTR, target, ...fixed })))
     }
     const addresses = this.#table.addresses(query.name)

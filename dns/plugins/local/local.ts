@@ -5,7 +5,7 @@ import type { Cell } from '../../metrics/metrics.ts'
 import { Class, isSubdomain, Rcode, type ResourceRecord, Type } from '../../wire/index.ts'
 
 const ttl = 604_800
-const reverseZones = ['0.in-addr.arpa.', '127.in-addr.arpa.', '255.in-addr.arpa.']
+const zones = ['localhost.', '0.in-addr.arpa.', '127.in-addr.arpa.', '255.in-addr.arpa.']
 
 /** Answers for localhost and the reverse zones of addresses that never leave a host (RFC 6303, RFC 6761 §6.3). */
 export class LocalPlugin implements Plugin {
@@ -20,11 +20,12 @@ export class LocalPlugin implements Plugin {
 
   handle(query: Query, next: Next): Outcome {
     const { name, type } = query
-    if (isSubdomain(name, 'localhost.') || (this.#prefix && /^localhost\.[^.]+\.[^.]+\.$/.test(name))) {
-      if (name !== 'localhost.') this.#count.value += 1
+    const below = name !== 'localhost.' && isSubdomain(name, 'localhost.')
+    if (below || (this.#prefix && name.length > 10 && name.startsWith('localhost.'))) {
+      this.#count.value += 1
       return this.#addresses(query)
     }
-    const zone = reverseZones.find((candidate) => isSubdomain(name, candidate))
+    const zone = zones.find((candidate) => isSubdomain(name, candidate))
     if (zone === undefined) return next(query)
     if (name === '1.0.0.127.in-addr.arpa.' && type === Type.PTR) {
       const owner = query.originalName
@@ -34,6 +35,12 @@ export class LocalPlugin implements Plugin {
       )
     }
     if (name === zone && type === Type.SOA) return this.#answer([soa(zone)], zone)
+    if (name === zone && type === Type.NS)
+      return this.#answer(
+        [{ kind: 'target', name: zone, type, class: Class.IN, ttl, target: 'localhost.' }],
+        zone,
+      )
+    if (name === 'localhost.') return this.#addresses(query)
     if (name === zone || name === '1.0.0.127.in-addr.arpa.') return this.#answer([], zone)
     return new Reply({
       rcode: Rcode.NXDOMAIN,

@@ -107,7 +107,11 @@ export function cnameRule(args: readonly Argument[], at: Argument): Apply {
         query.type === Type.CNAME || isSubdomain(query.name, target) ? undefined : query.resolve(target)
       if (inner === undefined) return reply.with({ answer: before })
       return onReply(inner, (found) =>
-        reply.with({ answer: [...before, ...(found.rcode === Rcode.NOERROR ? found.answer : [])] }),
+        reply.with({
+          // The code is that of the end of the chain, which is another one now.
+          rcode: found.rcode,
+          answer: [...before, ...(found.rcode === Rcode.NOERROR ? found.answer : [])],
+        }),
       )
     },
   })

@@ -1,207 +1,143 @@
 /**
- * The part of Go's text/template that Corefiles use: fields, `index`, `if`/`else if`/`else`/`end`, comparisons, `printf`, `len`,
- * `not`/`and`/`or`, parentheses, pipes, trim markers and comments.
+ * The part of Go's text/template that Corefiles use: pipelines (go-expression.ts), `if`, `else if`, `else`, `range`, `with`, `end`,
+ * variables, trim markers and comments.
  */
-export type TemplateValue =
-  | string
-  | number
-  | boolean
-  | undefined
-  | readonly TemplateValue[]
-  | { readonly [key: string]: TemplateValue }
-  | ((...args: TemplateValue[]) => TemplateValue)
+import {
+  builtins,
+  compilePipeline,
+  type Scope,
+  TemplateError,
+  type TemplateFunctions,
+  type TemplateValue,
+  textOf,
+  truth,
+} from './go-expression.ts'
+
+export { TemplateError, type TemplateValue } from './go-expression.ts'
 
 export type Template = (data: TemplateValue) => string
 
-export class TemplateError extends Error {
-  readonly code = 'DNS_TEMPLATE'
-}
-
-type Expression = (data: TemplateValue) => TemplateValue
-type Node = (data: TemplateValue) => string
+type Node = (scope: Scope) => string
+type Names = ReadonlySet<string>
 
 /** Compiles; throws TemplateError. */
-export function compileTemplate(
-  source: string,
-  functions: Readonly<Record<string, Function_>> = {},
-): Template {
-  const pieces = source.split(/(\{\{-?[\s\S]*?-?\}\})/)
-  let at = 0
-  const known: Readonly<Record<string, Function_>> = { ...builtins, ...functions }
-  const action = (piece: string): string | undefined => /^\{\{-?([\s\S]*?)-?\}\}$/.exec(piece)?.[1]?.trim()
-  const text = (index: number): string => {
-    let piece = pieces[index] ?? ''
-    if ((pieces[index - 1] ?? '').endsWith('-}}')) piece = piece.trimStart()
-    if ((pieces[index + 1] ?? '').startsWith('{{-')) piece = piece.trimEnd()
-    return piece
+export function compileTemplate(source: string, functions: TemplateFunctions = {}): Template {
+  const parser = new Parser(source, { ...builtins, ...functions })
+  const whole = parser.body(new Set())
+  if (whole.ended !== '') throw new TemplateError(`'{{ ${whole.ended} }}' belongs to nothing`)
+  return (data) => whole.run({ dot: data, root: data, variables: new Map() })
+}
+
+/** Goes through a template once, from its start to its end. */
+class Parser {
+  readonly #pieces: readonly string[]
+  readonly #functions: TemplateFunctions
+  #at = 0
+
+  constructor(source: string, functions: TemplateFunctions) {
+    this.#pieces = source.split(/(\{\{-?[\s\S]*?-?\}\})/)
+    this.#functions = functions
   }
-  /** Nodes up to `end` or `else`, and what ended them. */
-  const body = (): { nodes: Node[]; ended: string } => {
-    const nodes: Node[] = []
-    for (; at < pieces.length; at += 1) {
-      const words = action(pieces[at] ?? '')
+
+  /** What stands up to `end` or `else`, and what ended it. */
+  body(outer: Names): { run: Node; ended: string } {
+    const declared = new Set(outer)
+    const nodes: ((scope: Scope & { variables: Map<string, { value: TemplateValue }> }) => string)[] = []
+    let ended = ''
+    for (; this.#at < this.#pieces.length; this.#at += 1) {
+      const words = /^\{\{-?([\s\S]*?)-?\}\}$/.exec(this.#pieces[this.#at] ?? '')?.[1]?.trim()
       if (words === undefined) {
-        const plain = text(at)
+        const plain = this.#text()
         if (plain.includes('{{')) throw new TemplateError(`'${plain}': an action is not closed`)
         if (plain !== '') nodes.push(() => plain)
-      } else if (words === 'end' || /^else\b/.test(words)) {
-        at += 1
-        return { nodes, ended: words }
-      } else if (/^if\b/.test(words)) {
-        at += 1
-        nodes.push(branch(words.slice(2)))
-        at -= 1
+        continue
+      }
+      const keyword = /^(?:end|else|if|range|with)\b/.exec(words)?.[0]
+      if (keyword === 'end' || keyword === 'else') {
+        this.#at += 1
+        ended = words
+        break
+      }
+      const assignment = /^\$(\w+)\s*(:?=)([\s\S]*)$/.exec(words)
+      if (keyword !== undefined) {
+        this.#at += 1
+        nodes.push(this.#block(keyword, words.slice(keyword.length).trim(), declared))
+        this.#at -= 1
+      } else if (assignment !== null) {
+        const [, name = '', sign, pipeline = ''] = assignment
+        const value = this.#pipeline(pipeline.trim(), declared)
+        if (sign === ':=') declared.add(name)
+        else if (!declared.has(name)) throw new TemplateError(`variable '$${name}' is not known`)
+        nodes.push((scope) => {
+          const cell = sign === ':=' ? undefined : scope.variables.get(name)
+          if (cell === undefined) scope.variables.set(name, { value: value(scope) })
+          else cell.value = value(scope)
+          return ''
+        })
       } else if (!words.startsWith('/*')) {
-        const value = compilePipeline(words, known)
-        nodes.push((data) => textOf(value(data)))
+        const value = this.#pipeline(words, declared)
+        nodes.push((scope) => textOf(value(scope)))
       }
     }
-    return { nodes, ended: '' }
-  }
-  const branch = (condition: string): Node => {
-    const test = compilePipeline(condition.trim(), known)
-    const { nodes: yes, ended } = body()
-    let no: Node[] = []
-    const elseIf = /^else\s+if\b([\s\S]*)/.exec(ended)
-    if (elseIf !== null) no = [branch(elseIf[1] ?? '')]
-    else if (ended === 'else') {
-      const other = body()
-      if (other.ended !== 'end') throw new TemplateError(`'{{ if ${condition.trim()} }}' has no {{ end }}`)
-      no = other.nodes
-    } else if (ended !== 'end') throw new TemplateError(`'{{ if ${condition.trim()} }}' has no {{ end }}`)
-    return (data) => (truth(test(data)) ? yes : no).map((node) => node(data)).join('')
-  }
-  const whole = body()
-  if (whole.ended !== '') throw new TemplateError(`'{{ ${whole.ended} }}' without {{ if }}`)
-  return (data) => whole.nodes.map((node) => node(data)).join('')
-}
-
-type Function_ = (...args: TemplateValue[]) => TemplateValue
-
-const builtins: Readonly<Record<string, Function_>> = {
-  index: (value, ...keys) => keys.reduce<TemplateValue>((found, key) => member(found, String(key)), value),
-  len: (value) => (typeof value === 'string' || Array.isArray(value) ? value.length : 0),
-  not: (value) => !truth(value),
-  and: (...values) => values.find((value) => !truth(value)) ?? values.at(-1),
-  or: (...values) => values.find(truth) ?? values.at(-1),
-  eq: (value, ...others) => others.some((other) => other === value),
-  ne: (a, b) => a !== b,
-  lt: (a, b) => Number(a) < Number(b),
-  le: (a, b) => Number(a) <= Number(b),
-  gt: (a, b) => Number(a) > Number(b),
-  ge: (a, b) => Number(a) >= Number(b),
-  print: (...values) => values.map(textOf).join(''),
-  printf: (format, ...values) => {
-    let next = 0
-    return textOf(format).replace(
-      /%(0?)(\d*)([sdvxXq%])/g,
-      (_, zero: string, width: string, verb: string) => {
-        if (verb === '%') return '%'
-        const value = values[next]
-        next += 1
-        const shown =
-          verb === 'x' || verb === 'X'
-            ? Number(value).toString(16)
-            : verb === 'q'
-              ? JSON.stringify(textOf(value))
-              : textOf(value)
-        return (verb === 'X' ? shown.toUpperCase() : shown).padStart(
-          Number(width || 0),
-          zero === '0' ? '0' : ' ',
-        )
-      },
-    )
-  },
-  parseInt: (value, base, bits) => {
-    const number = Number.parseInt(textOf(value), Number(base) || 10)
-    if (Number.isNaN(number) || number >= 2 ** Number(bits || 64))
-      throw new TemplateError(`'${textOf(value)}' is no number`)
-    return number
-  },
-}
-
-/** `a b | c`: the value before a bar is the last argument after it. */
-function compilePipeline(source: string, functions: Readonly<Record<string, Function_>>): Expression {
-  const tokens = source.match(/"(?:[^"\\]|\\.)*"|`[^`]*`|[()|]|[^\s()|]+/g) ?? []
-  let at = 0
-  const operand = (): Expression => {
-    const token = tokens[at]
-    at += 1
-    if (token === undefined) throw new TemplateError(`'${source}' ends too early`)
-    if (token === '(') {
-      const inner = pipeline()
-      if (tokens[at] !== ')') throw new TemplateError(`'${source}': a parenthesis is not closed`)
-      at += 1
-      const path = tokens[at]?.startsWith('.') === true ? (tokens[at] ?? '') : ''
-      if (path === '') return inner
-      at += 1
-      return (data) => path.slice(1).split('.').reduce<TemplateValue>(member, inner(data))
+    // Variables last as long as the block that declares them.
+    const run: Node = (scope) => {
+      const own = { ...scope, variables: new Map(scope.variables) }
+      return nodes.map((node) => node(own)).join('')
     }
-    if (token.startsWith('"')) {
-      const value = JSON.parse(token) as string
-      return () => value
-    }
-    if (token.startsWith('`')) return () => token.slice(1, -1)
-    if (/^-?\d+$/.test(token)) return () => Number(token)
-    if (token === 'true' || token === 'false') return () => token === 'true'
-    if (token === '.' || token === '$') return (data) => data
-    if (/^\$?\.[\w.]+$/.test(token)) {
-      const path = token.replace(/^\$?\./, '').split('.')
-      return (data) => path.reduce<TemplateValue>(member, data)
-    }
-    const call = Object.hasOwn(functions, token) ? functions[token] : undefined
-    if (call === undefined) throw new TemplateError(`function '${token}' is not known`)
-    return () => call
+    return { run, ended }
   }
-  const command = (piped: Expression | undefined): Expression => {
-    const [head, ...args] = operands()
-    if (head === undefined) throw new TemplateError(`'${source}' is not understood`)
-    const all = piped === undefined ? args : [...args, piped]
-    return (data) => {
-      const value = head(data)
-      if (typeof value === 'function') return value(...all.map((argument) => argument(data)))
-      if (all.length > 0) throw new TemplateError(`'${source}': only functions take arguments`)
-      return value
+
+  #text(): string {
+    let piece = this.#pieces[this.#at] ?? ''
+    if ((this.#pieces[this.#at - 1] ?? '').endsWith('-}}')) piece = piece.trimStart()
+    if ((this.#pieces[this.#at + 1] ?? '').startsWith('{{-')) piece = piece.trimEnd()
+    return piece
+  }
+
+  #pipeline(source: string, declared: Names) {
+    return compilePipeline(source, this.#functions, declared)
+  }
+
+  /** `if`, `range` and `with`, to their `end`. */
+  #block(keyword: string, head: string, declared: Names): Node {
+    const [, names = '', source = head] = /^(\$\w+(?:\s*,\s*\$\w+)?)\s*:=([\s\S]*)$/.exec(head) ?? []
+    const value = this.#pipeline(source.trim(), declared)
+    const variables = names.split(',').map((name) => name.trim().slice(1))
+    const inner = names === '' ? declared : new Set([...declared, ...variables])
+    const { run, ended } = this.body(inner)
+    const otherwise = this.#otherwise(keyword, ended, declared)
+    const within = (scope: Scope, values: readonly TemplateValue[], dot: TemplateValue): string => {
+      if (names === '') return run({ ...scope, dot })
+      const named = variables.map((name, i) => [name, { value: values[i] }] as const)
+      return run({ ...scope, dot, variables: new Map([...scope.variables, ...named]) })
+    }
+    return (scope) => {
+      const found = value(scope)
+      if (!truth(found)) return otherwise(scope)
+      if (keyword === 'if') return within(scope, [found], scope.dot)
+      if (keyword === 'with') return within(scope, [found], found)
+      return entries(found)
+        .map(([key, one]) => within(scope, variables.length === 2 ? [key, one] : [one], one))
+        .join('')
     }
   }
-  const operands = (): Expression[] => {
-    const found: Expression[] = []
-    while (at < tokens.length && tokens[at] !== '|' && tokens[at] !== ')') found.push(operand())
-    return found
+
+  /** What stands behind `else`, up to `end`. */
+  #otherwise(keyword: string, ended: string, declared: Names): Node {
+    const chained = /^else\s+(if|with)\b([\s\S]*)/.exec(ended)
+    if (chained !== null) return this.#block(chained[1] ?? '', (chained[2] ?? '').trim(), declared)
+    if (ended === 'else') {
+      const other = this.body(declared)
+      if (other.ended === 'end') return other.run
+    } else if (ended === 'end') return () => ''
+    throw new TemplateError(`'{{ ${keyword} }}' has no {{ end }}`)
   }
-  const pipeline = (): Expression => {
-    let value = command(undefined)
-    while (tokens[at] === '|') {
-      at += 1
-      value = command(value)
-    }
-    return value
-  }
-  const whole = pipeline()
-  if (at < tokens.length) throw new TemplateError(`'${source}': '${tokens[at]}' is not expected`)
-  return whole
 }
 
-function member(value: TemplateValue, key: string): TemplateValue {
-  if (Array.isArray(value)) {
-    const list: readonly TemplateValue[] = value
-    return list[Number(key)]
-  }
-  if (typeof value !== 'object') return undefined
-  const object = value as { readonly [key: string]: TemplateValue }
-  return Object.hasOwn(object, key) ? object[key] : undefined
-}
-
-function truth(value: TemplateValue): boolean {
-  return !(
-    value === undefined ||
-    value === '' ||
-    value === 0 ||
-    value === false ||
-    (Array.isArray(value) && value.length === 0)
-  )
-}
-
-function textOf(value: TemplateValue): string {
-  return value === undefined ? '' : String(value)
+/** What `range` goes through: lists, and maps in the order of their keys. */
+function entries(value: TemplateValue): [TemplateValue, TemplateValue][] {
+  if (typeof value === 'number') return Array.from({ length: value }, (_, i) => [i, i])
+  if (Array.isArray(value)) return value.map((one: TemplateValue, i) => [i, one])
+  if (typeof value !== 'object') throw new TemplateError(`range cannot go through '${textOf(value)}'`)
+  return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
 }

@@ -15,12 +15,11 @@ export const binary = ((): string => {
   return join(cache, 'plexus', `coredns-${hash('sha256', sources.join('')).slice(0, 12)}`)
 })()
 
-/** Why there is nothing to compare with here, as one line; undefined when there is. Builds it when told to. */
+/** Why there is nothing to compare with here, as one line; undefined when there is. Builds it, which takes minutes. */
 export function missingCoredns(): string | undefined {
+  if (process.env['PLEXUS_LONG'] === undefined) return 'they run with PLEXUS_LONG=1'
   if (existsSync(binary)) return undefined
   if (spawnSync('go', ['version']).status !== 0) return 'no CoreDNS here, and no Go to build it with'
-  if (process.env['PLEXUS_LONG'] === undefined)
-    return `no CoreDNS built yet, which takes minutes: once with PLEXUS_LONG=1, then it is in ${binary}`
   mkdirSync(join(binary, '..'), { recursive: true })
   const part = `${binary}.${process.pid}`
   const built = tryCommand(['go', 'build', '-o', part, './standard'], { cwd: source, timeoutMs: 1_800_000 })

@@ -52,6 +52,25 @@ export const optionsEchoed: Deliberate = {
   },
 }
 
+export const optUnasked: Deliberate = {
+  why: 'RFC 6891 §6.1.1: OPT is for clients that sent OPT, also where rewrite or acl has something for it',
+  forgive: (lines) => {
+    const opts = lines.filter((line) => / opt: /.test(line))
+    return opts[0] === 'ours   opt: none' ? lines.filter((line) => !opts.includes(line)) : lines
+  },
+}
+
+export const localAuthority: Deliberate = {
+  why: 'RFC 6303 §3: local zones are answered with authority',
+  forgive: (lines) => {
+    const heads = lines.filter((line) => / head: /.test(line))
+    const bare = new Set(heads.map((line) => line.slice(7).replace('[qr aa', '[qr')))
+    return heads.length === 2 && bare.size === 1 && / aa/.test(heads[0] ?? '')
+      ? lines.filter((line) => !heads.includes(line))
+      : lines
+  },
+}
+
 export const badVersion: Deliberate = {
   why: 'RFC 6891 §6.1.1: OPT beside BADVERS says our size, and DO is copied',
   forgive: (lines, query) =>

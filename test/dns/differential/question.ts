@@ -102,10 +102,15 @@ async function overTcp(port: number, octets: Uint8Array, timeoutMs: number): Pro
   })
 }
 
-/** Every name with every type, each with `words` behind it. */
-export function each(names: readonly string[], types: string, ...words: readonly string[]): string[] {
+/** Every name (a list, or a text of words) with every type (a text of words), each with `words` behind it. */
+export function each(
+  names: readonly string[] | string,
+  types: string,
+  ...words: readonly string[]
+): string[] {
   const tails = words.length === 0 ? [''] : words
-  return names.flatMap((name) =>
+  const list = typeof names === 'string' ? names.split(/\s+/) : names
+  return list.flatMap((name) =>
     types.split(' ').flatMap((type) => tails.map((tail) => `${name} ${type} ${tail}`.trim())),
   )
 }
