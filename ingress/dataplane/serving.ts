@@ -121,6 +121,7 @@ export class Serving {
 
   /** Opens the ports of the configuration. Throws GatewayListenError. */
   async open(): Promise<void> {
+    await this.#plane.tables.secrets.settled()
     await this.#ports.change({ config: this.#config, plane: this.#plane, network: this.#network })
   }
 
@@ -154,6 +155,7 @@ export class Serving {
     plane.apply(objects)
     this.#next = plane
     try {
+      await plane.tables.secrets.settled()
       await this.#ports.change({ config, plane, network: this.#network })
     } catch (error) {
       plane.close()

@@ -10,6 +10,7 @@ import { AuthIndex } from '../plugins/consumers.ts'
 import type { PluginEnvironment } from '../plugins/plugin.ts'
 import { isAuthentication } from '../plugins/registry.ts'
 import { compileParameters, Router } from '../route/index.ts'
+import { Secrets } from '../secrets/index.ts'
 import { Certificates } from '../tls/index.ts'
 import { UpstreamGroup, type UpstreamSurroundings } from '../upstream/index.ts'
 import { type CompiledRoute, inlineUpstream, matchOf, upstreamIdOf } from './compiled-route.ts'
@@ -32,6 +33,7 @@ export class Tables {
   readonly #pluginConfigs = new Map<string, ObjectOf['plugin_configs']>()
   readonly #consumerGroups = new Map<string, ObjectOf['consumer_groups']>()
   readonly #globalRules = new Map<string, ObjectOf['global_rules']>()
+  readonly secrets: Secrets
   readonly #protos = new Map<string, ObjectOf['protos']>()
   readonly #metadata = new Map<string, JsonObject>()
   readonly #compiled = new Map<string, CompiledRoute>()
@@ -39,12 +41,24 @@ export class Tables {
   constructor(options: TablesOptions) {
     this.#options = options
     this.router = new Router(options.mode)
-    this.auth = new AuthIndex((plugin, conf) => options.registry.get(plugin)?.consumerKey?.(conf))
+    this.secrets = new Secrets({
+      log: options.log,
+      known: this.#stateOf('$secret'),
+      onChange: (changes) => {
+        for (const { perConsumer } of this.#compiled.values()) perConsumer.clear()
+        this.apply(changes)
+      },
+    })
+    this.auth = new AuthIndex(
+      (plugin, conf) => options.registry.get(plugin)?.consumerKey?.(conf),
+      (reference) => this.secrets.get(reference),
+    )
   }
 
   apply(changes: readonly ObjectChange[]): void {
     const routes = new Set<string>()
     for (const change of changes) {
+      this.secrets.apply(change)
       switch (change.kind) {
         case 'routes':
           store(this.#routes, change.id, change.value)
@@ -235,9 +249,10 @@ export class Tables {
     for (const [id, { inline }] of this.#compiled) if (inline !== undefined) yield [`routes/${id}`, inline]
   }
 
-  /** Ends health checks and the following of names. */
+  /** Ends health checks, the following of names and of secrets. */
   close(): void {
     for (const [, group] of this.groups()) group.close()
+    this.secrets.close()
   }
 
   /** What the upstream of an object needs beside its configuration. */
@@ -248,11 +263,8 @@ export class Tables {
 
   #stateOf(plugin: string): Map<string, unknown> {
     const { states } = this.#options
-    let state = states.get(plugin)
-    if (state === undefined) {
-      state = new Map()
-      states.set(plugin, state)
-    }
+    const state = states.get(plugin) ?? new Map<string, unknown>()
+    states.set(plugin, state)
     return state
   }
 
@@ -270,6 +282,7 @@ export class Tables {
       shared: this.#options.shared,
       processes: this.#options.processes,
       state: this.#stateOf(plugin),
+      secret: (reference) => this.secrets.get(reference),
       surroundings: (name) => this.surroundings(name),
       proto: (id) => this.#protos.get(id)?.content,
       upstream: (id) => this.upstreams.get(id)?.config,

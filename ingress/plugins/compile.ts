@@ -124,7 +124,8 @@ export function compileChain(
   }
   for (const { plugin, conf, meta } of chosen) {
     const { _meta, ...own } = conf
-    const instance = plugin.compile(resolveReferences(own), environmentOf(plugin.name))
+    const environment = environmentOf(plugin.name)
+    const instance = plugin.compile(resolveReferences(own, environment.secret), environment)
     const filter = Array.isArray(meta.filter) ? compileExpression(meta.filter) : undefined
     const errorResponse = meta.error_response as string | JsonObject | undefined
     const common = { plugin: plugin.name, filter, errorResponse }

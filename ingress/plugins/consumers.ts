@@ -15,15 +15,6 @@ interface Holder {
   readonly conf: JsonObject
 }
 
-/** With references resolved; undefined if one leads nowhere: then nobody gets in by it. */
-function resolved(conf: JsonObject): JsonObject | undefined {
-  try {
-    return resolveReferences(conf)
-  } catch {
-    return undefined
-  }
-}
-
 /** Consumers by authentication plugin and key; a lookup per request, rebuilt per consumer when it changes. */
 export class AuthIndex {
   readonly #byPlugin = new Map<string, Map<string, Holder>>()
@@ -32,8 +23,24 @@ export class AuthIndex {
   readonly #keys = new Map<string, readonly (readonly [plugin: string, key: string])[]>()
   readonly #keyOf: (plugin: string, conf: JsonObject) => string | undefined
 
-  constructor(keyOf: (plugin: string, conf: JsonObject) => string | undefined) {
+  readonly #secret: (reference: string) => string
+
+  /** `secret` gives the value of a `$secret://` reference. */
+  constructor(
+    keyOf: (plugin: string, conf: JsonObject) => string | undefined,
+    secret: (reference: string) => string,
+  ) {
     this.#keyOf = keyOf
+    this.#secret = secret
+  }
+
+  /** With references resolved; undefined if one leads nowhere: then nobody gets in by it. */
+  #resolved(conf: JsonObject): JsonObject | undefined {
+    try {
+      return resolveReferences(conf, this.#secret)
+    } catch {
+      return undefined
+    }
   }
 
   set(consumer: Consumer): void {
@@ -61,7 +68,7 @@ export class AuthIndex {
   #hold(owner: string, username: string, credential: string | undefined, plugins: Plugins | undefined): void {
     const keys: (readonly [string, string])[] = []
     for (const [plugin, written] of Object.entries(plugins ?? {})) {
-      const conf = resolved(written)
+      const conf = this.#resolved(written)
       if (conf === undefined) continue
       const key = this.#keyOf(plugin, conf)
       if (key === undefined) continue

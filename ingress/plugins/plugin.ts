@@ -59,6 +59,8 @@ export interface PluginEnvironment {
   readonly processes: number
   /** State of this process that outlives recompilation: one map per plugin. */
   readonly state: Map<string, unknown>
+  /** The value of a `$secret://` reference. Throws UnresolvedReference while it is not there. */
+  readonly secret: (reference: string) => string
   /** What an upstream needs that the plugin makes from its configuration; the name tells it from others. */
   readonly surroundings: (name: string) => UpstreamSurroundings
   /** The content of the `protos` object of an id. */
