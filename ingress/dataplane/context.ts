@@ -2,6 +2,7 @@ import type { Exchange } from '../http/index.ts'
 import type { Consumer, Route, Service, Upstream } from '../objects/index.ts'
 import { type CanonicalUri, parametersOf } from '../route/index.ts'
 import type { UpstreamGroup } from '../upstream/index.ts'
+import { BodyVariables } from './body-variables.ts'
 import type { CompiledRoute } from './compiled-route.ts'
 import { variable } from './variables.ts'
 
@@ -42,6 +43,7 @@ export class RequestContext {
   requestId: string | undefined
   /** Of the token jwt-auth accepted, if it was told to keep them: variables jwt_claim_<name>. */
   claims: Readonly<Record<string, unknown>> | undefined
+  #body: BodyVariables | undefined
   #variables: ((name: string) => string | number | undefined) | undefined
 
   constructor(exchange: Exchange, uri: CanonicalUri & { readonly matchPath?: string }, host: string) {
@@ -75,6 +77,18 @@ export class RequestContext {
     return this.route === undefined
       ? undefined
       : parametersOf(this.route.parameters, this.matchPath)?.get(name)
+  }
+
+  /** What a variable finds in the body, if that was read. */
+  bodyVariable(name: string): string | number | undefined {
+    const { collected, headers, body } = this.exchange
+    if (collected === undefined && body.kind !== 'none') return undefined
+    this.#body ??= new BodyVariables(
+      collected ?? Buffer.alloc(0),
+      headers.get('content-type') ?? '',
+      this.query,
+    )
+    return this.#body.read(name)
   }
 
   get routeObject(): Route | undefined {

@@ -11,6 +11,7 @@ import {
 } from '../route/index.ts'
 import { StreamTable } from '../stream/index.ts'
 import type { AccessLog } from './access-log.ts'
+import { BODY_LIMIT, hasReadableBody } from './body-variables.ts'
 import { RequestContext } from './context.ts'
 import { Pipeline, type PipelineOptions } from './pipeline.ts'
 import { Tables } from './tables.ts'
@@ -74,6 +75,22 @@ export class DataPlane implements ServerHandler {
       return
     }
     const context = new RequestContext(exchange, uri, named.host)
+    if (this.tables.bodyUse.wanted && hasReadableBody(exchange)) this.#readBody(context)
+    else this.#serve(context)
+  }
+
+  /** Reads the body first, as which route it is may depend on it. */
+  #readBody(context: RequestContext): void {
+    const { exchange } = context
+    exchange.collectBody(BODY_LIMIT).then(
+      () => {
+        if (!exchange.ended) this.#serve(context)
+      },
+      () => exchange.fail(413),
+    )
+  }
+
+  #serve(context: RequestContext): void {
     context.route = this.tables.router.find(this.#uriRules === undefined ? context : matchInput(context))
     new Pipeline(context, this.#pipeline).run()
   }

@@ -13,6 +13,7 @@ import { compileParameters, Router } from '../route/index.ts'
 import { Secrets } from '../secrets/index.ts'
 import { Certificates } from '../tls/index.ts'
 import { UpstreamGroup, type UpstreamSurroundings } from '../upstream/index.ts'
+import { BodyUse } from './body-variables.ts'
 import { type CompiledRoute, inlineUpstream, matchOf, upstreamIdOf } from './compiled-route.ts'
 import type { TablesOptions } from './tables-options.ts'
 
@@ -34,6 +35,7 @@ export class Tables {
   readonly #consumerGroups = new Map<string, ObjectOf['consumer_groups']>()
   readonly #globalRules = new Map<string, ObjectOf['global_rules']>()
   readonly secrets: Secrets
+  readonly bodyUse = new BodyUse()
   readonly #protos = new Map<string, ObjectOf['protos']>()
   readonly #metadata = new Map<string, JsonObject>()
   readonly #compiled = new Map<string, CompiledRoute>()
@@ -59,6 +61,7 @@ export class Tables {
     const routes = new Set<string>()
     for (const change of changes) {
       this.secrets.apply(change)
+      this.bodyUse.apply(change)
       switch (change.kind) {
         case 'routes':
           store(this.#routes, change.id, change.value)

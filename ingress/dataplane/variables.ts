@@ -89,6 +89,7 @@ export function variable(context: RequestContext, name: string): string | number
   if (read !== undefined) return read(context)
   if (name.startsWith('arg_')) return queryArgument(context.query, name.slice(4))
   if (name.startsWith('http_')) return context.exchange.headers.get(name.slice(5).replaceAll('_', '-'))
+  if (name.startsWith('post_arg') || name.startsWith('graphql_')) return context.bodyVariable(name)
   if (name.startsWith('uri_param_')) return context.uriParameter(name.slice(10))
   if (name.startsWith('jwt_claim_')) {
     const claim = context.claims?.[name.slice(10)]

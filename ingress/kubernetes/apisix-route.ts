@@ -205,6 +205,8 @@ function subject({ scope, name }: ApisixRouteExpr['subject']): string | undefine
       return `cookie_${name}`
     case 'Path':
       return 'uri'
+    case 'Body':
+      return `post_arg.${name}`
     case 'Variable':
       return name
     default:

@@ -7,6 +7,7 @@ import { clientControl } from './client-control/index.ts'
 import { consumerRestriction } from './consumer-restriction/index.ts'
 import { cors } from './cors/index.ts'
 import { csrf } from './csrf/index.ts'
+import { degraphql } from './degraphql/index.ts'
 import { echo } from './echo/index.ts'
 import { elasticsearchLogger } from './elasticsearch-logger/index.ts'
 import { extPluginPostReq, extPluginPostResp, extPluginPreReq } from './ext-plugin/index.ts'
@@ -96,6 +97,7 @@ export const PLUGINS: readonly Plugin[] = [
   trafficSplit,
   redirect,
   responseRewrite,
+  degraphql,
   grpcTranscode,
   grpcWeb,
   publicApi,

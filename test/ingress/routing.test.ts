@@ -1,4 +1,5 @@
 import test from 'ava'
+import { graphqlOperations } from '../../ingress/graphql/index.ts'
 import { httpBackend } from './support/backend.ts'
 import { KEY, testGateway } from './support/gateway.ts'
 
@@ -88,4 +89,115 @@ test('what routes see of a path: escaped slashes, tail slashes, parameters after
   t.is(backend.seen.at(-1)?.url, '/open/')
   t.is((await fetch(`${servlet.url}/open;x=1/admin;jsessionid=2`)).status, 401)
   t.is((await fetch(`${servlet.url}/x/..;/open`)).status, 400)
+})
+
+test('routes by what the body says: forms, JSON, multipart, GraphQL; the upstream gets the body', async (t) => {
+  const backend = await httpBackend(t)
+  const { url, put, admin } = await testGateway(t)
+  const upstream = { nodes: { [`127.0.0.1:${backend.port}`]: 1 } }
+  const route = (id: string, vars: unknown[]) =>
+    put(`/routes/${id}`, {
+      uri: '/echo',
+      vars,
+      upstream,
+      plugins: { 'response-rewrite': { headers: { 'X-Route': id } } },
+    })
+  await route('form', [['post_arg_kind', '==', 'form']])
+  await route('json', [
+    ['post_arg.model.kind', '==', 'json'],
+    ['post_arg.items[1].n', '>', 5],
+  ])
+  await route('multipart', [['post_arg.kind', '==', 'multipart']])
+  await route('graphql', [
+    ['graphql_operation', '==', 'mutation'],
+    ['graphql_name', '==', 'addBook'],
+    ['graphql_root_fields', 'has', 'log'],
+  ])
+  await put('/routes/rest', { uri: '/echo', priority: -1, upstream })
+  const post = async (type: string | undefined, body: string | FormData, chunked = false) => {
+    const stream = chunked && typeof body === 'string' ? new Blob([body]).stream() : body
+    const response = await fetch(`${url}/echo`, {
+      method: 'POST',
+      ...(type === undefined ? {} : { headers: { 'Content-Type': type } }),
+      body: stream,
+      ...(chunked ? { duplex: 'half' } : {}),
+    } as RequestInit)
+    const text = await response.text()
+    if (typeof body === 'string') t.is(text, body)
+    return response.headers.get('x-route') ?? 'rest'
+  }
+  const form = 'application/x-www-form-urlencoded'
+  t.is(await post(form, 'a=1&kind=form&kind=other'), 'form')
+  t.is(await post(form, 'a=1&kind=form', true), 'form')
+  t.is(await post(form, 'kind=other'), 'rest')
+  t.is(await post('text/plain', 'kind=form'), 'rest')
+  const json = JSON.stringify({ kind: 'form', model: { kind: 'json' }, items: [{ n: 1 }, { n: 6 }] })
+  t.is(await post('application/json; charset=utf-8', json), 'json')
+  t.is(await post('application/json', json.replace('6', '5')), 'rest')
+  t.is(await post('application/json', '{"model":'), 'rest')
+  const data = new FormData()
+  data.set('file', new Blob(['kind=x']), 'a.txt')
+  data.set('kind', 'multipart')
+  t.is(await post(undefined, data), 'multipart')
+  const query = 'mutation addBook($t: String = "}") { first: add(title: $t) @skip(if: false) { id } log }'
+  t.is(await post('application/graphql', query), 'graphql')
+  t.is(await post('application/json', JSON.stringify({ query })), 'graphql')
+  t.is(await post('application/graphql', query.replace('addBook', 'other')), 'rest')
+  t.is(await post('application/graphql', '{'), 'rest')
+  for (const id of ['form', 'json', 'multipart', 'graphql']) await admin('DELETE', `/routes/${id}`)
+  t.is(await post(form, 'kind=form'), 'rest')
+})
+
+test('GraphQL documents: operations, names, root fields; what is none', (t) => {
+  t.deepEqual(graphqlOperations('{ owner { name } ...parts ... on Query @x { y } repo(id: [1, 2]) }'), [
+    { type: 'query', name: '', rootFields: ['owner', 'repo'] },
+  ])
+  t.deepEqual(
+    graphqlOperations(
+      '# a comment {\nfragment parts on Query { z }\nsubscription S @live { s(t: """a"b}""") }\nquery { q }',
+    ).map(({ type, name, rootFields }) => [type, name, ...rootFields]),
+    [
+      ['subscription', 'S', 's'],
+      ['query', '', 'q'],
+    ],
+  )
+  for (const bad of [
+    '',
+    '{',
+    'query',
+    'query { a',
+    'fragment f on A { b }',
+    '{ a } }',
+    'select 1',
+    '{ "a" }',
+    '{ a(b: "x) }',
+  ])
+    t.throws(() => graphqlOperations(bad), { code: 'GW_GRAPHQL' }, bad)
+})
+
+test('degraphql asks what the request stands for', async (t) => {
+  const backend = await httpBackend(t)
+  const { url, put, admin } = await testGateway(t)
+  const upstream = { nodes: { [`127.0.0.1:${backend.port}`]: 1 } }
+  const query = 'query ($name: String!) { author(name: $name) { id } }'
+  const route = (conf: object) => ({ uri: '/echo', upstream, plugins: { degraphql: conf } })
+  await put('/routes/1', route({ query, variables: ['name', 'none'] }))
+  const json = async (init?: RequestInit) => (await fetch(`${url}/echo`, init)).json()
+  t.deepEqual(await json({ method: 'POST', body: '{"name":"Frank","more":1}' }), {
+    variables: { name: 'Frank' },
+    query,
+  })
+  await fetch(`${url}/echo?name=Frank%20H&x=1`)
+  const asked = new URL(backend.seen.at(-1)?.url ?? '', 'http://x').searchParams
+  t.deepEqual(Object.fromEntries(asked), { query, variables: '{"name":"Frank H"}' })
+  t.is((await fetch(`${url}/echo`, { method: 'POST', body: 'no json' })).status, 400)
+  t.is((await fetch(`${url}/echo`, { method: 'PUT' })).status, 405)
+  const two = 'query a { x } query b { y }'
+  await put('/routes/1', route({ query: two, operation_name: 'b' }))
+  t.deepEqual(await json({ method: 'POST', body: 'anything' }), { operationName: 'b', query: two })
+  for (const [conf, message] of [
+    [{ query: two }, /operation_name is required/],
+    [{ query: '{ a' }, /failed to parse query: the document ends too early/],
+  ] as const)
+    t.regex(String((await admin('PUT', '/routes/2', route(conf))).body.error_msg), message)
 })

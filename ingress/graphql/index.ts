@@ -1,0 +1,1 @@
+export { type GraphqlOperation, GraphqlSyntaxError, graphqlOperations } from './document.ts'
