@@ -182,6 +182,7 @@ export class FamilyProxy {
       return [{ service: key, rules, created: service.metadata.creationTimestamp ?? '' }]
     } catch (error) {
       this.#unusable.broken(key, error)
+      this.#table.keep(key)
       return []
     }
   }

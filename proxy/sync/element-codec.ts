@@ -52,9 +52,13 @@ export class OutgoingElement implements NftElement {
   }
 
   get comment(): string | undefined {
-    const { data, commented } = this.#shape
-    return commented ? this.#data.slice(valueLength(data)) : undefined
+    return commentIn(this.#shape, this.#data)
   }
+}
+
+/** The comment of an element, undefined in sets whose elements have none. */
+export function commentIn({ data, commented }: SetShape, element: ElementData): string | undefined {
+  return commented ? element.slice(valueLength(data)) : undefined
 }
 
 /** The data of an element of a dump, as ours are. */

@@ -1,5 +1,6 @@
 import type { FrontendKey, ServiceRules } from '../model/service-rules.ts'
 import type { ElementData, ElementKey, Elements } from '../model/sets.ts'
+import { rulesInKernel } from './adoption.ts'
 import { Claims } from './claims.ts'
 
 /** What a Service gets of what it wants: everything but the frontends another Service owns. */
@@ -107,6 +108,20 @@ export class Ledger {
       if (delta.remove.length + delta.add.length > 0 || before?.rules !== next?.rules) deltas.push(delta)
     }
     return deltas
+  }
+
+  /**
+   * Takes what the kernel shows of a Service for programmed, if nothing of it is known: an earlier proxy left it there, and its
+   * present version cannot be programmed.
+   */
+  adopt(service: string, kernel: Elements): void {
+    if (this.#programmed.has(service)) return
+    const isFree = (frontend: FrontendKey): boolean =>
+      [undefined, service].includes(this.#claims.ownerOf(frontend))
+    const rules = rulesInKernel(service, kernel, isFree)
+    if (rules === undefined) return
+    const next = { rules, denied: NOTHING_DENIED }
+    this.accept([{ service, remove: [], add: [], next }])
   }
 
   /**

@@ -56,6 +56,7 @@ export class TableSync {
   readonly #options: TableSyncOptions
   readonly #ledger = new Ledger()
   readonly #quarantined = new Map<string, Quarantine>()
+  readonly #kept = new Set<string>()
   #ruleset: Ruleset
   readonly #chains = new ChainStock()
   /** The kernel's state is not known (at start, after a failure): compare everything. */
@@ -90,6 +91,11 @@ export class TableSync {
     this.#inDoubt = true
   }
 
+  /** There are no rules for the present version of a Service: what it has stays until it changes. */
+  keep(service: string): void {
+    this.#kept.add(service)
+  }
+
   /** The next sync compares everything. */
   doubt(): void {
     this.#inDoubt = true
@@ -98,7 +104,10 @@ export class TableSync {
   /** Programs the changes, in one atomic commit; throws what the kernel said if not even the rest could be committed. */
   sync(changes: Iterable<Change>): SyncResult {
     const dirty = this.#ledger.want(changes)
-    for (const service of dirty) this.#quarantined.delete(service)
+    for (const service of dirty) {
+      this.#quarantined.delete(service)
+      this.#kept.delete(service)
+    }
     if (this.#inDoubt) return this.#compare()
     return this.#commitChanges(dirty) ?? this.#compare()
   }
@@ -184,10 +193,10 @@ export class TableSync {
       const since = socket.look()
       const kernel = readKernelState(socket, table, this.#ruleset)
       if (!kernel.compatible) fresh = true
-      const plan = this.#ledger.planAgainst(
-        fresh ? new Map<ElementKey, string>() : kernel.elements,
-        new Set(this.#quarantined.keys()),
-      )
+      const elements = fresh ? new Map<ElementKey, string>() : kernel.elements
+      const hold = new Set([...this.#quarantined.keys(), ...this.#kept])
+      for (const service of hold) this.#ledger.adopt(service, elements)
+      const plan = this.#ledger.planAgainst(elements, hold)
       const planned = plan.deltas
       const transaction = new NftTransaction()
       // Shared chains that are there stay, for packets on the way to them; those out of use are garbage some seconds later.
@@ -231,7 +240,7 @@ export class TableSync {
 
   *#targets(deltas: readonly ServiceDelta[]): Iterable<string> {
     for (const { next } of deltas) if (next !== undefined) yield* targetsOf(next)
-    for (const service of this.#quarantined.keys()) {
+    for (const service of [...this.#quarantined.keys(), ...this.#kept]) {
       const kept = this.#ledger.programmed(service)
       if (kept !== undefined) yield* targetsOf(kept)
     }

@@ -4,7 +4,7 @@ import { Registry } from 'prom-client'
 import { NetlinkError, NftError, NftSocket, type NftTransaction } from '#netlink'
 import { DEFAULT_CONFIGURATION, type KubeProxyConfiguration, type ObjectEvent, startProxy } from '#proxy'
 import { type AnyObject, memorySource, Store } from '#watch'
-import { type Teardown, testNamespace, waitUntil } from '../support/index.ts'
+import { type Teardown, type TestNamespace, testNamespace, waitUntil } from '../support/index.ts'
 import { kernelElements } from './support/kernel-elements.ts'
 import { node, service, slice } from './support/objects.ts'
 import { render } from './support/render.ts'
@@ -17,10 +17,13 @@ async function start(
   t: Teardown,
   options: {
     config?: Partial<KubeProxyConfiguration>
-    intercept?: (transaction: NftTransaction) => void
+    intercept?: ((transaction: NftTransaction) => void) | undefined
+    namespace?: TestNamespace
+    /** besides node, Service and endpoints */
+    objects?: readonly AnyObject[]
   } = {},
 ) {
-  const namespace = testNamespace(t, 'robust')
+  const namespace = options.namespace ?? testNamespace(t, 'robust')
   const netns = namespace.path
   const store = new Store({ log: pino({ level: 'silent' }), nodeName: 'n1' })
   const put = (...objects: AnyObject[]): void => {
@@ -28,6 +31,7 @@ async function start(
     store.flush()
   }
   put(node({ name: 'n1', addresses: ['192.0.2.1'] }), web, endpoints('10.244.1.5', '10.244.1.6'))
+  put(...(options.objects ?? []))
   await store.run(memorySource({ standalone: false }))
   const metrics = new Registry()
   const events: ObjectEvent[] = []
@@ -252,3 +256,42 @@ test('a new Service or endpoint writes neither a verdict nor a rule with a map: 
   t.true(rules.some((rule) => rule.includes('numgen random mod 3')))
   for (const rule of rules) t.notRegex(rule, /@/)
 })
+
+for (const [what, refuse] of [
+  [
+    'the kernel refuses',
+    (transaction: NftTransaction) => {
+      // The elements of all Services travel together at first.
+      const bad = transaction.operations.filter(({ subject }) =>
+        ['services', 'shop/web'].includes(subject ?? ''),
+      )
+      if (bad.length === 0) return
+      const failure = { code: 'EINVAL', message: 'refused', operation: '' }
+      throw new NftError(
+        bad.map(({ subject }) => ({ ...failure, subject })),
+        { errno: 22 },
+      )
+    },
+  ],
+  ['no rules can be made of', undefined],
+] as const) {
+  test(`a Service that ${what} has the rules of its previous version after a restart, too`, async (t) => {
+    const first = await start(t)
+    first.put(service({ name: 'old', clusterIPs: ['10.96.0.50'] }))
+    const before = first.rows()
+    await first.proxy.stop()
+    // Its port changes, and another Service is gone.
+    const spec = refuse === undefined ? { externalIPs: null as never } : {}
+    const changed = service({ name: 'web', ports: [{ port: 81, nodePort: 30_081 }], spec })
+    const { rows, proxy } = await start(t, {
+      namespace: first.namespace,
+      intercept: refuse,
+      objects: [changed],
+    })
+    t.deepEqual(
+      rows(),
+      before.filter((row) => !row.includes('10.96.0.50')),
+    )
+    t.regex(proxy.health().detail ?? '', /not programmed: shop\/web/)
+  })
+}
