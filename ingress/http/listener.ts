@@ -1,7 +1,6 @@
-import type { Duplex } from 'node:stream'
 import { ClientConnection } from './client-connection.ts'
 import type { Deadlines } from './deadlines.ts'
-import { describeSocket, H2Connection } from './h2/h2-connection.ts'
+import { H2Connection } from './h2/h2-connection.ts'
 import type { Network, Port } from './network.ts'
 import { ProxiedConnection } from './proxied-connection.ts'
 import type { ConnectionContext, ServerHandler } from './server-handler.ts'
@@ -69,9 +68,9 @@ export class Listener implements ConnectionContext {
             tls,
             copy: network.name === 'raw',
             proxied,
-            onHttp2: (socket, peer) => {
+            onHttp2: (transport) => {
               listener.accepted++
-              listener.takeHttp2(socket, describeSocket(socket, peer))
+              listener.takeHttp2(transport)
             },
           })
     return listener
@@ -90,17 +89,19 @@ export class Listener implements ConnectionContext {
     else this.#connections.add(new ClientConnection(transport, this))
   }
 
-  /** Serves HTTP/2 on a connection whose handshake chose it. */
-  takeHttp2(stream: Duplex, about: Transport): void {
-    if (this.draining) stream.destroy()
-    else this.#connections.add(new H2Connection(stream, about, this, (one) => this.onConnectionClose(one)))
+  /** Serves HTTP/2 on a connection whose handshake chose it, or whose first bytes did: those are given. */
+  takeHttp2(transport: Transport, received?: Buffer): void {
+    if (this.draining) {
+      transport.destroy()
+      return
+    }
+    const connection = new H2Connection(transport, this, (one) => this.onConnectionClose(one))
+    this.#connections.add(connection)
+    if (received !== undefined) connection.onData(received, received.length)
   }
 
   #switch(connection: ClientConnection, received: Buffer): void {
-    const { transport } = connection
-    const stream = transport.toStream?.(received)
-    if (stream === undefined) transport.destroy()
-    else this.takeHttp2(stream, transport)
+    this.takeHttp2(connection.transport, received)
     this.onConnectionClose(connection)
   }
 

@@ -36,7 +36,7 @@ export interface TlsPortOptions {
   /** Connections begin with a PROXY protocol header, before the handshake. */
   readonly proxied?: { readonly deadlines: Deadlines; readonly timeout: number } | undefined
   onConnection(transport: Transport): void
-  onHttp2(socket: tls.TLSSocket, peer: Peer | undefined): void
+  onHttp2(transport: Transport): void
 }
 
 const HANDSHAKE_TIMEOUT_MS = 30_000
@@ -99,12 +99,11 @@ export function openTlsPort(options: TlsPortOptions): Promise<Port> {
   server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy())
   server.on('secureConnection', (socket: tls.TLSSocket) => {
     const peer = peers.get(peerKey(socket))
-    if (socket.alpnProtocol === 'h2') options.onHttp2(socket, peer)
-    else {
-      const transport = new NetTransport(socket, { copy: options.copy })
-      if (peer !== undefined) transport.assumePeer(peer)
-      options.onConnection(transport)
-    }
+    const http2 = socket.alpnProtocol === 'h2'
+    const transport = new NetTransport(socket, { copy: options.copy && !http2 })
+    if (peer !== undefined) transport.assumePeer(peer)
+    if (http2) options.onHttp2(transport)
+    else options.onConnection(transport)
   })
   // Who is behind a connection that began with a PROXY protocol header, by its address here.
   const peers = new Map<string, Peer>()

@@ -1,4 +1,3 @@
-import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { FieldTable } from '../fields.ts'
 import {
   currentDate,
@@ -7,68 +6,87 @@ import {
   responseFields,
   trailerLines,
 } from '../response-writer.ts'
-import { headerMap } from './h2-fields.ts'
+import { encodeField, encodeStatus } from './hpack-encoder.ts'
+import type { StreamSender } from './stream-sender.ts'
+
+// RFC 9113 §8.2.2: fields of a connection, which HTTP/2 has other means for.
+const CONNECTION_FIELDS = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|upgrade)$/i
+
+/** The header block of HTTP/1.1 field lines. */
+function encodeLines(lines: string): string {
+  let block = ''
+  for (let at = 0, end = 0; at < lines.length; at = end + 2) {
+    end = lines.indexOf('\r\n', at)
+    if (end === -1) break
+    const colon = lines.indexOf(':', at)
+    if (colon === -1 || colon > end) continue
+    const name = lines.slice(at, colon)
+    if (!CONNECTION_FIELDS.test(name)) block += encodeField(name, lines.slice(colon + 1, end).trim())
+  }
+  return block
+}
 
 /** Sends one response on an HTTP/2 stream. */
 export class H2Writer implements ResponseSink {
   readonly untilClose = false
   bytes = 0
   blocked = false
-  readonly #stream: ServerHttp2Stream
-  #trailers: OutgoingHttpHeaders = {}
-  #ended = false
+  readonly #sender: StreamSender
+  /** The head, until the first content joins it. */
+  #block: string | undefined
+  #content: Buffer[] = []
+  #bodyless = false
+  #hasTrailers = false
 
-  constructor(stream: ServerHttp2Stream) {
-    this.#stream = stream
+  constructor(sender: StreamSender) {
+    this.#sender = sender
   }
 
   head(response: Response, options: { readonly method: string; readonly server: string }): void {
-    if (this.#gone) return
     const { status, headers, length } = response
-    const fields = headerMap(responseFields(response))
-    fields.server = headers.editedValue('server') ?? options.server
-    fields.date ??= currentDate()
-    if (length >= 0 && status !== 204 && status >= 200) fields['content-length'] = String(length)
-    if (response.empty) {
-      // gRPC tells a failure by a head that ends the stream ("trailers only").
-      this.#ended = true
-      this.#stream.respond({ ':status': status, ...fields }, { endStream: true })
-      return
-    }
+    let block = encodeStatus(status)
+    if (!headers.has('date')) block += encodeField('date', currentDate())
+    block += encodeLines(responseFields(response))
+    block += encodeField('server', headers.editedValue('server') ?? options.server)
+    if (length >= 0 && status !== 204 && status >= 200) block += encodeField('content-length', String(length))
+    this.#block = block
+    this.#bodyless = response.empty || options.method === 'HEAD' || status === 204 || status === 304
     // With a length given, HTTP/1.1 has no trailers.
-    this.#stream.respond({ ':status': status, ...fields }, { waitForTrailers: length < 0 })
-    this.#stream.on('wantTrailers', () => {
-      if (!this.#gone) this.#stream.sendTrailers(this.#trailers)
-    })
-  }
-
-  get #gone(): boolean {
-    return this.#ended || this.#stream.destroyed || this.#stream.closed
+    this.#hasTrailers = length < 0
   }
 
   /** An interim response, given in HTTP/1.1 form. */
   raw(text: string): void {
     const status = Number(text.slice(9, 12))
-    if (this.#gone || status === 101) return
-    this.#stream.additionalHeaders({
-      ':status': status,
-      ...headerMap(text.slice(text.indexOf('\r\n') + 2)),
-    })
+    if (status === 101) return
+    const block = encodeStatus(status) + encodeLines(text.slice(text.indexOf('\r\n') + 2))
+    this.#sender.message(block, [], { end: false })
   }
 
   content(buffer: Buffer, start: number, end: number): void {
-    if (this.#gone || end === start) return
+    if (this.#bodyless || end === start) return
     this.bytes += end - start
-    // The stream sends when the window allows, so the bytes must not lie in a buffer that is read into again.
-    this.blocked = !this.#stream.write(Buffer.from(buffer.subarray(start, end)))
+    this.#content.push(buffer.subarray(start, end))
   }
 
-  flush(): void {}
+  flush(): void {
+    this.#send({ end: false })
+    this.blocked = this.#sender.waits
+  }
 
   end(trailers: FieldTable | undefined): void {
-    if (this.#gone) return
-    this.#trailers = headerMap(trailerLines(trailers))
+    if (this.#hasTrailers && !this.#bodyless) this.#sender.setTrailers(encodeLines(trailerLines(trailers)))
+    this.#send({ end: true })
+    // The stream keeps what the client does not take yet; nobody has to wait for it.
     this.blocked = false
-    this.#stream.end()
+  }
+
+  #send(state: { readonly end: boolean }): void {
+    const [block, content] = [this.#block, this.#content]
+    if (block === undefined && content.length === 0 && !state.end) return
+    this.#block = undefined
+    this.#content = []
+    if (block === undefined) this.#sender.content(content, state)
+    else this.#sender.message(block, content, state)
   }
 }

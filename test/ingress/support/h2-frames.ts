@@ -2,7 +2,9 @@ import net from 'node:net'
 
 /** HTTP/2 frames by hand, for what no client library would send. */
 
-function frameOf(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+export const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+
+export function frameOf(type: number, flags: number, stream: number, payload: Buffer): Buffer {
   const head = Buffer.alloc(9)
   head.writeUIntBE(payload.length, 0, 3)
   head[3] = type
@@ -27,7 +29,7 @@ export function sendHttp2(port: number, fields: Fields, body?: string): Promise<
   const end = body === undefined ? 1 : 0
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1')
-    socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+    socket.write(preface)
     socket.write(frameOf(4, 0, 0, Buffer.alloc(0)))
     socket.write(frameOf(1, 4 | end, 1, block))
     if (body !== undefined) socket.write(frameOf(0, 1, 1, Buffer.from(body, 'latin1')))
