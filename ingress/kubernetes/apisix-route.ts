@@ -258,6 +258,10 @@ function authenticationPlugin(
     const given = Object.entries(authentication.jwtAuth).filter(([, value]) => value !== '')
     return { 'jwt-auth': Object.fromEntries(given) }
   }
+  if (authentication.type === 'ldapAuth') {
+    const given = Object.entries(authentication.ldapAuth).filter(([, value]) => value !== '')
+    return { 'ldap-auth': Object.fromEntries(given) }
+  }
   // Publishing the route without it would let everybody in.
   translation.problem(`${field}.type`, `${authentication.type} is not available yet`)
   return undefined

@@ -22,6 +22,7 @@ import { httpLogger } from './http-logger/index.ts'
 import { ipRestriction } from './ip-restriction/index.ts'
 import { jwtAuth } from './jwt-auth/index.ts'
 import { keyAuth } from './key-auth/index.ts'
+import { ldapAuth } from './ldap-auth/index.ts'
 import { limitConn } from './limit-conn/index.ts'
 import { limitCount } from './limit-count/index.ts'
 import { limitReq } from './limit-req/index.ts'
@@ -74,6 +75,7 @@ export const PLUGINS: readonly Plugin[] = [
   requestValidation,
   multiAuth,
   openidConnect,
+  ldapAuth,
   hmacAuth,
   basicAuth,
   jwtAuth,

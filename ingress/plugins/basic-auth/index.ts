@@ -1,19 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { attachAnonymous, attachConsumer, clearIdentity } from '../authentication.ts'
+import { basicCredentials } from '../basic-credentials.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 
 interface Conf {
   readonly realm: string
   readonly hide_credentials: boolean
   readonly anonymous_consumer?: string
-}
-
-function credentials(header: string): { user: string; password: string } | undefined {
-  const encoded = /^basic +([a-z0-9+/=]+)$/i.exec(header)?.[1]
-  if (encoded === undefined) return undefined
-  const text = Buffer.from(encoded, 'base64').toString('utf8')
-  const colon = text.indexOf(':')
-  return colon === -1 ? undefined : { user: text.slice(0, colon), password: text.slice(colon + 1) }
 }
 
 /** Compares in time that does not depend on where the texts differ. */
@@ -52,7 +45,7 @@ export const basicAuth: Plugin = {
       rewrite(context) {
         clearIdentity(context)
         const header = context.exchange.headers.get('authorization')
-        const given = header === undefined ? undefined : credentials(header)
+        const given = header === undefined ? undefined : basicCredentials(header)
         const entry = given === undefined ? undefined : environment.auth.find('basic-auth', given.user)
         if (
           given === undefined ||
