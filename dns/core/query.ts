@@ -138,6 +138,11 @@ export class Query {
     return { name: this.originalName, type: this.type, class: this.class }
   }
 
+  /** What the client takes, in octets, as *log* and *view* show it. */
+  get bufferSize(): number {
+    return this.peer.transport === 'udp' ? Math.max(512, this.edns?.udpSize ?? 512) : 65_535
+  }
+
   /** Size of the query as it came, in octets. */
   get size(): number {
     return this.wire.length

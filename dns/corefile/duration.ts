@@ -25,3 +25,12 @@ export function parseDuration(text: string): number | undefined {
 export function parseSeconds(text: string): number | undefined {
   return /^\d+$/.test(text) ? Number(text) * 1000 : parseDuration(text)
 }
+
+/** As Go prints durations: '5m0s', '1h0m0s', '1.5s', '300ms'. */
+export function formatDuration(ms: number): string {
+  if (ms < 1000) return `${ms}ms`
+  const minutes = Math.floor(ms / 60_000)
+  const seconds = `${(ms - minutes * 60_000) / 1000}s`
+  if (minutes === 0) return seconds
+  return minutes < 60 ? `${minutes}m${seconds}` : `${Math.floor(minutes / 60)}h${minutes % 60}m${seconds}`
+}

@@ -30,7 +30,7 @@ test('zone files: record types of today, and $GENERATE', async (t) => {
     'l32 L32 10 10.1.2.3',
     '2t7b4g4vsa5smi47k61mv5bv1a22bojr NSEC3 1 0 10 AABB 2T7B4G4VSA5SMI47K61MV5BV1A22BOJR A RRSIG',
     '$GENERATE 1-3 host$ A 192.0.2.$',
-    `$GENERATE 10-20/5 n${'{0,4,x}'} CNAME host${'{-9}'}`,
+    `$GENERATE 10-20/5 n\${0,4,x} CNAME host\${-9}`,
     '$GENERATE 1-1 cost TXT "\\$$"',
   ]
   writeFileSync(join(directory, 'zone'), `${head}${records.join('\n')}\n`)

@@ -220,10 +220,10 @@ test.serial('log: the common format and classes', async (t) => {
   const text = lines
     .map((line) => (JSON.parse(line) as { msg: string }).msg)
     .filter((line) => line.includes('example.'))
-  t.is(text[0], 'no.example.org. NXDOMAIN -')
+  t.is(text[0], 'no.example.org. NXDOMAIN {unknown}')
   t.regex(
     text[1] ?? '',
-    /^127\.0\.0\.1:\d+ - \d+ "A IN Yes\.example\.com\. udp 44 false 1232" NOERROR qr,rd,ra,ad 60 0\.\d{9}s$/,
+    /^127\.0\.0\.1:\d+ - \d+ "A IN yes\.example\.com\. udp 44 false 1232" NOERROR qr,rd,ra,ad 60 0\.\d{9}s$/,
   )
   t.is(text.length, 2)
 })

@@ -23,7 +23,7 @@ test('what is given is the last answer to these octets with the id of the query,
   const seed = Date.now()
   t.log(`seed ${seed}`)
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+    fc.property(fc.array(step, { minLength: 100, maxLength: 300 }), (steps) => {
       const table = new RepeatTable()
       const model = new Map<string, { answer: Uint8Array; freshness: ReturnType<typeof untilChanged> }>()
       const out = Buffer.alloc(1024)

@@ -48,9 +48,8 @@ export class AutopathPlugin implements Plugin {
       // What failed may succeed for the client later: it must hear of it, not of the next suffix.
       if (reply.rcode !== Rcode.NXDOMAIN && reply.rcode !== Rcode.NOERROR)
         return state.at === 0 ? reply : next(query)
-      if (reply.answer.some((record) => record.type === query.type)) return this.#found(query, name, reply)
-      // NODATA ends the search of musl, and means that the name exists: the client has to see it as it is.
-      if (reply.rcode === Rcode.NOERROR) return state.at === 0 ? reply : next(query)
+      // There is such a name, but not with this type: NXDOMAIN for it would deny the types it has, in caches.
+      if (reply.rcode === Rcode.NOERROR) return this.#found(query, name, reply)
       const last = state.last ?? reply
       return this.#try(query, next, { ...state, at: state.at + 1, last })
     }
@@ -61,22 +60,26 @@ export class AutopathPlugin implements Plugin {
   #found(query: Query, name: string, reply: Reply): Reply {
     if (name === query.name) return reply
     this.#success.cell(query.home.label).value += 1
+    // Per client: what one pod is told must not be kept for others.
+    const { rcode, authoritative, recursionAvailable, answer, authority, additional } = reply
+    const parts = {
+      rcode,
+      authoritative,
+      recursionAvailable,
+      authority,
+      additional,
+      live: true,
+      plugin: this.name,
+    }
+    if (answer.length === 0) return new Reply(parts)
     const alias: ResourceRecord = {
       kind: 'target',
       name: query.originalName,
       type: Type.CNAME,
       class: Class.IN,
-      ttl: Math.min(...reply.answer.map((record) => record.ttl)),
+      ttl: Math.min(...answer.map((record) => record.ttl)),
       target: name,
     }
-    return new Reply({
-      rcode: reply.rcode,
-      authoritative: reply.authoritative,
-      recursionAvailable: reply.recursionAvailable,
-      answer: [alias, ...reply.answer],
-      // Per client: what one pod is told must not be kept for others.
-      live: true,
-      plugin: this.name,
-    })
+    return new Reply({ ...parts, answer: [alias, ...answer] })
   }
 }

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { type Next, nothingToRepeat, type Outcome, type Plugin, type Repeat } from '../../core/plugin.ts'
 import type { Query } from '../../core/query.ts'
 import type { Reply } from '../../core/reply.ts'
+import { formatDuration } from '../../corefile/duration.ts'
 import { rcodeName, typeName } from '../../wire/index.ts'
 
 export type ErrorLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -56,7 +57,8 @@ export class ErrorsPlugin implements Plugin {
     const level = rule?.level ?? 'error'
     this.#log[level](
       { object, rcode: rcodeName(reply.rcode), ...(this.#stacks ? { err: error } : {}) },
-      `${rcodeName(reply.rcode)} ${query.name} ${typeName(query.type)}: ${text}`,
+      // The form that alerts on CoreDNS's lines look for.
+      `plugin/errors: ${reply.rcode} ${query.name} ${typeName(query.type)}: ${text}`,
     )
   }
 
@@ -77,7 +79,7 @@ export class ErrorsPlugin implements Plugin {
     rule.count = 0
     if (count === 0 || (count === 1 && rule.showFirst)) return
     this.#log[rule.level](
-      `${count} errors like '${rule.pattern.source}' occurred in last ${rule.periodMs / 1000}s`,
+      `plugin/errors: ${count} errors like '${rule.pattern.source}' occurred in last ${formatDuration(rule.periodMs)}`,
     )
   }
 

@@ -7,8 +7,7 @@ import type { NameServer } from './nameserver.ts'
 import { addressRecord, serviceName, serviceRecords, targetRecord } from './records.ts'
 
 /**
- * Every record of a cluster zone, for transfers: dns-version, name servers, Services (or ServiceImports) with their addresses and SRV of
- * named ports, endpoints of headless Services. Names of pods are not part of it: CoreDNS leaves them out as well.
+ * Every record of a cluster zone, for transfers: dns-version, name servers, Services (or ServiceImports) with their addresses and SRV, endpoints of headless Services. Names of pods are not part of it: CoreDNS leaves them out as well.
  */
 export function wholeZone(
   cluster: ClusterView,
@@ -49,11 +48,14 @@ function serviceRecordsOf(entry: ServiceEntry, zone: { origin: string; ttl: numb
       .filter((target) => target.portName !== '' && target.port > 0)
       .map((target) => `${target.portName} ${target.protocol}`),
   )
+  const srv = (owner: string, port: string, protocol: string): readonly ResourceRecord[] => {
+    const question = { name: owner, type: Type.SRV, zone: origin, ttl, endpoint: '', port, protocol }
+    return serviceRecords(entry, question)?.answer ?? []
+  }
   for (const pair of ports) {
     const [port = '', protocol = ''] = pair.split(' ')
-    const owner = `_${port}._${protocol}.${name}`
-    const question = { name: owner, type: Type.SRV, zone: origin, ttl, endpoint: '', port, protocol }
-    found.push(...(serviceRecords(entry, question)?.answer ?? []))
+    found.push(...srv(`_${port}._${protocol}.${name}`, port, protocol))
   }
-  return found
+  // The name of a service with an address has SRV for all its ports: CoreDNS's extension.
+  return entry.targets.some(({ host }) => host !== '') ? found : [...found, ...srv(name, '', '')]
 }

@@ -17,7 +17,7 @@ export interface Finished {
 
 const fields: Readonly<Record<string, (done: Finished) => string>> = {
   type: ({ query }) => typeName(query.type),
-  name: ({ query }) => query.originalName,
+  name: ({ query }) => query.name,
   class: ({ query }) => className(query.class),
   proto: ({ query }) => query.peer.transport,
   remote: ({ query }) => bracketed(query.peer.clientAddress),
@@ -28,20 +28,20 @@ const fields: Readonly<Record<string, (done: Finished) => string>> = {
   duration: ({ seconds }) => `${seconds.toFixed(9)}s`,
   rcode: ({ reply }) => rcodeName(reply.rcode),
   '>rflags': ({ query, reply }) => replyFlags(query, reply),
-  '>bufsize': ({ query }) => String(query.edns?.udpSize ?? 512),
+  '>bufsize': ({ query }) => String(query.bufferSize),
   '>do': ({ query }) => String(query.dnssecOk),
   '>id': ({ query }) => String(query.id),
   '>opcode': ({ query }) => String(query.opcode),
 }
 
-/** Turns a format with `{placeholders}` into a function; unknown ones give '-', as CoreDNS does. */
+/** Turns a format with `{placeholders}` into a function; labels that are not there give '-', and what is no placeholder stays, as in CoreDNS. */
 export function compileFormat(format: string): (done: Finished) => string {
   const expanded = format.replaceAll('{common}', commonFormat).replaceAll('{combined}', combinedFormat)
   const parts = expanded.split(/(\{[^{}]*\})/).map((part) => {
     if (!/^\{[^{}]*\}$/.test(part)) return () => part
     const label = part.slice(2, -1)
     if (part.startsWith('{/')) return ({ query }: Finished) => query.labels?.(label) ?? '-'
-    return fields[part.slice(1, -1)] ?? (() => '-')
+    return fields[part.slice(1, -1)] ?? (() => part)
   })
   return (done) => parts.map((part) => part(done)).join('')
 }

@@ -12,8 +12,8 @@ import {
 import { parseRegexp } from '../../corefile/regexp.ts'
 import type { Argument, Directive } from '../../corefile/tree.ts'
 import { classNumber, Rcode, rcodeNumber, typeNumber } from '../../wire/index.ts'
-import { compileTemplate, type Template, TemplateError } from './go-template.ts'
-import { TemplatePlugin, type TemplateRule } from './template.ts'
+import { compileTemplate, TemplateError } from './go-template.ts'
+import { type SourcedTemplate, TemplatePlugin, type TemplateRule } from './template.ts'
 
 const name = 'template'
 
@@ -46,10 +46,10 @@ function readRule(directive: Directive, c: Setup): TemplateRule {
     if (value === undefined) throw directiveError(argument, name, `'${argument.text}' is no class or type`)
     return value
   }
-  const compiled = (line: Directive): Template[] =>
+  const compiled = (line: Directive): SourcedTemplate[] =>
     expectArgs(line, name, { min: 1, max: 1000 }).map((argument) => {
       try {
-        return compileTemplate(argument.text)
+        return { source: argument.text, fill: compileTemplate(argument.text) }
       } catch (error) {
         if (error instanceof TemplateError) throw directiveError(argument, name, error.message)
         throw error
@@ -58,9 +58,9 @@ function readRule(directive: Directive, c: Setup): TemplateRule {
   const state = {
     matches: [] as RegExp[],
     variables: {} as Record<string, string>,
-    answer: [] as Template[],
-    authority: [] as Template[],
-    additional: [] as Template[],
+    answer: [] as SourcedTemplate[],
+    authority: [] as SourcedTemplate[],
+    additional: [] as SourcedTemplate[],
     rcode: Rcode.NOERROR as number,
     extendedError: undefined as TemplateRule['extendedError'],
     fallthrough: undefined as readonly string[] | undefined,

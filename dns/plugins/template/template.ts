@@ -15,6 +15,12 @@ import {
 import { parseRecord } from '../../zone/master-file.ts'
 import { compileTemplate, type Template, type TemplateValue } from './go-template.ts'
 
+/** A template with its text, by which metrics name it. */
+export interface SourcedTemplate {
+  readonly source: string
+  readonly fill: Template
+}
+
 export interface TemplateRule {
   /** undefined: every one */
   readonly class: number | undefined
@@ -23,9 +29,9 @@ export interface TemplateRule {
   /** empty: every name */
   readonly matches: readonly RegExp[]
   readonly variables: Readonly<Record<string, string>>
-  readonly answer: readonly Template[]
-  readonly authority: readonly Template[]
-  readonly additional: readonly Template[]
+  readonly answer: readonly SourcedTemplate[]
+  readonly authority: readonly SourcedTemplate[]
+  readonly additional: readonly SourcedTemplate[]
   readonly rcode: number
   readonly extendedError: { readonly code: number; readonly text: string } | undefined
   readonly fallthrough: readonly string[] | undefined
@@ -68,19 +74,19 @@ export class TemplatePlugin implements Plugin {
   #answer(query: Query, rule: TemplateRule, at: { zone: string; match: RegExpExecArray | null }): Reply {
     const data = dataOf(query, rule, at)
     const scope = [className(query.class), typeName(query.type)]
-    const records = (templates: readonly Template[], section: string): ResourceRecord[] =>
-      templates.map((template) => {
+    const records = (templates: readonly SourcedTemplate[], section: string): ResourceRecord[] =>
+      templates.map(({ source, fill }) => {
         let text: string
         try {
-          text = template(data)
+          text = fill(data)
         } catch (error) {
-          this.#count(this.#metrics.templateFailures, query, at.zone, [...scope, section, 'template'])
+          this.#count(this.#metrics.templateFailures, query, at.zone, [...scope, section, source])
           throw error
         }
         try {
           return parseRecord(text)
         } catch (error) {
-          this.#count(this.#metrics.recordFailures, query, at.zone, [...scope, section, 'template'])
+          this.#count(this.#metrics.recordFailures, query, at.zone, [...scope, section, source])
           throw error
         }
       })

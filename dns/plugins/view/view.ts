@@ -12,7 +12,7 @@ export interface ViewContext {
 
 /** The functions of CoreDNS's *view*. */
 export const viewFunctions: Functions<ViewContext> = {
-  bufsize: ({ query }) => query.edns?.udpSize ?? 512,
+  bufsize: ({ query }) => query.bufferSize,
   class: ({ query }) => className(query.class),
   client_ip: ({ query }) => plainAddress(query.peer.clientAddress),
   do: ({ query }) => query.dnssecOk,

@@ -36,7 +36,7 @@ const deliberate: readonly (readonly [snippet: RegExp, why: string])[] = [
   [/1024\.\.65535/, 'numbers are compared with texts of digits'],
   [/^template IN A \{\s+var/, 'var, which CoreDNS has after 1.14.7'],
   [/^rewrite name a b answer/, 'exact need not be named'],
-  [/^auto$|^header example|ignore\\s*\\}$|tap\.sock bogus/, 'an argument that is missing or one too many'],
+  [/^auto$|^header example|ignore\s|ignore$|tap\.sock bogus/, 'an argument that is missing or one too many'],
   [/@bogus/, 'a plugin that is not there'],
 ]
 

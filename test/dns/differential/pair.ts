@@ -106,7 +106,8 @@ export async function compare(
       if (left.length < lines.length) used.add(one)
       lines = left
     }
-    if (lines.length > 0) found.push([text, ...lines.slice(0, 20)].join('\n    '))
+    if (lines.length > 0)
+      found.push([text, ...lines.slice(0, Number(process.env['LINES_SHOWN'] ?? 20))].join('\n    '))
   }
   const count = found.length
   for (const one of options.deliberate ?? [])

@@ -199,7 +199,7 @@ test('errors consolidate: counted, summed up, the first shown if wanted; several
   t.is(about().filter((line) => line.includes('"level":40')).length, 1)
   await dns.stop({ lameduck: false })
   t.is(
-    about().filter((line) => line.includes("4 errors like 'no next plugin' occurred in last 3600s")).length,
+    about().filter((line) => line.includes("4 errors like 'no next plugin' occurred in last 1h0m0s")).length,
     1,
   )
   for (const [line, message] of [
