@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { SlidingWindows } from '../../ingress/plugins/limit-count/sliding-windows.ts'
 import { RedisCluster, RedisServer } from '../../ingress/plugins/redis/client.ts'
 import { ReplyReader } from '../../ingress/plugins/redis/protocol.ts'
 import { slotOf } from '../../ingress/plugins/redis/slots.ts'
 import { SharedRecords } from '../../ingress/sharing/index.ts'
-import { CLOSED_PORT, httpBackend } from './support/backend.ts'
+import { CLOSED_PORT, httpBackend, rawBackend } from './support/backend.ts'
 import { testGateway } from './support/gateway.ts'
 import { HAS_REDIS, redisServer } from './support/redis.ts'
 
@@ -160,4 +161,50 @@ test('limit-count: all of a group are configured alike', async (t) => {
   t.is((await admin('DELETE', '/routes/2')).status, 200)
   await put('/routes/1', limited(3))
   await put('/routes/3', { ...limited(9), plugins: { 'limit-count': { count: 9, time_window: 60 } } })
+})
+
+test('limit-conn: rules, each with a key of its own; limits from the request', async (t) => {
+  const held: (() => void)[] = []
+  const slow = await rawBackend(t, (socket) => {
+    socket.once('data', () =>
+      held.push(() => void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')),
+    )
+  })
+  const { url, put, admin } = await testGateway(t)
+  const route = (conf: object) => ({
+    uri: '/*',
+    plugins: { 'limit-conn': { default_conn_delay: 0.01, rejected_code: 429, ...conf } },
+    upstream: { nodes: { [`127.0.0.1:${slow}`]: 1 } },
+  })
+  const rules = [
+    { key: '$http_user', conn: 1, burst: 0 },
+    { key: '$http_group', conn: '$http_limit', burst: 0 },
+  ]
+  await put('/routes/1', route({ rules }))
+  const running: Promise<Response>[] = []
+  const begin = async (headers: Record<string, string>) => {
+    const before = held.length
+    running.push(fetch(url, { headers }))
+    for (let n = 0; n < 2000 && held.length === before; n++) await sleep(10)
+    t.is(held.length, before + 1)
+  }
+  const status = async (headers: Record<string, string>) => (await fetch(url, { headers })).status
+  await begin({ user: 'ann', group: 'g', limit: '2' })
+  t.is(await status({ user: 'ann', group: 'h', limit: '2' }), 429)
+  await begin({ user: 'bob', group: 'g', limit: '2' })
+  t.is(await status({ user: 'sue', group: 'g', limit: '2' }), 429)
+  // What was counted for sue before the second rule refused her was given back.
+  await begin({ user: 'sue', group: 'g', limit: '3' })
+  await begin({})
+  for (const release of held.splice(0)) release()
+  for (const response of await Promise.all(running)) t.is(response.status, 200)
+  await begin({ user: 'ann', group: 'g', limit: '2' })
+  for (const release of held) release()
+  for (const [conf, message] of [
+    [{ conn: 1, burst: 0 }, /property "key" is required/],
+    [{ conn: 0, burst: 0, key: 'a' }, /property "conn" validation failed: expected 0 to be greater than 0/],
+    [{ conn: 1, burst: -1, key: 'a' }, /property "burst" validation failed: expected -1 to be at least 0/],
+    [{ rules: [rules[0], rules[0]] }, /duplicate key '\$http_user' in rules/],
+  ] as const)
+    t.regex(String((await admin('PUT', '/routes/2', route(conf))).body.error_msg), message)
 })

@@ -1,18 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RequestContext } from '../../dataplane/context.ts'
-import { countingKey, type KeyConf } from '../counting-key.ts'
+import { AMOUNT } from '../amounts.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 import { checkRedis, POLICIES, REDIS_PROPERTIES, redisOf } from '../redis/settings.ts'
 import { LocalConnections, RedisConnections } from './connections.ts'
+import { checkLimits, type Limit, limitsOf } from './limits.ts'
 
-interface Conf extends KeyConf {
-  readonly conn: number
-  readonly burst: number
+interface Conf {
   readonly default_conn_delay: number
   readonly rejected_code: number
   readonly rejected_msg?: string
   readonly allow_degradation: boolean
   readonly key_ttl?: number
+}
+
+/** A request's place among those that run. */
+interface Held {
+  readonly keys: string[]
+  /** Milliseconds it has to wait. */
+  delay: number
 }
 
 /** Limits how many requests of a key run at once: beyond `conn` they wait, beyond `conn + burst` they are refused. */
@@ -22,12 +28,21 @@ export const limitConn: Plugin = {
   schema: {
     type: 'object',
     properties: {
-      conn: { type: 'integer', exclusiveMinimum: 0 },
-      burst: { type: 'integer', minimum: 0 },
+      conn: AMOUNT,
+      burst: AMOUNT,
       default_conn_delay: { type: 'number', exclusiveMinimum: 0 },
       only_use_default_delay: { type: 'boolean', default: false },
       key: { type: 'string', minLength: 1 },
       key_type: { type: 'string', enum: ['var', 'var_combination'], default: 'var' },
+      rules: {
+        type: 'array',
+        minItems: 1,
+        items: {
+          type: 'object',
+          properties: { conn: AMOUNT, burst: AMOUNT, key: { type: 'string', minLength: 1 } },
+          required: ['conn', 'burst', 'key'],
+        },
+      },
       policy: { type: 'string', enum: POLICIES, default: 'local' },
       key_ttl: { type: 'integer', minimum: 1 },
       ...REDIS_PROPERTIES,
@@ -35,33 +50,40 @@ export const limitConn: Plugin = {
       rejected_msg: { type: 'string', minLength: 1 },
       allow_degradation: { type: 'boolean', default: false },
     },
-    required: ['conn', 'burst', 'default_conn_delay', 'key'],
+    required: ['default_conn_delay'],
   },
   encryptFields: ['redis_password'],
-  check: checkRedis,
+  check: (conf) => checkLimits(conf) ?? checkRedis(conf),
   compile(conf, environment) {
     const own = conf as unknown as Conf
     const scope = `${environment.owner} ${JSON.stringify(conf)}`
     const redis = redisOf(conf)
     const local = new LocalConnections(environment.shared.within(`limit-conn ${scope}`))
     const shared = redis === undefined ? undefined : new RedisConnections(redis, scope, own.key_ttl ?? 3600)
-    const limit = own.conn + own.burst
-    const counted = new WeakMap<RequestContext, string>()
-    const decide = (
-      context: RequestContext,
-      key: string,
-      running: number,
-    ): PluginAnswer | Promise<undefined> | undefined => {
-      if (running > limit) {
-        const body = own.rejected_msg === undefined ? undefined : { error_msg: own.rejected_msg }
-        return { status: own.rejected_code, body }
-      }
-      counted.set(context, key)
+    const limits = limitsOf(conf)
+    const counted = new WeakMap<RequestContext, Held>()
+    const holding = (context: RequestContext): Held => {
+      const held = { keys: [], delay: 0 }
+      counted.set(context, held)
+      return held
+    }
+    /** False if it is one too many, which then was not counted. */
+    const admit = (held: Held, { key, conn, burst }: Limit, running: number): boolean => {
+      if (running > conn + burst) return false
+      held.keys.push(key)
+      const rounds = running <= conn ? 0 : Math.floor((running - 1) / conn)
+      held.delay = Math.max(held.delay, rounds * own.default_conn_delay * 1000)
+      return true
+    }
+    const refuse = (context: RequestContext): PluginAnswer => {
+      release(context)
+      const body = own.rejected_msg === undefined ? undefined : { error_msg: own.rejected_msg }
+      return { status: own.rejected_code, body }
+    }
+    const proceed = (context: RequestContext, { delay }: Held): Promise<undefined> | undefined => {
       // The client may have gone while Redis was asked; its log phase is over then.
       if (context.exchange.ended) release(context)
-      if (running <= own.conn) return undefined
-      const rounds = Math.floor((running - 1) / own.conn)
-      return sleep(rounds * own.default_conn_delay * 1000, undefined)
+      return delay === 0 ? undefined : sleep(delay, undefined)
     }
     const failed = (error: unknown): PluginAnswer | undefined => {
       const object = environment.owner
@@ -69,17 +91,37 @@ export const limitConn: Plugin = {
       return own.allow_degradation ? undefined : { status: 500, body: { error_msg: 'failed to limit conn' } }
     }
     const release = (context: RequestContext): void => {
-      const key = counted.get(context)
-      if (key === undefined) return
+      const held = counted.get(context)
+      if (held === undefined) return
       counted.delete(context)
-      if (shared === undefined) local.leave(key)
-      else shared.leave(key).catch(failed)
+      for (const key of held.keys) {
+        if (shared === undefined) local.leave(key)
+        else shared.leave(key).catch(failed)
+      }
+    }
+    const askRedis = async (context: RequestContext, list: readonly Limit[], redis: RedisConnections) => {
+      const held = holding(context)
+      try {
+        for (const limit of list) {
+          const running = await redis.enter(limit.key, limit.conn + limit.burst)
+          if (!admit(held, limit, running)) return refuse(context)
+        }
+      } catch (error) {
+        release(context)
+        return failed(error)
+      }
+      return proceed(context, held)
     }
     return {
       access(context) {
-        const key = countingKey(own, context)
-        if (shared === undefined) return decide(context, key, local.enter(key, limit))
-        return shared.enter(key, limit).then((running) => decide(context, key, running), failed)
+        const list = limits(context)
+        if (list === undefined) return failed(new Error('conn or burst is not a number in this request'))
+        if (shared !== undefined) return askRedis(context, list, shared)
+        const held = holding(context)
+        for (const limit of list) {
+          if (!admit(held, limit, local.enter(limit.key, limit.conn + limit.burst))) return refuse(context)
+        }
+        return proceed(context, held)
       },
       log: release,
     }

@@ -1,5 +1,6 @@
 import type { RequestContext } from '../../dataplane/context.ts'
-import type { JsonObject, Schema } from '../../objects/index.ts'
+import type { JsonObject } from '../../objects/index.ts'
+import { AMOUNT } from '../amounts.ts'
 import type { Plugin, PluginAnswer, PluginEnvironment } from '../plugin.ts'
 import { checkRedis, POLICIES, REDIS_PROPERTIES, redisOf } from '../redis/settings.ts'
 import type { Counter, Usage } from './counter.ts'
@@ -16,9 +17,6 @@ interface Conf {
   readonly allow_degradation: boolean
   readonly group?: string
 }
-
-/** A whole number above 0, or a template that gives one; checked by checkQuotas, whose words are clearer. */
-const AMOUNT: Schema = { description: 'integer > 0, or a string with variables' }
 
 function counterOf(conf: JsonObject, scope: string, environment: PluginEnvironment): Counter {
   const kind = conf.window_type === 'sliding' ? 'sliding' : 'fixed'

@@ -1,5 +1,6 @@
 import type { RequestContext } from '../../dataplane/context.ts'
 import type { JsonObject } from '../../objects/index.ts'
+import { type Amount, amountFault, amountOf } from '../amounts.ts'
 import { countingKey, type KeyConf } from '../counting-key.ts'
 
 /** A quota for one request: how many per window under which key. */
@@ -11,19 +12,11 @@ export interface Quota {
   readonly prefix: string
 }
 
-type Amount = number | string
-
 interface Rule {
   readonly count: Amount
   readonly time_window: Amount
   readonly key: string
   readonly header_prefix?: string
-}
-
-/** A whole positive number, or a template that gives one; undefined if it does not. */
-function amount(value: Amount, context: RequestContext): number | undefined {
-  const number = typeof value === 'number' ? value : Number(context.expand(value))
-  return Number.isInteger(number) && number > 0 ? number : undefined
 }
 
 /** The quotas of a configuration: one, or one per rule whose key has a value in this request. */
@@ -33,7 +26,7 @@ export function quotasOf(conf: JsonObject): (context: RequestContext) => Quota[]
     const { count, time_window } = conf as { count: Amount; time_window: Amount }
     const keyed = conf as unknown as KeyConf
     return (context) => {
-      const [limit, seconds] = [amount(count, context), amount(time_window, context)]
+      const [limit, seconds] = [amountOf(count, context, 1), amountOf(time_window, context, 1)]
       if (limit === undefined || seconds === undefined) return undefined
       return [{ key: countingKey(keyed, context), count: limit, windowMs: seconds * 1000, prefix: '' }]
     }
@@ -41,21 +34,11 @@ export function quotasOf(conf: JsonObject): (context: RequestContext) => Quota[]
   return (context) =>
     rules.flatMap((rule, index) => {
       const key = context.expand(rule.key)
-      const [limit, seconds] = [amount(rule.count, context), amount(rule.time_window, context)]
+      const [limit, seconds] = [amountOf(rule.count, context, 1), amountOf(rule.time_window, context, 1)]
       if (key.trim() === '' || limit === undefined || seconds === undefined) return []
       const prefix = rule.header_prefix ?? String(index + 1)
       return [{ key: `${index} ${key}`, count: limit, windowMs: seconds * 1000, prefix }]
     })
-}
-
-function amountFault(name: string, value: unknown): string | undefined {
-  const fault = (() => {
-    if (typeof value === 'string')
-      return value === '' ? 'string too short, expected at least 1, got 0' : undefined
-    if (!Number.isInteger(value)) return `wrong type: expected integer, got ${typeof value}`
-    return Number(value) > 0 ? undefined : `expected ${value} to be greater than 0`
-  })()
-  return fault === undefined ? undefined : `property "${name}" validation failed: ${fault}`
 }
 
 /** Faults of a configuration that its schema does not see. */
@@ -64,12 +47,12 @@ export function checkQuotas(conf: JsonObject): string | undefined {
   if (conf.rules === undefined) {
     const missing = ['count', 'time_window'].find((name) => conf[name] === undefined)
     if (missing !== undefined) return `property "${missing}" is required`
-    return amountFault('count', conf.count) ?? amountFault('time_window', conf.time_window)
+    return amountFault('count', conf.count, 1) ?? amountFault('time_window', conf.time_window, 1)
   }
   if (single) return 'count/time_window and rules cannot be specified at the same time'
   const seen = new Set<string>()
   for (const { key, count, time_window } of conf.rules as Rule[]) {
-    const fault = amountFault('count', count) ?? amountFault('time_window', time_window)
+    const fault = amountFault('count', count, 1) ?? amountFault('time_window', time_window, 1)
     if (fault !== undefined) return fault
     if (seen.has(key)) return `duplicate key '${key}' in rules`
     seen.add(key)
