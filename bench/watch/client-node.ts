@@ -5,8 +5,51 @@ import { pathToFileURL } from 'node:url'
 import { contend } from './contender.ts'
 
 interface Informer {
-  on(event: string, callback: (object: { metadata?: { annotations?: Record<string, string> } }) => void): void
+  on(event: string, callback: (object: Slice) => void): void
   start(): Promise<void>
+}
+
+interface Slice {
+  readonly metadata: {
+    readonly namespace: string
+    readonly name: string
+    readonly labels: Record<string, string>
+    readonly annotations: Record<string, string>
+  }
+  readonly endpoints: readonly {
+    readonly addresses: readonly string[]
+    readonly conditions: { readonly ready?: boolean }
+    readonly nodeName?: string
+  }[]
+  readonly ports: readonly { readonly name: string; readonly port: number }[]
+}
+
+/** What informers leave to those who use them: the endpoints of a Service over all its slices. */
+class MergedEndpoints {
+  readonly #slices = new Map<string, Map<string, Slice>>()
+  readonly #merged = new Map<string, Map<string, object>>()
+
+  put(slice: Slice): void {
+    const service = `${slice.metadata.namespace}/${slice.metadata.labels['kubernetes.io/service-name']}`
+    let slices = this.#slices.get(service)
+    if (slices === undefined) this.#slices.set(service, (slices = new Map()))
+    slices.set(slice.metadata.name, slice)
+    const merged = new Map<string, object>()
+    for (const { endpoints, ports } of slices.values()) {
+      for (const { addresses, conditions, nodeName } of endpoints) {
+        for (const { name, port } of ports) {
+          const address = addresses[0]
+          merged.set(`${name} ${address} ${port}`, {
+            address,
+            port,
+            ready: conditions.ready !== false,
+            nodeName,
+          })
+        }
+      }
+    }
+    this.#merged.set(service, merged)
+  }
 }
 
 const [kubeconfig = '', folder = ''] = process.argv.slice(2)
@@ -29,7 +72,12 @@ await contend(async (heard) => {
     ),
   ]
   for (const informer of informers) informer.on('error', (error) => console.error('informer', error))
-  informers[3]?.on('update', ({ metadata }) => heard(Number(metadata?.annotations?.['bench/at'])))
+  const merged = new MergedEndpoints()
+  informers[3]?.on('add', (slice) => merged.put(slice))
+  informers[3]?.on('update', (slice) => {
+    merged.put(slice)
+    heard(Number(slice.metadata.annotations['bench/at']))
+  })
   await Promise.all(informers.map((informer) => informer.start()))
-  return informers
+  return [informers, merged]
 })

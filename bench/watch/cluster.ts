@@ -134,8 +134,12 @@ export function service(number: number): { kind: string } & Record<string, unkno
   }
 }
 
-/** The slice of a Service; `at` is written into it, and shows when a change was made. */
-export function slice(number: number, size: ClusterSize, at = 0): { kind: string } & Record<string, unknown> {
+/** The slice of a Service; `at` is written into it, and shows when a change was made: an endpoint is ready, or not any more. */
+export function slice(
+  number: number,
+  size: ClusterSize,
+  { at = 0, ready = true }: { at?: number; ready?: boolean } = {},
+): { kind: string } & Record<string, unknown> {
   const count = Math.round(size.endpoints / size.services)
   return {
     kind: 'EndpointSlice',
@@ -158,7 +162,7 @@ export function slice(number: number, size: ClusterSize, at = 0): { kind: string
       const pod = (number * count + index) % size.pods
       return {
         addresses: [address(number * count + index)],
-        conditions: { ready: true, serving: true, terminating: false },
+        conditions: { ready: ready || index > 0, serving: true, terminating: false },
         nodeName: `node-${pod % size.nodes}`,
         zone: `zone-${(pod % size.nodes) % 3}`,
         targetRef: {

@@ -11,6 +11,7 @@ await contend(async (heard) => {
   store.subscribe(
     { name: 'bench', kinds: ['EndpointSlice'], services: true, coalesceMs: Number(coalesceMs) },
     (changes) => {
+      for (const service of changes.services) store.endpoints.of(service)
       for (const { after } of changes.objects('EndpointSlice').values()) {
         heard(Number(after?.metadata.annotations['bench/at']))
       }

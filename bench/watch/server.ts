@@ -9,6 +9,9 @@ fill(server, size)
 server.writeKubeconfig(kubeconfig)
 const now = (): number => performance.timeOrigin + performance.now()
 
+/** made in all: every Service in turn */
+let changes = 0
+
 /** `rate` changes a second for `seconds`, ten milliseconds' worth at a time. */
 async function change(rate: number, seconds: number): Promise<void> {
   const begun = now()
@@ -16,7 +19,10 @@ async function change(rate: number, seconds: number): Promise<void> {
   let made = 0
   while (made < total) {
     const due = Math.min(total, Math.floor(((now() - begun) / 1000) * rate))
-    for (; made < due; made++) server.put(slice((made * 7919) % size.services, size, now()))
+    for (; made < due; made++, changes++) {
+      const ready = Math.floor(changes / size.services) % 2 === 1
+      server.put(slice((changes * 7919) % size.services, size, { at: now(), ready }))
+    }
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }

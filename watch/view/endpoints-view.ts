@@ -12,17 +12,24 @@ export interface EndpointsViewOptions {
   readonly nodeName?: string | undefined
 }
 
+interface Merge {
+  /** what was merged: they stand for the outcome where nobody holds it any more */
+  readonly slices: readonly EndpointSlice[]
+  readonly outcome: WeakRef<ServiceEndpoints>
+}
+
 /**
  * The merged endpoints of every Service. Merging waits until somebody asks: doing it on every slice
  * event once took 80 % of kube-proxy's CPU time. What is asked for again without a change in between
- * is the same object, also when slices were rearranged without effect.
+ * is the same object, also when slices were rearranged without effect. It lives as long as somebody holds it:
+ * those who made something of their own of it would pay for it twice.
  */
 export class EndpointsView {
   /** The Services which have an address among their endpoints, ready or not. */
   readonly servicesOf: (address: string) => Iterable<Key>
   readonly #slicesOf: (service: Key) => Iterable<EndpointSlice>
   readonly #nodeName: string | undefined
-  readonly #merged = new Map<Key, ServiceEndpoints>()
+  readonly #merges = new Map<Key, Merge>()
   /** of the merged ones, those whose slices changed since */
   readonly #dirty = new Set<Key>()
 
@@ -34,23 +41,34 @@ export class EndpointsView {
 
   /** The endpoints of a Service ('namespace/name'); no endpoints if nobody knows it. */
   of(service: Key): ServiceEndpoints {
-    const known = this.#merged.get(service)
-    if (known !== undefined && !this.#dirty.delete(service)) return known
-    const anew = mergeSlices(this.#slicesOf(service), this.#nodeName)
+    const last = this.lastMerged(service)
+    if (last !== undefined && !this.#dirty.delete(service)) return last
+    const slices = [...this.#slicesOf(service)]
+    const anew = mergeSlices(slices, this.#nodeName)
+    if (anew === noEndpoints) {
+      this.#merges.delete(service)
+      return anew
+    }
     // Most endpoints outlive a change: kept as they are, they need no new memory.
-    const merged = known === undefined || anew === noEndpoints ? anew : carryOver(known, anew)
-    if (merged === noEndpoints) this.#merged.delete(service)
-    else this.#merged.set(service, merged)
-    return merged
+    return this.#keep(service, slices, last === undefined ? anew : carryOver(last, anew))
   }
 
-  /** What `of` last returned, without merging: undefined if never asked. For the store's book-keeping. */
+  /** What `of` last returned, whatever changed since: undefined if never asked. For the store's book-keeping. */
   lastMerged(service: Key): ServiceEndpoints | undefined {
-    return this.#merged.get(service)
+    const merge = this.#merges.get(service)
+    if (merge === undefined) return undefined
+    return (
+      merge.outcome.deref() ?? this.#keep(service, merge.slices, mergeSlices(merge.slices, this.#nodeName))
+    )
   }
 
   /** Says that slices of a Service changed. Called by the store. */
   invalidate(service: Key): void {
-    if (this.#merged.has(service)) this.#dirty.add(service)
+    if (this.#merges.has(service)) this.#dirty.add(service)
+  }
+
+  #keep(service: Key, slices: readonly EndpointSlice[], outcome: ServiceEndpoints): ServiceEndpoints {
+    this.#merges.set(service, { slices, outcome: new WeakRef(outcome) })
+    return outcome
   }
 }
