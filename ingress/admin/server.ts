@@ -17,6 +17,8 @@ const BODY_LIMIT = 1_572_864
 export interface AdminOptions extends CheckContext {
   readonly config: Pick<AdminConfig, 'allow' | 'cors' | 'keyRequired'>
   readonly keys: readonly AdminKey[]
+  /** Whether the stream proxy has ports. */
+  readonly streams: boolean
   readonly storage: ObjectStorage
   readonly log: Logger
   /** Resolves once every worker process uses what was written: an answer says that it is in effect. */
@@ -104,15 +106,19 @@ function registerRoutes(app: FastifyInstance, options: AdminOptions): void {
   // Changes are made one after the other: each is checked against what the one before left.
   let before: Promise<unknown> = Promise.resolve()
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
-    if (request.method === 'GET') return send(reply, await dispatch(request, resources))
-    const turn = before.then(() => dispatch(request, resources))
+    if (request.method === 'GET') return send(reply, await dispatch(request, resources, options))
+    const turn = before.then(() => dispatch(request, resources, options))
     before = turn.catch(() => {})
     return send(reply, await turn)
   }
   app.route({ method: ['GET', 'PUT', 'POST', 'PATCH', 'DELETE'], url: `${PREFIX}/*`, handler })
 }
 
-async function dispatch(request: FastifyRequest, resources: Resources): Promise<AdminAnswer> {
+async function dispatch(
+  request: FastifyRequest,
+  resources: Resources,
+  { streams }: AdminOptions,
+): Promise<AdminAnswer> {
   const path = (request.params as { '*': string })['*']
   const found = parsePath(path)
   const resource = path.split('/').find((part) => part !== '') ?? ''
@@ -122,6 +128,9 @@ async function dispatch(request: FastifyRequest, resources: Resources): Promise<
   const { method, body } = request
   if (UNSUPPORTED[kind]?.includes(method) === true)
     return failure(`not supported \`${method}\` method for ${WORDS[kind]}`, 405)
+  // Without a port it would never be used.
+  if (kind === 'stream_routes' && !streams && (method === 'PUT' || method === 'POST'))
+    return failure('stream mode is disabled, can not add stream routes')
   switch (method) {
     case 'GET':
       return id === undefined ? resources.list(kind, prefix, query) : resources.get(kind, id)

@@ -59,10 +59,12 @@ export class Management {
   /** Serves what the configuration says; ports that stay are not closed. Throws GatewayListenError. */
   async change(config: GatewayConfig, managed: Managed): Promise<void> {
     const { log, metrics, settled, groups } = this.#options
-    const { admin, control } = config
+    const { admin, control, stream } = config
+    const streams = stream.tcp.length + stream.udp.length > 0
     const exported = metricsAddress(config.pluginAttributes)
     const api =
-      admin && adminApi({ ...managed, config: admin, keys: this.#keysOf(config, admin), log, settled })
+      admin &&
+      adminApi({ ...managed, config: admin, keys: this.#keysOf(config, admin), streams, log, settled })
     await this.#set('the Admin API', admin?.listen, api)
     await this.#set('the control API', control, control && controlApi({ ...managed, groups }))
     await this.#set('the metrics', exported?.listen, exported && metricsApi(exported.uri, metrics))

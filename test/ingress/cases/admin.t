@@ -97,11 +97,13 @@ DELETE /apisix/admin/protos/1
 --- response_body
 {"message": "Key not found"}
 
-=== TEST 15: a stream route
+=== TEST 15: a stream route where there is no stream proxy
 --- admin
 PUT /apisix/admin/stream_routes/1
 {"server_port": 9100, "upstream": {"nodes": {"{{backend}}": 1}}}
---- error_code: 201
+--- error_code: 400
+--- response_body
+{"error_msg": "stream mode is disabled, can not add stream routes"}
 
 === TEST 16: credentials need their consumer
 --- admin
