@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client'
 import { ClientMetrics } from './client-metrics.ts'
 import { type CertificateFiles, certificateAccess } from './configuration/certificate-access.ts'
 import type { ClusterAccess } from './configuration/cluster-access.ts'
+import { environmentProxy } from './configuration/environment-proxy.ts'
 import { inClusterAccess } from './configuration/in-cluster.ts'
 import { kubeconfigAccess } from './configuration/kubeconfig.ts'
 import { KubeconfigError } from './configuration/kubeconfig-error.ts'
@@ -43,9 +44,10 @@ export interface OpenedClient {
 export function openClient(options: ClientOptions, timing: KubernetesTiming): OpenedClient {
   const access = accessOf(options, timing)
   const { log, metrics, qps = 20, burst = 40, protocols } = options
+  const proxies = new Map(access.servers.map((server) => [server, access.proxy ?? environmentProxy(server)]))
   const connections = new Connections({
     servers: access.servers,
-    proxy: access.proxy,
+    proxy: (server) => proxies.get(server),
     tls: () => access.tls(),
     log,
     ping: timing.ping,

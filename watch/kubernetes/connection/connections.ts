@@ -9,7 +9,8 @@ import type { Transport } from './transport.ts'
 export interface ConnectionsOptions {
   /** API servers, tried in turn when one does not answer */
   readonly servers: readonly URL[]
-  readonly proxy?: URL | undefined
+  /** the proxy on the way to a server */
+  readonly proxy: (server: URL) => URL | undefined
   /** read anew for each connection, so that rotated files take effect */
   readonly tls: () => TlsMaterial | Promise<TlsMaterial>
   readonly log: Logger
@@ -95,7 +96,7 @@ export class Connections {
     const { proxy, ping, http1SilenceMs, connectTimeoutMs, protocols = ['h2', 'http/1.1'] } = this.#options
     const options: DialOptions = {
       server,
-      proxy,
+      proxy: proxy(server),
       protocols,
       tls: await this.#options.tls(),
       timeoutMs: connectTimeoutMs,
