@@ -26,3 +26,6 @@ export const host: Schema = { type: 'string', pattern: '^\\*$|^\\*?[0-9a-zA-Z-._
 export const address: Schema = { type: 'string', minLength: 1 }
 export const weight: Schema = { type: 'integer', minimum: 0 }
 export const port: Schema = { type: 'integer', minimum: 1, maximum: 65535 }
+
+/** What nearly every kind has. */
+export const common = { id, name, desc, labels, create_time: stamp, update_time: stamp } as const

@@ -1,5 +1,5 @@
 import { CHECKS } from './schema-checks.ts'
-import { desc, host, id, labels, name, port, stamp, timeout, weight } from './schema-fields.ts'
+import { common, host, port, timeout, weight } from './schema-fields.ts'
 import type { Schema } from './validator.ts'
 
 const nodes: Schema = {
@@ -25,12 +25,7 @@ const nodes: Schema = {
 export const UPSTREAM: Schema = {
   type: 'object',
   properties: {
-    id,
-    name,
-    desc,
-    labels,
-    create_time: stamp,
-    update_time: stamp,
+    ...common,
     nodes,
     type: { type: 'string', enum: ['chash', 'roundrobin', 'ewma', 'least_conn'], default: 'roundrobin' },
     hash_on: {

@@ -1,4 +1,4 @@
-import { address, desc, host, id, labels, name, plugins, stamp, timeout } from './schema-fields.ts'
+import { address, common, desc, host, id, labels, plugins, stamp, timeout } from './schema-fields.ts'
 import { UPSTREAM } from './schema-upstream.ts'
 import type { Kind } from './types.ts'
 import type { Schema } from './validator.ts'
@@ -8,12 +8,7 @@ import type { Schema } from './validator.ts'
 const ROUTE: Schema = {
   type: 'object',
   properties: {
-    id,
-    name,
-    desc,
-    labels,
-    create_time: stamp,
-    update_time: stamp,
+    ...common,
     uri: { type: 'string', minLength: 1, maxLength: 4096 },
     uris: { type: 'array', items: { type: 'string', minLength: 1 }, minItems: 1, uniqueItems: true },
     priority: { type: 'integer', default: 0 },
@@ -53,12 +48,7 @@ const ROUTE: Schema = {
 const SERVICE: Schema = {
   type: 'object',
   properties: {
-    id,
-    name,
-    desc,
-    labels,
-    create_time: stamp,
-    update_time: stamp,
+    ...common,
     plugins,
     upstream: UPSTREAM,
     upstream_id: id,
@@ -85,7 +75,7 @@ const CONSUMER: Schema = {
 
 const WITH_PLUGINS: Schema = {
   type: 'object',
-  properties: { id, name, desc, labels, create_time: stamp, update_time: stamp, plugins },
+  properties: { ...common, plugins },
   required: ['plugins'],
   additionalProperties: false,
 }
@@ -93,12 +83,7 @@ const WITH_PLUGINS: Schema = {
 const CREDENTIAL: Schema = {
   type: 'object',
   properties: {
-    id,
-    name,
-    desc,
-    labels,
-    create_time: stamp,
-    update_time: stamp,
+    ...common,
     plugins: { type: 'object', minProperties: 1, maxProperties: 1 },
   },
   required: ['plugins'],
@@ -108,12 +93,7 @@ const CREDENTIAL: Schema = {
 const STREAM_ROUTE: Schema = {
   type: 'object',
   properties: {
-    id,
-    name,
-    desc,
-    labels,
-    create_time: stamp,
-    update_time: stamp,
+    ...common,
     remote_addr: address,
     server_addr: address,
     server_port: { type: 'integer', minimum: 1, maximum: 65535 },
@@ -129,12 +109,7 @@ const STREAM_ROUTE: Schema = {
 const PROTO: Schema = {
   type: 'object',
   properties: {
-    id,
-    name,
-    desc,
-    labels,
-    create_time: stamp,
-    update_time: stamp,
+    ...common,
     content: { type: 'string', minLength: 1, maxLength: 1_048_576 },
   },
   required: ['content'],
@@ -164,12 +139,7 @@ const sni: Schema = { type: 'string', pattern: '^\\*$|^\\*?[0-9a-zA-Z-._]+$' }
 const SSL: Schema = {
   type: 'object',
   properties: {
-    id,
-    name,
-    desc,
-    labels,
-    create_time: stamp,
-    update_time: stamp,
+    ...common,
     type: { type: 'string', enum: ['server', 'client'], default: 'server' },
     sni,
     snis: { type: 'array', items: sni, minItems: 1 },
