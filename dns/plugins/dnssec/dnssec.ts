@@ -119,6 +119,11 @@ export class DnssecPlugin implements Plugin {
           (type) => type !== query.type,
         )
     const nsec = nsecRecord(name, types, Math.min(soa.ttl, soa.minimum))
+    // The record says of itself that it is there: asked for, it is the answer.
+    if (query.type === Type.NSEC) {
+      const answer = this.#signed([...reply.answer, nsec], zone, query)
+      return reply.with({ rcode: Rcode.NOERROR, answer, authority: [] })
+    }
     return reply.with({
       rcode: Rcode.NOERROR,
       answer: this.#signed(reply.answer, zone, query),

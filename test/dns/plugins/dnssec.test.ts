@@ -96,6 +96,11 @@ for (const kind of ['ecdsa', 'ed25519', 'rsa'] as const satisfies KeyKind[]) {
     t.true(
       denied.authority.some((line) => /NSEC \\000\.nothing\.example\.org\. RRSIG NSEC TYPE128/.test(line)),
     )
+    t.regex(
+      await ask('mail.example.org', 'NSEC'),
+      /; fully validated\n.*NSEC/,
+      'it says of itself that it is there',
+    )
     // Without DO nothing changes.
     t.is((await dig(port, 'nothing.example.org', 'A')).status, 'NXDOMAIN')
     t.is((await dig(port, 'mail.example.org', 'A')).answer.length, 1)
