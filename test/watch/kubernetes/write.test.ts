@@ -1,5 +1,5 @@
 import test from 'ava'
-import { EventRecorder, electLeader, ObjectWriter, openStore } from '#watch'
+import { EventRecorder, electLeader, ObjectWriter, openStore, StatusReconciler } from '#watch'
 import { waitUntil } from '../../support/index.ts'
 import { log, node, service } from '../objects.ts'
 import { cluster } from './support.ts'
@@ -49,6 +49,28 @@ test('status: of two writers at once none undoes the other', async (t) => {
   t.true(await writer.updateStatus('Ingress', 'shop/i', (current) => current['status'] as never))
   t.is(server.get('Ingress', 'shop/i')?.metadata.resourceVersion, version)
   t.false(await writer.updateStatus('Ingress', 'shop/none', () => ({})))
+})
+
+test('a status that somebody else overwrites is written again, and otherwise once', async (t) => {
+  const { server, source } = await cluster(t)
+  server.put(ingress)
+  const status = { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } }
+  const reconciler = new StatusReconciler({
+    writer: new ObjectWriter({ client: source.client, log, retryMs: 10 }),
+    log,
+    leading: () => true,
+    wanted: () => [{ kind: 'Ingress', key: 'shop/i', text: 'ours', change: () => status }],
+    settleMs: 1,
+    againMs: 5,
+    verifyMs: 200,
+  })
+  t.teardown(() => reconciler.stop())
+  const written = () =>
+    waitUntil(() => JSON.stringify(server.get('Ingress', 'shop/i')?.['status']) === JSON.stringify(status))
+  await written()
+  server.put({ ...ingress, status: { loadBalancer: {} } })
+  await written()
+  t.is(server.requestsOf('patch', 'ingresses').length, 2)
 })
 
 test('events: written once, not in floods, and nobody waits for them', async (t) => {

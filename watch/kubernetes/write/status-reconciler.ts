@@ -26,6 +26,8 @@ export interface StatusReconcilerOptions {
   readonly settleMs?: number | undefined
   /** between looks without a change, and before what failed is tried again (30 s) */
   readonly againMs?: number | undefined
+  /** how often all are read again, in case somebody else wrote over them (10 min) */
+  readonly verifyMs?: number | undefined
 }
 
 /** Keeps the status of objects as wanted, one write at a time, at the rate the client allows. */
@@ -33,6 +35,7 @@ export class StatusReconciler {
   readonly #options: StatusReconcilerOptions
   readonly #written = new Map<string, string>()
   readonly #refused = new Set<Kind>()
+  #verified = performance.now()
   #timer: NodeJS.Timeout | undefined
   #due = Number.POSITIVE_INFINITY
   #running: Promise<void> | undefined
@@ -67,7 +70,13 @@ export class StatusReconciler {
   }
 
   async #pass(): Promise<void> {
-    const { leading, wanted, againMs = 30_000 } = this.#options
+    const { leading, wanted, againMs = 30_000, verifyMs = 600_000 } = this.#options
+    if (performance.now() - this.#verified >= verifyMs) {
+      // What is right still is read, and not written. Rights may have been given meanwhile.
+      this.#written.clear()
+      this.#refused.clear()
+      this.#verified = performance.now()
+    }
     if (leading()) {
       const present = new Set<string>()
       for (const status of [...wanted()]) {
@@ -89,7 +98,7 @@ export class StatusReconciler {
       await writer.updateStatus(kind, key, change)
       this.#written.set(id, text)
     } catch (error) {
-      // No right to write it, or a CRD without the status subresource: no later attempt will fare better.
+      // No right to write it, or a CRD without the status subresource: the next attempt will not fare better.
       if (error instanceof ApiError && (error.status === 403 || error.status === 404)) this.#refused.add(kind)
       log.warn({ err: error, object: id }, 'its status could not be written')
     }
