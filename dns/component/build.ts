@@ -123,7 +123,11 @@ const authoritative: ReadonlySet<string> = new Set(['file', 'auto', 'secondary']
 function chainOf(plugins: readonly Plugin[]): Next {
   const last = plugins.findLast(({ name }) => name !== 'sign' && name !== 'view')?.name ?? ''
   const end = authoritative.has(last) ? refusal : endOfChain
-  return plugins.reduceRight<Next>((next, plugin) => (query) => plugin.handle(query, next), end)
+  const wrapper = plugins.findIndex((plugin) => plugin.around !== undefined)
+  return plugins.reduceRight<Next>((next, plugin, i) => {
+    const wrapped = wrapper >= 0 && i > wrapper ? plugins[wrapper]?.around?.(plugin) : undefined
+    return wrapped === undefined ? (query) => plugin.handle(query, next) : (query) => wrapped(query, next)
+  }, end)
 }
 
 /** The addresses and ports a block listens on. */

@@ -7,6 +7,9 @@ export type Outcome = Reply | Promise<Reply>
 /** The rest of the chain. */
 export type Next = (query: Query) => Outcome
 
+/** How a plugin handles a query. */
+export type Handle = (query: Query, next: Next) => Outcome
+
 /** Done for each answer that is given again. */
 export type Repeat = () => void
 
@@ -24,6 +27,8 @@ export interface Plugin {
    * the answer in octets.
    */
   repeat?(query: Query, reply: Reply, size: number): Repeat | undefined
+  /** Wraps how the plugins behind this one handle queries, when the chain is made; for *trace*. */
+  around?(plugin: Plugin): Handle
   /** Runs before the block takes queries: connect, read, wait. What it throws stops the start (or the reload). */
   start?(): void | Promise<void>
   /** Runs after the block has stopped taking queries. */

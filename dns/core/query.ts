@@ -87,6 +87,8 @@ export class Query {
   responseSize: { observe(size: number): void } | undefined
   /** called when the answer is written, with its octets (good during the call); for logs. See `whenSent` */
   onSent: ((size: number, octets: Uint8Array) => void) | undefined
+  /** the span that the next plugin's belongs to; for *trace* */
+  span: { readonly traceId: string; readonly id: string } | undefined
   /** told of each exchange with an upstream; for *dnstap* */
   onExchange: ((exchange: UpstreamExchange) => void) | undefined
   /** signs the octets of an answer in the buffer they stand in, and gives their new length */
@@ -232,6 +234,7 @@ export class Query {
     query.view = this.view
     query.labels = this.labels
     query.onExchange = this.onExchange
+    query.span = this.span
     return query
   }
 

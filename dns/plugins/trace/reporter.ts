@@ -5,13 +5,14 @@ export interface Span {
   readonly traceId: string
   readonly id: string
   readonly parentId?: string | undefined
-  readonly kind: 'SERVER' | 'CLIENT'
+  /** none for what happens inside */
+  readonly kind?: 'SERVER' | 'CLIENT' | undefined
   readonly name: string
   readonly service: string
   /** ms since 1970 */
   readonly beganAt: number
   readonly tookMs: number
-  readonly remote: { readonly address: string; readonly port: number }
+  readonly remote?: { readonly address: string; readonly port: number } | undefined
   readonly tags: Readonly<Record<string, string>>
 }
 
@@ -101,10 +102,13 @@ function zipkinBody(batch: readonly Span[]): string {
       timestamp: Math.round(beganAt * 1000),
       duration: Math.max(1, Math.round(tookMs * 1000)),
       localEndpoint: { serviceName: service },
-      remoteEndpoint: {
-        [remote.address.includes(':') ? 'ipv6' : 'ipv4']: remote.address.replace(/%.*$/, ''),
-        port: remote.port,
-      },
+      remoteEndpoint:
+        remote === undefined
+          ? undefined
+          : {
+              [remote.address.includes(':') ? 'ipv6' : 'ipv4']: remote.address.replace(/%.*$/, ''),
+              port: remote.port,
+            },
       tags,
     })),
   )

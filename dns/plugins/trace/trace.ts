@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type Next, type Outcome, onReply, type Plugin } from '../../core/plugin.ts'
+import { type Handle, type Next, type Outcome, onReply, type Plugin } from '../../core/plugin.ts'
 import type { Query } from '../../core/query.ts'
 import type { Reply } from '../../core/reply.ts'
 import { className, rcodeName, typeName } from '../../wire/index.ts'
@@ -11,7 +11,7 @@ export interface TraceOptions {
   readonly service: string
 }
 
-/** Makes a span of each query, with spans of what *forward* asked below it. */
+/** Makes a span of each query, below it one of each plugin, and of what *forward* asked. */
 export class TracePlugin implements Plugin {
   readonly name = 'trace'
   readonly #options: TraceOptions
@@ -35,12 +35,12 @@ export class TracePlugin implements Plugin {
     this.#count += 1
     if (this.#count % this.#options.every !== 0) return next(query)
     const traceId = randomBytes(16).toString('hex')
-    const id = randomBytes(8).toString('hex')
+    const id = newId()
     const beganAt = now()
     query.whenExchanged(({ address, port, transport, began, reply }) => {
       this.#reporter.report({
         traceId,
-        id: randomBytes(8).toString('hex'),
+        id: newId(),
         parentId: id,
         kind: 'CLIENT',
         name: 'connect',
@@ -55,10 +55,33 @@ export class TracePlugin implements Plugin {
         },
       })
     })
+    query.span = { traceId, id }
     return onReply(next(query), (reply) => {
       this.#reporter.report(this.#span(query, reply, { traceId, id, beganAt }))
       return reply
     })
+  }
+
+  /** A span of the plugin's own, below that of the one before it. */
+  around(plugin: Plugin): Handle {
+    const { service } = this.#options
+    return (query, next) => {
+      const { span } = query
+      if (span === undefined) return plugin.handle(query, next)
+      const { traceId } = span
+      const id = newId()
+      const beganAt = now()
+      const below: Next = (asked) => {
+        asked.span = { traceId, id }
+        return next(asked)
+      }
+      return onReply(plugin.handle(query, below), (reply) => {
+        const tookMs = Math.max(0, now() - beganAt)
+        const { name } = plugin
+        this.#reporter.report({ traceId, id, parentId: span.id, name, service, beganAt, tookMs, tags: {} })
+        return reply
+      })
+    }
   }
 
   #span(query: Query, reply: Reply, of: { traceId: string; id: string; beganAt: number }): Span {
@@ -82,6 +105,10 @@ export class TracePlugin implements Plugin {
       },
     }
   }
+}
+
+function newId(): string {
+  return randomBytes(8).toString('hex')
 }
 
 /** ms since 1970, with fractions. */

@@ -193,6 +193,7 @@ async function collector(
 }
 
 interface ZipkinSpan {
+  readonly name: string
   readonly traceId: string
   readonly id: string
   readonly parentId?: string
@@ -210,6 +211,7 @@ test('trace to Zipkin: spans of queries and upstreams, one of so many; what coul
     t,
     block(
       `trace 127.0.0.1:${zipkin.port} {\n every 2\n service edge\n zipkin_max_batch_interval 50ms\n client_server\n }`,
+      'rewrite name suffix .example .example.net answer auto',
       `forward . 127.0.0.1:${upstream.port}`,
     ),
   )
@@ -218,7 +220,7 @@ test('trace to Zipkin: spans of queries and upstreams, one of so many; what coul
   await waitUntil(() => lines.some((line) => line.includes('traces cannot be sent')))
   zipkin.status.now = 202
   const spans = (): ZipkinSpan[] => zipkin.received.flatMap(({ text }) => JSON.parse(text) as ZipkinSpan[])
-  await waitUntil(() => spans().length >= 4)
+  await waitUntil(() => spans().length >= 8)
   t.true(zipkin.received.every(({ method, url }) => method === 'POST' && url === '/api/v2/spans'))
   const servers = spans().filter(({ kind }) => kind === 'SERVER')
   t.deepEqual(servers.map(({ tags }) => tags['coredns.io/name']).sort(), ['b.example.', 'd.example.'])
@@ -231,8 +233,17 @@ test('trace to Zipkin: spans of queries and upstreams, one of so many; what coul
     t.is(span.localEndpoint.serviceName, 'edge')
     t.regex(span.traceId, /^[0-9a-f]{32}$/)
     const below = spans().filter(({ parentId }) => parentId === span.id)
-    t.is(below.length, 1)
-    t.like(below[0], { kind: 'CLIENT', traceId: span.traceId })
+    t.deepEqual(below.map(({ name }) => name).sort(), ['connect', 'rewrite'])
+    t.like(
+      below.find(({ name }) => name === 'connect'),
+      { kind: 'CLIENT', traceId: span.traceId },
+    )
+    const [rewrite] = below.filter(({ name }) => name === 'rewrite')
+    const inner = spans().filter(({ parentId }) => parentId === rewrite?.id)
+    t.deepEqual(
+      inner.map(({ name, traceId }) => [name, traceId]),
+      [['forward', span.traceId]],
+    )
     t.true(Math.abs(span.timestamp / 1000 - Date.now()) < 600_000)
   }
 })
@@ -247,10 +258,11 @@ test('trace to Datadog', async (t) => {
     ),
   )
   await dig(port, 'x.example', 'A')
-  await waitUntil(() => agent.received.length > 0)
-  const [first] = agent.received
-  t.like(first, { method: 'PUT', url: '/v0.4/traces' })
-  const [[span]] = JSON.parse(first?.text ?? '') as [[{ service: string; metrics: object; meta: object }]]
+  await waitUntil(() => agent.received.length > 1)
+  const [inner, whole] = agent.received
+  t.like(whole, { method: 'PUT', url: '/v0.4/traces' })
+  t.regex(inner?.text ?? '', /"name":"hosts"/)
+  const [[span]] = JSON.parse(whole?.text ?? '') as [[{ service: string; metrics: object; meta: object }]]
   t.is(span.service, 'coredns')
   t.deepEqual(span.metrics, { '_dd1.sr.eausr': 0.5 })
   t.like(span.meta, { 'coredns.io/name': 'x.example.' })
