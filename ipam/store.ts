@@ -1,5 +1,6 @@
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -86,7 +87,8 @@ export class LockedLeases {
     if (this.#taken?.has(address)) return false
     const path = join(this.#directory, address)
     if (existsSync(path)) {
-      if (this.#ownerOf(address) !== undefined) return false
+      // Nor is a free one what is no file at all.
+      if (this.#ownerOf(address) !== undefined || !lstatSync(path).isFile()) return false
       rmSync(path, { force: true })
     }
     this.#changed = true

@@ -1,5 +1,5 @@
-import { RouteSocket } from '#netlink'
-import { type AttachmentKey, findHostLink } from '../attachment.ts'
+import { type Link, RouteSocket } from '#netlink'
+import { type AttachmentKey, aliasOf, findHostLink, parseAlias } from '../attachment.ts'
 import { hostRoutes } from '../host-routes.ts'
 import { removeLinks } from '../link-removal.ts'
 
@@ -10,26 +10,35 @@ import { removeLinks } from '../link-removal.ts'
 export async function unwirePod(key: AttachmentKey, netns: string): Promise<readonly string[]> {
   const host = hostRoutes()
   const link = findHostLink(host, key)
-  const addresses = await lookAtPodEnd(netns, key.ifname, { remove: link === undefined })
+  const addresses = await lookAtPodEnd(key, netns, { host, remove: link === undefined })
   if (link !== undefined) await removeLinks(host, [link.index])
   return addresses
 }
 
-/** The pod's addresses. An interface whose host end is not ours to find is removed from inside. */
+/**
+ * The pod's addresses. An interface whose host end is not ours to find is removed from inside, unless that says that it is
+ * another attachment's: the ADD of this one may have failed because of that very interface.
+ */
 async function lookAtPodEnd(
+  key: AttachmentKey,
   netns: string,
-  ifname: string,
-  { remove }: { remove: boolean },
+  { host, remove }: { host: RouteSocket; remove: boolean },
 ): Promise<readonly string[]> {
   using pod = openIfAlive(netns)
-  const link = pod?.link(ifname)
-  if (pod === undefined || link === undefined) return []
+  const link = pod?.link(key.ifname)
+  if (pod === undefined || link === undefined || (remove && isOfAnother(key, host, link))) return []
   const addresses = pod
     .addresses({ index: link.index })
     .filter(({ scope }) => scope === 'global')
     .map(({ address }) => address)
   if (remove) await removeLinks(pod, [link.index], { netns })
   return addresses
+}
+
+function isOfAnother(key: AttachmentKey, host: RouteSocket, { index, peerIndex }: Link): boolean {
+  const peer = peerIndex === undefined ? undefined : host.link(peerIndex)
+  if (peer?.alias === undefined || peer.peerIndex !== index) return false
+  return parseAlias(peer.alias) !== undefined && peer.alias !== aliasOf(key)
 }
 
 /** A socket in a pod's namespace; undefined if that is gone, or was never given. */

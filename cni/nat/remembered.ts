@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type AttachmentKey, aliasOf } from '../attachment.ts'
 import type { CniCall } from '../protocol/plugin.ts'
@@ -53,8 +61,11 @@ export class RememberedPods {
   forget(key: AttachmentKey): void {
     const digest = digestOf(key)
     for (const type of new Set([...publishers, this.#type])) {
+      const path = join(this.#directory, `${digest}-${type}.json`)
+      // Most pods publish nothing: the look is cheaper than an exception.
+      if (!existsSync(path)) continue
       try {
-        unlinkSync(join(this.#directory, `${digest}-${type}.json`))
+        unlinkSync(path)
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
       }

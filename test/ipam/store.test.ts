@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import {
@@ -260,4 +260,12 @@ test('thousands of leases are not read for one more', async (t) => {
   await net.add('third')
   await net.del('third')
   t.true(reads() - before < 20_000, `${reads() - before} bytes were read for one ADD and DEL`)
+})
+
+test('what is no file is not free', async (t) => {
+  const net = network(t, { subnet: '10.1.2.0/24' })
+  mkdirSync(join(net.directory, '10.1.2.2'), { recursive: true })
+  t.deepEqual(await net.add('c1'), ['10.1.2.3/24'])
+  t.deepEqual(await net.del('c1'), ['10.1.2.3'])
+  t.deepEqual(net.leases(), ['10.1.2.2'])
 })
