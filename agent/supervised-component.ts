@@ -46,11 +46,16 @@ export class SupervisedComponent implements Component {
     })
   }
 
-  /** Lets a component that can do so look at its own files again, while it goes on serving. */
+  /** Lets a component that can do so look at its own files again, while it goes on serving; one that is down is tried at once. */
   reload(): Promise<void> {
     return this.#enqueue(async () => {
+      if (this.#running === undefined) {
+        clearTimeout(this.#retry)
+        await this.#attempt()
+        return
+      }
       try {
-        await this.#running?.reload?.()
+        await this.#running.reload?.()
       } catch (error) {
         this.#log.error({ err: error }, 'not reloaded; what runs stays')
       }

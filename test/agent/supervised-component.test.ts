@@ -49,6 +49,32 @@ test('restart stops the old one before it starts the new one', async (t) => {
   t.false(component.health().ok)
 })
 
+test('reload reaches a component that runs, and starts one that is down at once', async (t) => {
+  let reloads = 0
+  let broken = true
+  const component = new SupervisedComponent('gateway', {
+    log,
+    start: async () => {
+      if (broken) throw new Error('port 9080 is taken')
+      return {
+        ...fake([], 'gateway'),
+        async reload() {
+          reloads += 1
+        },
+      }
+    },
+  })
+  await component.start()
+  t.false(component.health().ok)
+  broken = false
+  await component.reload()
+  t.true(component.health().ok)
+  t.is(reloads, 0)
+  await component.reload()
+  t.is(reloads, 1)
+  await component.stop()
+})
+
 test('after stop nothing starts again', async (t) => {
   let tries = 0
   const component = new SupervisedComponent('gateway', {
