@@ -44,6 +44,8 @@ export class RequestContext {
   /** Of the token jwt-auth accepted, if it was told to keep them: variables jwt_claim_<name>. */
   claims: Readonly<Record<string, unknown>> | undefined
   #body: BodyVariables | undefined
+  /** Fields that plugins add to whatever is answered, before the header filters see it. */
+  responseFields: Record<string, string> | undefined
   #variables: ((name: string) => string | number | undefined) | undefined
 
   constructor(exchange: Exchange, uri: CanonicalUri & { readonly matchPath?: string }, host: string) {

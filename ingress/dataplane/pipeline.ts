@@ -181,6 +181,8 @@ export class Pipeline implements ExchangeObserver {
 
   onResponse(response: Response): void {
     const context = this.#context
+    const { responseFields } = context
+    for (const name in responseFields) response.headers.set(name, responseFields[name] as string)
     if (this.#answerHeaders !== undefined) {
       for (const [name, value] of Object.entries(this.#answerHeaders)) {
         if (typeof value === 'string') response.headers.set(name, value)

@@ -38,6 +38,7 @@ export class Tables {
   readonly bodyUse = new BodyUse()
   readonly #protos = new Map<string, ObjectOf['protos']>()
   readonly #metadata = new Map<string, JsonObject>()
+  readonly #noMetadata: JsonObject = {}
   readonly #compiled = new Map<string, CompiledRoute>()
 
   constructor(options: TablesOptions) {
@@ -281,7 +282,7 @@ export class Tables {
       exposition: this.#options.exposition,
       auth: this.auth,
       attributes: isObject(attributes) ? attributes : {},
-      metadata: () => this.#metadata.get(plugin) ?? {},
+      metadata: () => this.#metadata.get(plugin) ?? this.#noMetadata,
       shared: this.#options.shared,
       processes: this.#options.processes,
       state: this.#stateOf(plugin),

@@ -154,6 +154,9 @@ export class FieldTable {
   nameStart(index: number): number {
     return this.#at[index * 4] as number
   }
+  nameLength(index: number): number {
+    return (this.#at[index * 4 + 1] as number) - (this.#at[index * 4] as number)
+  }
   valueStart(index: number): number {
     return this.#at[index * 4 + 2] as number
   }
@@ -180,14 +183,23 @@ export class FieldTable {
   /** The values of a field by lower-case name, several joined by ", " (RFC 9110 §5.3); undefined if absent. */
   get(lowerName: string): string | undefined {
     let found: string | undefined
-    const length = lowerName.length
     for (let index = 0; index < this.count; index++) {
-      const start = this.nameStart(index)
-      if ((this.#at[index * 4 + 1] as number) - start !== length) continue
-      if (this.name(index).toLowerCase() !== lowerName) continue
+      if (!this.#nameIs(index, lowerName)) continue
       found = found === undefined ? this.value(index) : `${found}, ${this.value(index)}`
     }
     return found
+  }
+
+  #nameIs(index: number, lowerName: string): boolean {
+    const length = lowerName.length
+    if (this.nameLength(index) !== length) return false
+    const start = this.nameStart(index)
+    for (let at = 0; at < length; at++) {
+      const byte = this.buffer[start + at] as number
+      const lower = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte
+      if (lower !== lowerName.charCodeAt(at)) return false
+    }
+    return true
   }
 
   /** True if a field value equals a lower-case ASCII word, letters in any case. */

@@ -8,13 +8,14 @@ interface Edit {
   readonly keep: boolean
 }
 
+/** What may not stand in a field value as it is. */
+const UNFIT = /[^\x01-\x09\x0b\x0c\x0e-\xff]/
+
 /** Wire form of a field value: CR, LF and NUL become blanks (nobody injects a line), characters beyond latin-1 UTF-8. */
 export function fieldValue(value: string): string {
-  if (/[\r\n\0]/.test(value)) value = value.replace(/[\r\n\0]/g, ' ')
-  for (let at = 0; at < value.length; at++) {
-    if (value.charCodeAt(at) > 0xff) return Buffer.from(value, 'utf8').toString('latin1')
-  }
-  return value
+  if (!UNFIT.test(value)) return value
+  const line = value.replace(/[\r\n\0]/g, ' ')
+  return UNFIT.test(line) ? Buffer.from(line, 'utf8').toString('latin1') : line
 }
 
 /**
@@ -24,6 +25,8 @@ export function fieldValue(value: string): string {
 export class MessageHeaders {
   readonly table: FieldTable | undefined
   #edits: Map<string, Edit> | undefined
+  /** A bit for every length of a name in `#edits`: most fields are seen not to be there without a look at their names. */
+  #lengths = 0
 
   constructor(table?: FieldTable | undefined) {
     this.table = table
@@ -81,6 +84,7 @@ export class MessageHeaders {
   #put(name: string, edit: Edit): void {
     this.#edits ??= new Map()
     this.#edits.set(name.toLowerCase(), edit)
+    this.#lengths |= lengthBit(name.length)
   }
 
   /** The replaced-or-added value if somebody edited the field, else undefined; for fields the engine writes itself. */
@@ -109,13 +113,13 @@ export class MessageHeaders {
   }
 
   #arrived(table: FieldTable, skip: Uint8Array, drop: readonly string[] | undefined): string {
-    const named = this.#edits !== undefined || drop !== undefined
+    const lengths = (drop ?? []).reduce((bits, name) => bits | lengthBit(name.length), this.#lengths)
     let text = ''
     // Consecutive lines that stay are copied as one slice.
     let runStart = -1
     for (let index = 0; index < table.count; index++) {
       let stays = skip[table.id(index)] !== 1
-      if (stays && named) {
+      if (stays && (lengths & lengthBit(table.nameLength(index))) !== 0) {
         const lower = table.name(index).toLowerCase()
         const edit = this.#edits?.get(lower)
         stays = (edit === undefined || edit.keep) && !drop?.includes(lower)
@@ -130,4 +134,8 @@ export class MessageHeaders {
     if (runStart !== -1) text += table.buffer.toString('latin1', runStart, table.sectionEnd)
     return text
   }
+}
+
+function lengthBit(length: number): number {
+  return 1 << (length & 31)
 }

@@ -31,6 +31,8 @@ function headerNames(metadata: JsonObject, prefix: string) {
   const name = (configured: unknown, last: string) =>
     prefix === '' ? String(configured ?? `X-RateLimit-${last}`) : `X-${prefix}-RateLimit-${last}`
   return {
+    metadata,
+    prefix,
     limit: name(metadata.limit_header, 'Limit'),
     remaining: name(metadata.remaining_header, 'Remaining'),
     reset: name(metadata.reset_header, 'Reset'),
@@ -88,15 +90,19 @@ export const limitCount: Plugin = {
     // Editing the configuration starts new counters, as the owner's and the configuration's names are part of the key.
     const scope = own.group ?? `${environment.owner} ${JSON.stringify(conf)}`
     const counter = counterOf(conf, scope, environment)
-    const told = new WeakMap<RequestContext, Record<string, string>>()
+    let names: ReturnType<typeof headerNames> | undefined
 
+    const tell = (context: RequestContext, { prefix, count }: Quota, usage: Usage): void => {
+      const metadata = environment.metadata()
+      if (names?.metadata !== metadata || names.prefix !== prefix) names = headerNames(metadata, prefix)
+      context.responseFields ??= {}
+      const fields = context.responseFields
+      fields[names.limit] = String(count)
+      fields[names.remaining] = String(Math.max(0, Math.floor(count - usage.count)))
+      fields[names.reset] = String(Math.max(0, Math.ceil(usage.resetMs / 1000)))
+    }
     const judge = (context: RequestContext, quota: Quota, usage: Usage): PluginAnswer | undefined => {
-      const headers = own.show_limit_quota_header ? (told.get(context) ?? {}) : {}
-      const names = headerNames(environment.metadata(), quota.prefix)
-      headers[names.limit] = String(quota.count)
-      headers[names.remaining] = String(Math.max(0, Math.floor(quota.count - usage.count)))
-      headers[names.reset] = String(Math.max(0, Math.ceil(usage.resetMs / 1000)))
-      if (own.show_limit_quota_header) told.set(context, headers)
+      if (own.show_limit_quota_header) tell(context, quota, usage)
       if (usage.count <= quota.count) return undefined
       const body = own.rejected_msg === undefined ? undefined : { error_msg: own.rejected_msg }
       return { status: own.rejected_code, body }
@@ -136,11 +142,6 @@ export const limitCount: Plugin = {
           if (answer !== undefined) return answer
         }
         return undefined
-      },
-      headerFilter(context, response) {
-        const headers = told.get(context)
-        if (headers === undefined) return
-        for (const [name, value] of Object.entries(headers)) response.headers.set(name, value)
       },
     }
   },
