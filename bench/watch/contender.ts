@@ -22,7 +22,8 @@ const cpuMs = (): number => {
   return (user + system) / 1000
 }
 
-function heldMb(): number {
+/** Heap and buffers in use after a collection. */
+export function heldMb(): number {
   for (let round = 0; round < 3; round++) globalThis.gc?.()
   const { heapUsed, external } = process.memoryUsage()
   return (heapUsed + external) / 1e6

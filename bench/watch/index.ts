@@ -82,6 +82,16 @@ async function round(
   }
 }
 
+/** Bytes kept per object of each kind. */
+async function bytesPerObject(kubeconfig: string): Promise<Record<string, number>> {
+  const child = start('bytes.ts', [kubeconfig])
+  try {
+    return await asked<Record<string, number>>(child)
+  } finally {
+    await endServer(child)
+  }
+}
+
 export async function benchWatch(): Promise<void> {
   const share = process.env['BENCH_SHARE'] ?? '1'
   const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3)
@@ -132,6 +142,11 @@ export async function benchWatch(): Promise<void> {
           ...(peer === undefined ? {} : { 'client-node': rounded(theirs), ratio: rounded(theirs / ours) }),
         }
       }),
+    )
+    const bytes = Object.entries(await bytesPerObject(kubeconfig))
+    printTable(
+      'watch: bytes kept per object (an EndpointSlice with its endpoints)',
+      bytes.map(([kind, each]) => ({ kind, plexus: Math.round(each) })),
     )
   } finally {
     await endServer(server)

@@ -4,11 +4,15 @@
 import { isKind } from '#watch'
 import type { FieldType, Message } from '../../watch/kubernetes/wire/message.ts'
 import { messages } from '../../watch/kubernetes/wire/messages.ts'
-import { listMeta, statusMessage } from '../../watch/kubernetes/wire/meta-messages.ts'
+import { listMeta, objectMeta, statusMessage } from '../../watch/kubernetes/wire/meta-messages.ts'
 
 type Raw = Readonly<Record<string, unknown>>
 
+const single = Array.from({ length: 128 }, (_, byte) => Buffer.from([byte]))
+
 function varint(value: number): Buffer {
+  const short = single[value]
+  if (short !== undefined) return short
   const bytes: number[] = []
   let rest = BigInt.asUintN(64, BigInt(value))
   do {
@@ -76,7 +80,24 @@ export function writeMessage(message: Message, raw: Raw): Buffer {
       parts.push(delimited(number, writeMessage(type.inline, raw)))
     else parts.push(...writeField(number, type, raw[name]))
   }
+  if (message === objectMeta) parts.push(...managedFields(raw['managedFields']))
   return Buffer.concat(parts)
+}
+
+/** Nobody reads them, but the API server sends them with every object. */
+function managedFields(entries: unknown): Buffer[] {
+  return ((entries ?? []) as Raw[]).map(({ manager, operation, apiVersion, fieldsType, fieldsV1 }) =>
+    delimited(
+      17,
+      Buffer.concat([
+        text(1, String(manager)),
+        text(2, String(operation)),
+        text(3, String(apiVersion)),
+        text(6, String(fieldsType)),
+        delimited(7, text(1, JSON.stringify(fieldsV1))),
+      ]),
+    ),
+  )
 }
 
 function envelope(type: { apiVersion: string; kind: string }, raw: Buffer): Buffer {

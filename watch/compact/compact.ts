@@ -39,8 +39,9 @@ function compactNode(node: Node): Node {
   return { ...node, status: { ...status, conditions: conditions.map(compactCondition) } }
 }
 
+const none = Object.freeze([])
 const noLoadBalancer: Service['status'] = Object.freeze({
-  loadBalancer: Object.freeze({ ingress: Object.freeze([]) }),
+  loadBalancer: Object.freeze({ ingress: none }),
 })
 const families: readonly Service['spec']['ipFamilies'][] = [
   Object.freeze(['IPv4'] as const),
@@ -55,6 +56,9 @@ function compactService(service: Service): Service {
     spec: {
       ...spec,
       selector: equalValues(metadata.labels, spec.selector) ? metadata.labels : spec.selector,
+      externalIPs: spec.externalIPs.length === 0 ? none : spec.externalIPs,
+      loadBalancerSourceRanges:
+        spec.loadBalancerSourceRanges.length === 0 ? none : spec.loadBalancerSourceRanges,
       ipFamilies: families.find((family) => equalValues(family, spec.ipFamilies)) ?? spec.ipFamilies,
     },
     status: status.loadBalancer.ingress.length === 0 ? noLoadBalancer : status,
