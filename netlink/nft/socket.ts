@@ -1,6 +1,6 @@
 import { attributesOf, type Message, messagesOf } from '../codec/reader.ts'
 import { MessageWriter } from '../codec/writer.ts'
-import { isNotFound, NetlinkError } from '../errors.ts'
+import { isNotFound, NetlinkError, NOT_FOUND_ERRNOS } from '../errors.ts'
 import * as ffi from '../ffi.ts'
 import { NETLINK_NETFILTER, type NetlinkRequest, NetlinkSocket, NLMSG_ERROR } from '../socket.ts'
 import * as c from './constants.ts'
@@ -149,16 +149,10 @@ export class NftSocket {
   /** One set or map, undefined if there is none. */
   set(ref: t.NftSetRef): t.NftSet | undefined {
     let found: t.NftSet | undefined
-    try {
-      this.#socket.request(
-        this.#request('set', { family: ref.family, table: ref.table, second: ref.set }),
-        (message) => {
-          found = decodeSet(message)
-        },
-      )
-    } catch (error) {
-      if (!isNotFound(error)) throw error
-    }
+    const request = this.#request('set', { family: ref.family, table: ref.table, second: ref.set })
+    this.#socket.request({ ...request, expected: NOT_FOUND_ERRNOS }, (message) => {
+      found = decodeSet(message)
+    })
     return found
   }
 

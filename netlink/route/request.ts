@@ -1,6 +1,7 @@
 import type { Schema } from '../codec/schema.ts'
 import type { MessageWriter } from '../codec/writer.ts'
 import * as c from './constants.ts'
+import { writeIfinfomsg, writeLinkName, writeWithoutStats } from './link-encode.ts'
 import { ADDRESS_SCHEMA, LINK_SCHEMA, NEIGHBOUR_SCHEMA, ROUTE_SCHEMA } from './schema.ts'
 
 /** A request minus its flags, made by one of the functions below. */
@@ -38,6 +39,15 @@ function draft(
 
 export function linkRequest(what: string, type: number, body: Draft['body']): Draft {
   return draft({ header: c.IFINFOMSG, schema: LINK_SCHEMA }, what, type, body)
+}
+
+/** Asks for one link, by name or index. */
+export function oneLink(nameOrIndex: string | number): Draft {
+  return linkRequest(`${nameOrIndex}`, c.RTM_GETLINK, (w) => {
+    writeIfinfomsg(w, typeof nameOrIndex === 'number' ? { index: nameOrIndex } : {})
+    if (typeof nameOrIndex === 'string') writeLinkName(w, nameOrIndex)
+    writeWithoutStats(w)
+  })
 }
 
 export function addressRequest(what: string, type: number, body: Draft['body']): Draft {

@@ -20,9 +20,7 @@ import {
   writeChange,
   writeIfinfomsg,
   writeLinkGroup,
-  writeLinkName,
   writeNewLink,
-  writeWithoutStats,
 } from './link-encode.ts'
 import {
   decodeFdb,
@@ -32,10 +30,18 @@ import {
   writeNeighbour,
   writeNeighbourDump,
 } from './neighbour.ts'
-import { addressRequest, type Draft, linkRequest, neighbourRequest, routeRequest } from './request.ts'
+import {
+  addressRequest,
+  type Draft,
+  linkRequest,
+  neighbourRequest,
+  oneLink,
+  routeRequest,
+} from './request.ts'
 import { decodeRoute, writeRoute, writeRouteDump, writeRouteTo } from './route.ts'
 import type * as t from './types.ts'
 
+const ENETUNREACH = 101
 const ADD = NLM_F_CREATE | NLM_F_EXCL
 const PUT = NLM_F_CREATE | NLM_F_REPLACE
 
@@ -73,20 +79,12 @@ export class RouteSocket {
 
   /** One link by name or index, undefined if there is none; with counters if asked for. */
   link(nameOrIndex: string | number, { stats = false } = {}): t.Link | undefined {
-    return this.#get(this.#linkDraft(nameOrIndex), (message) => decodeLink(message, { stats }))
+    return this.#get(oneLink(nameOrIndex), (message) => decodeLink(message, { stats }))
   }
 
   /** The group of a link, undefined if there is no such link: all that is read of the answer. */
   linkGroup(index: number): number | undefined {
-    return this.#get(this.#linkDraft(index), decodeLinkGroup)
-  }
-
-  #linkDraft(nameOrIndex: string | number): Draft {
-    return linkRequest(`${nameOrIndex}`, c.RTM_GETLINK, (w) => {
-      writeIfinfomsg(w, typeof nameOrIndex === 'number' ? { index: nameOrIndex } : {})
-      if (typeof nameOrIndex === 'string') writeLinkName(w, nameOrIndex)
-      writeWithoutStats(w)
-    })
+    return this.#get(oneLink(index), decodeLinkGroup)
   }
 
   /** Makes a link; EEXIST if the name is taken. */
@@ -233,12 +231,8 @@ export class RouteSocket {
   /** The route the kernel would take to an address (`ip route get`); undefined if unreachable. */
   routeTo(destination: string): t.Route | undefined {
     const draft = routeRequest(`to ${destination}`, c.RTM_GETROUTE, (w) => writeRouteTo(w, destination))
-    try {
-      return this.#get(draft, (message) => decodeRoute(message, { cloned: true }))
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENETUNREACH') return undefined
-      throw error
-    }
+    const decode = (message: Message) => decodeRoute(message, { cloned: true })
+    return this.#get(draft, decode, [...NOT_FOUND_ERRNOS, ENETUNREACH])
   }
 
   /** Entries of the neighbour tables (ARP, NDP). */
@@ -297,9 +291,13 @@ export class RouteSocket {
     return this.#socket.dump({ ...draft, flags: 0 }, decode)
   }
 
-  #get<T>(draft: Draft, decode: (message: Message) => T | undefined): T | undefined {
+  #get<T>(
+    draft: Draft,
+    decode: (message: Message) => T | undefined,
+    expected = NOT_FOUND_ERRNOS,
+  ): T | undefined {
     let found: T | undefined
-    this.#socket.request({ ...draft, flags: 0, expected: NOT_FOUND_ERRNOS }, (message) => {
+    this.#socket.request({ ...draft, flags: 0, expected }, (message) => {
       found ??= decode(message)
     })
     return found

@@ -64,7 +64,6 @@ export interface Link {
   readonly bridgePort?: BridgePort | undefined
   readonly vxlan?: Vxlan | undefined
   readonly bridge?: { readonly vlanFiltering: boolean } | undefined
-  /** only where it was asked for */
   readonly stats64?: LinkStats | undefined
 }
 

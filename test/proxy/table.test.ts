@@ -222,10 +222,8 @@ test('two Services that want one node port: the older has it, the younger gets i
   const { proxy } = await start(t, { store, namespace })
   put(store, wanting('old', '2026-01-01T00:00:00Z', '10.96.0.1'))
   t.deepEqual(rows(namespace, 'no-endpoint-nodeports'), ['no-endpoint-nodeports TCP 30080 # shop/old'])
-  t.regex(
-    proxy.describeServices().find(({ service: name }) => name === 'shop/young')?.detail ?? '',
-    /shop\/old/,
-  )
+  const young = proxy.describeServices().find(({ service: name }) => name === 'shop/young')
+  t.regex(young?.detail ?? '', /shop\/old/)
   store.apply([{ kind: 'Service', deleted: 'shop/old' }])
   store.flush()
   t.deepEqual(rows(namespace, 'no-endpoint-nodeports'), ['no-endpoint-nodeports TCP 30080 # shop/young'])
@@ -268,10 +266,8 @@ test('chains nobody leads to are deleted a while after, those in use stay', asyn
   put(store, web, endpoints('10.244.1.5', '10.244.1.6', '10.244.1.7'))
   await start(t, { store, namespace })
   put(store, endpoints('10.244.1.5'))
-  const chains = () =>
-    [...namespace.nft('list', 'table', 'ip', 'plexus-proxy').matchAll(/chain (\S+-\d+) /g)].map(
-      ([, name]) => name,
-    )
+  const listed = () => namespace.nft('list', 'table', 'ip', 'plexus-proxy')
+  const chains = () => [...listed().matchAll(/chain (\S+-\d+) /g)].map(([, name]) => name)
   t.true(chains().includes('pick-3'))
   await waitUntil(() => !chains().includes('pick-3'), { what: 'garbage collection', timeoutMs: 15_000 })
   t.deepEqual(chains().sort(), ['cluster-1', 'nodeport-1', 'nodeport-pick-1', 'pick-1'])
