@@ -10,9 +10,9 @@ import type { SharedRecords } from '../sharing/index.ts'
 import { AccessLog } from './access-log.ts'
 import { DataPlane } from './data-plane.ts'
 import { compileLogFormat } from './log-format.ts'
+import { PluginStates } from './plugin-states.ts'
 import { Ports } from './ports.ts'
 import { registerServingMetrics } from './serving-metrics.ts'
-import type { PluginStates } from './tables-options.ts'
 
 export interface ServingOptions {
   readonly config: GatewayConfig
@@ -30,7 +30,7 @@ export class Serving {
   #shared: SharedRecords
   readonly #deadlines = new Deadlines()
   readonly #ports: Ports
-  readonly #states: PluginStates = new Map()
+  readonly #states = new PluginStates()
   #config: GatewayConfig
   #network: Network
   #pool: ConnectionPool

@@ -4,9 +4,7 @@ import type { Plugin } from '../plugins/plugin.ts'
 import type { RouterMode } from '../route/index.ts'
 import type { SharedRecords } from '../sharing/index.ts'
 import type { DnsDiscoverySettings } from '../upstream/index.ts'
-
-/** By plugin. */
-export type PluginStates = Map<string, Map<string, unknown>>
+import type { PluginStates } from './plugin-states.ts'
 
 export interface TablesOptions {
   readonly registry: ReadonlyMap<string, Plugin>

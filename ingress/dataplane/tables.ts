@@ -46,7 +46,7 @@ export class Tables {
     this.router = new Router(options.mode)
     this.secrets = new Secrets({
       log: options.log,
-      known: this.#stateOf('$secret'),
+      known: options.states.of('$secret'),
       onChange: (changes) => {
         for (const { perConsumer } of this.#compiled.values()) perConsumer.clear()
         this.apply(changes)
@@ -132,7 +132,7 @@ export class Tables {
 
   #setUpstream(id: string, value: ObjectOf['upstreams'] | undefined): void {
     if (value === undefined) {
-      this.upstreams.get(id)?.close()
+      this.upstreams.get(id)?.retire()
       this.upstreams.delete(id)
       return
     }
@@ -146,7 +146,8 @@ export class Tables {
     const route = this.#routes.get(id)
     if (route === undefined || route.status === 0) {
       this.router.delete(id)
-      this.#compiled.get(id)?.inline?.close()
+      this.#compiled.get(id)?.inline?.retire()
+      this.#options.states.end(`routes/${id}`, {})
       this.#compiled.delete(id)
       return
     }
@@ -154,6 +155,7 @@ export class Tables {
       const compiled = this.#compile(id, route)
       this.router.set(id, compiled.match, compiled)
       this.#compiled.set(id, compiled)
+      this.#options.states.end(`routes/${id}`, compiled.plugins)
     } catch (error) {
       this.#options.log.error(
         { object: `routes/${id}`, err: error },
@@ -265,13 +267,6 @@ export class Tables {
     return { discovery, health: shared.within(`health ${owner}`) }
   }
 
-  #stateOf(plugin: string): Map<string, unknown> {
-    const { states } = this.#options
-    const state = states.get(plugin) ?? new Map<string, unknown>()
-    states.set(plugin, state)
-    return state
-  }
-
   environment(plugin: string, owner: string): PluginEnvironment {
     const configured = this.#options.registry.get(plugin)?.attributesOf ?? plugin
     const attributes = this.#options.attributes[configured]
@@ -285,7 +280,7 @@ export class Tables {
       metadata: () => this.#metadata.get(plugin) ?? this.#noMetadata,
       shared: this.#options.shared,
       processes: this.#options.processes,
-      state: this.#stateOf(plugin),
+      state: this.#options.states.of(plugin),
       secret: (reference) => this.secrets.get(reference),
       surroundings: (name) => this.surroundings(name),
       proto: (id) => this.#protos.get(id)?.content,

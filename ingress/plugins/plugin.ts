@@ -40,6 +40,11 @@ export interface PluginInstance {
   log?: (context: RequestContext) => void
 }
 
+/** State under the name of its owner: ended when that object goes. */
+export interface OwnedState {
+  close(): void
+}
+
 /** What a plugin gets from the gateway when one of its configurations is compiled. */
 export interface PluginEnvironment {
   /** The object that carries the configuration, such as `routes/1`; counters are kept under it. */
@@ -57,7 +62,7 @@ export interface PluginEnvironment {
   readonly shared: SharedRecords
   /** How many processes serve: what is kept in each may have that part of what it may have in all. */
   readonly processes: number
-  /** State of this process that outlives recompilation: one map per plugin. */
+  /** State of this process that outlives recompilation: one map per plugin. An OwnedState is kept under `owner`. */
   readonly state: Map<string, unknown>
   /** The value of a `$secret://` reference. Throws UnresolvedReference while it is not there. */
   readonly secret: (reference: string) => string

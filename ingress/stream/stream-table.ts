@@ -75,7 +75,7 @@ export class StreamTable {
       }
       if (change.kind !== 'stream_routes') continue
       if (change.value === undefined) {
-        this.#compiled.get(change.id)?.group?.close()
+        this.#compiled.get(change.id)?.group?.retire()
         this.#compiled.delete(change.id)
         this.#routes.delete(change.id)
       } else {

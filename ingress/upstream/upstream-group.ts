@@ -125,6 +125,12 @@ export class UpstreamGroup {
     this.health.update(checks as Checks, this.servers)
   }
 
+  /** As `close`, for an upstream that is no more: what is known of its servers is forgotten. */
+  retire(): void {
+    this.health?.forget()
+    this.close()
+  }
+
   /** Ends probing; call when nobody will pick from this any more. */
   close(): void {
     this.#endChecks()

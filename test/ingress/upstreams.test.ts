@@ -122,3 +122,51 @@ test('active checks find a dead server without spending requests on it, and noti
   healthy = true
   t.true(await settles('good,moody'))
 })
+
+test('checks of an upstream inside traffic-split outlive edits of the route, and end with it', async (t) => {
+  let probes = 0
+  const sick = await httpBackend(t, {
+    handler: (request, response) => {
+      if (request.url === '/probe') probes++
+      response.statusCode = 500
+      response.end()
+    },
+  })
+  const good = await httpBackend(t)
+  const { url, put, admin } = await testGateway(t)
+  const checks = {
+    active: {
+      http_path: '/probe',
+      healthy: { interval: 1, successes: 1 },
+      unhealthy: { interval: 1, http_failures: 1 },
+    },
+  }
+  const upstream = { nodes: { [`127.0.0.1:${sick.port}`]: 1, [`127.0.0.1:${good.port}`]: 1 }, checks }
+  const split = (desc: string) => ({
+    uri: '/*',
+    desc,
+    plugins: { 'traffic-split': { rules: [{ weighted_upstreams: [{ upstream, weight: 1 }] }] } },
+    upstream: { nodes: { [`127.0.0.1:${good.port}`]: 1 } },
+  })
+  const wait = async (holds: () => Promise<boolean>) => {
+    for (let n = 0; n < 400; n++) {
+      if (await holds()) return true
+      await sleep(50)
+    }
+    return false
+  }
+  await put('/routes/1', split('first'))
+  const statuses = async () => Promise.all(Array.from({ length: 6 }, async () => (await fetch(url)).status))
+  t.true(await wait(async () => (await statuses()).every((status) => status === 200)))
+  await put('/routes/1', split('second'))
+  // No request has to find out again.
+  t.deepEqual(new Set(await statuses()), new Set([200]))
+  const before = probes
+  t.true(await wait(async () => probes > before))
+  t.is((await admin('DELETE', '/routes/1')).status, 200)
+  // One may be under way.
+  await sleep(300)
+  const last = probes
+  await sleep(2500)
+  t.is(probes, last)
+})

@@ -1,7 +1,7 @@
 import { type JsonObject, type Schema, UPSTREAM, type Upstream } from '../../objects/index.ts'
 import { compileExpression } from '../../route/index.ts'
 import { UpstreamGroup } from '../../upstream/index.ts'
-import type { Plugin, PluginEnvironment } from '../plugin.ts'
+import type { OwnedState, Plugin, PluginEnvironment } from '../plugin.ts'
 
 interface Choice {
   readonly upstream_id?: string | number
@@ -83,13 +83,15 @@ export const trafficSplit: Plugin = {
   },
   compile(conf, environment) {
     const inline = inlineGroups(environment)
+    inline.begin()
     const rules = rulesOf(conf).map((rule) => ({
       conditions: (rule.match ?? []).map(({ vars }) => compileExpression(vars)),
       shares: rule.weighted_upstreams.map(({ upstream, upstream_id, weight }): Share => {
-        const group = upstream === undefined ? undefined : inline(upstream)
+        const group = upstream === undefined ? undefined : inline.take(upstream, environment)
         return { target: upstream_id === undefined ? group : String(upstream_id), weight, current: 0 }
       }),
     }))
+    inline.finish()
     /** A share whose upstream has no server now is given to the others. */
     const usable = ({ target }: Share, own: string | undefined): boolean => {
       const id = target ?? own
@@ -111,20 +113,45 @@ export const trafficSplit: Plugin = {
   },
 }
 
-/** Groups of the upstreams written into one configuration, in order: what is known of their servers outlives an edit. */
-function inlineGroups({
-  owner,
-  state,
-  surroundings,
-}: PluginEnvironment): (config: Upstream) => UpstreamGroup {
-  const known = (state.get(owner) as UpstreamGroup[] | undefined) ?? []
-  state.set(owner, known)
-  let next = 0
-  return (config) => {
-    const index = next++
-    const group = known[index]
-    group?.update(config)
-    known[index] = group ?? new UpstreamGroup(config, surroundings(`${owner} traffic-split ${index}`))
-    return known[index]
+/** The upstreams written into one configuration, in order: what is known of their servers outlives an edit. */
+class InlineGroups implements OwnedState {
+  readonly shared: PluginEnvironment['shared']
+  #groups: UpstreamGroup[] = []
+  #used = 0
+
+  constructor(shared: PluginEnvironment['shared']) {
+    this.shared = shared
   }
+
+  begin(): void {
+    this.#used = 0
+  }
+
+  take(config: Upstream, { owner, surroundings }: PluginEnvironment): UpstreamGroup {
+    const index = this.#used++
+    const known = this.#groups[index]
+    known?.update(config)
+    const group = known ?? new UpstreamGroup(config, surroundings(`${owner} traffic-split ${index}`))
+    this.#groups[index] = group
+    return group
+  }
+
+  /** Ends those that the configuration has no more. */
+  finish(): void {
+    for (const group of this.#groups.splice(this.#used)) group.retire()
+  }
+
+  close(): void {
+    this.begin()
+    this.finish()
+  }
+}
+
+function inlineGroups({ owner, state, shared }: PluginEnvironment): InlineGroups {
+  const known = state.get(owner)
+  if (known instanceof InlineGroups && known.shared === shared) return known
+  if (known instanceof InlineGroups) known.close()
+  const groups = new InlineGroups(shared)
+  state.set(owner, groups)
+  return groups
 }

@@ -58,6 +58,16 @@ export class HealthChecker {
     if (this.#probes) this.#tick()
   }
 
+  /** Nobody will ask again, in no process. */
+  forget(): void {
+    if (!this.#probes) return
+    for (const health of this.#health.values()) health.forget()
+    this.#records.records.update(this.#used, (record) => {
+      record.set(USED, 0)
+      record.expiresAt = 0
+    })
+  }
+
   close(): void {
     clearInterval(this.#timer)
     this.#timer = undefined
