@@ -1,4 +1,5 @@
 import type { Timed } from '../deadlines.ts'
+import type { RequestHead } from '../head.ts'
 import type { ConnectionContext } from '../server-handler.ts'
 import type { Receiver, Transport } from '../transport.ts'
 import { Code, H2Fault } from './fault.ts'
@@ -26,6 +27,7 @@ import {
 } from './limits.ts'
 import { Preface } from './preface.ts'
 import { ReceiveWindow } from './receive-window.ts'
+import { RecentIds } from './recent-ids.ts'
 import { SendWindow } from './send-window.ts'
 import { readSettings } from './settings.ts'
 
@@ -40,6 +42,8 @@ export class H2Connection implements Receiver, Timed {
   /** Streams that are open on either side. */
   readonly streams = new Map<number, H2Stream>()
   readonly window = new SendWindow(this.streams)
+  /** Tables of heads that are free to be used again, at most one per stream. */
+  readonly heads: RequestHead[] = []
   readonly #onClose: (connection: H2Connection) => void
   readonly #preface = new Preface()
   readonly #blocks: HeaderBlocks
@@ -50,8 +54,7 @@ export class H2Connection implements Receiver, Timed {
   )
   readonly #resets = newResetLimit()
   readonly #idleFrames = newIdleLimit()
-  /** Streams reset lately: what the client sent before it knew is no fault. */
-  readonly #resetIds = new Set<number>()
+  readonly #wereReset = new RecentIds()
   #settled = false
   #lastStream = 0
   readonly #receiveWindow = new ReceiveWindow(0, CONNECTION_WINDOW)
@@ -184,7 +187,7 @@ export class H2Connection implements Receiver, Timed {
     const stream = this.streams.get(id)
     if (stream === undefined) {
       this.taken(payload.length)
-      if (this.#resetIds.has(id)) return
+      if (this.#wereReset.has(id)) return
       throw new H2Fault(Code.streamClosed, 'DATA of a closed stream', id)
     }
     stream.data(content, { end, size: payload.length })
@@ -212,7 +215,7 @@ export class H2Connection implements Receiver, Timed {
       open.trailers(fields, { endStream })
       return
     }
-    if (this.#resetIds.has(id)) return
+    if (this.#wereReset.has(id)) return
     if (id <= this.#lastStream) throw new H2Fault(Code.streamClosed, 'HEADERS of a closed stream')
     // The client does not know yet that it is to open no more.
     if (this.#goingAway) return
@@ -241,9 +244,7 @@ export class H2Connection implements Receiver, Timed {
 
   /** Ends a stream from our side, with a reason. */
   reset(id: number, code: number): void {
-    this.#resetIds.add(id)
-    if (this.#resetIds.size > CONCURRENT_STREAMS)
-      for (const oldest of this.#resetIds.values().take(1)) this.#resetIds.delete(oldest)
+    this.#wereReset.add(id)
     this.send(numbersFrame(Frame.reset, id, code))
     this.streams.get(id)?.closed()
   }

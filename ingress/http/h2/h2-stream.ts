@@ -76,15 +76,15 @@ export class H2Stream implements ExchangeConnection, Timed, SenderOwner {
       this.#refuse({ status: 431, reason: 'request head too large' })
       return
     }
-    const text = headText(fields)
-    if (text === undefined) throw new H2Fault(Code.protocol, 'malformed request', this.id)
-    const head = new RequestHead()
-    const bytes = Buffer.from(text, 'latin1')
+    const written = headText(fields)
+    if (written === undefined) throw new H2Fault(Code.protocol, 'malformed request', this.id)
+    const head = this.#connection.heads.pop() ?? new RequestHead()
+    const bytes = Buffer.from(written.text, 'latin1')
     const next = head.parse(bytes, 0, bytes.length)
     const framing = emptyFraming()
     const fault =
       head.fault ??
-      (next === bytes.length
+      (next === bytes.length && head.count === written.count
         ? frameRequest(head, framing)
         : { status: 400, reason: 'malformed request head' })
     if (fault !== undefined) {
@@ -179,10 +179,11 @@ export class H2Stream implements ExchangeConnection, Timed, SenderOwner {
 
   trailers(fields: Fields | undefined, { endStream }: { readonly endStream: boolean }): void {
     if (this.#received) throw new H2Fault(Code.streamClosed, 'HEADERS after the end', this.id)
-    const text = fields === undefined ? undefined : trailerText(fields)
-    const bytes = Buffer.from(text ?? '', 'latin1')
+    const written = fields === undefined ? undefined : trailerText(fields)
+    const bytes = Buffer.from(written?.text ?? '', 'latin1')
     const table = new FieldTable()
-    if (!endStream || table.parseFields(bytes, 0, bytes.length) !== bytes.length)
+    const next = table.parseFields(bytes, 0, bytes.length)
+    if (!endStream || next !== bytes.length || table.count !== written?.count)
       throw new H2Fault(Code.protocol, 'malformed trailers', this.id)
     if (table.count > 0) this.#body.trailers = table
     this.data(Buffer.alloc(0), { end: true, size: 0 })
@@ -246,6 +247,13 @@ export class H2Stream implements ExchangeConnection, Timed, SenderOwner {
 
   #leave(): void {
     if (this.#timed) this.#context.deadlines.remove(this)
+    const exchange = this.#exchange
+    // As on HTTP/1.1's connections: nobody reads the head of an exchange that has come to its end.
+    if (exchange?.ended === true && !exchange.aborted) {
+      this.#exchange = undefined
+      exchange.request.release()
+      this.#connection.heads.push(exchange.request)
+    }
     this.#connection.forget(this)
   }
 

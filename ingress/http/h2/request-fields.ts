@@ -6,56 +6,77 @@ const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   'transfer-encoding',
   'upgrade',
 ])
-const PSEUDO: ReadonlySet<string> = new Set([':method', ':scheme', ':authority', ':path'])
+/** RFC 9113 §8.2.1: tokens in lower case. */
+const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
+/** What would end a word of HTTP/1.1's first line, or the line. */
+const WORD_END = /[\0\r\n ]/
+/** Names found to be good: nearly all come again and again. */
+const known = new Set<string>()
+const MOST_KNOWN = 500
 
 type Fields = readonly (readonly [name: string, value: string])[]
 
-/** RFC 9113 §8.2.1: tokens in lower case. */
-const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
-/** What would end a line of HTTP/1.1, or a word of its first one. */
-const LINE_END = /[\0\r\n]/
-const WORD_END = /[\0\r\n ]/
+/** A head in HTTP/1.1 form, and how many fields a reader must find in it: a value with line breaks would make it more. */
+export interface HeadText {
+  readonly text: string
+  readonly count: number
+}
 
 /**
  * The head in HTTP/1.1 form; undefined if it is malformed in ways that only HTTP/2 has. It goes through the same strict
  * parser as everybody's, so a value that would read differently once it is HTTP/1.1 (smuggling by downgrade) is refused
  * like there.
  */
-export function headText(fields: Fields): string | undefined {
-  const pseudo: Record<string, string | undefined> = {}
+export function headText(fields: Fields): HeadText | undefined {
   let at = 0
+  const pseudo = { method: '', scheme: '', path: '', authority: undefined as string | undefined }
   for (; at < fields.length; at++) {
     const [name, value] = fields[at] as Fields[number]
     if (name.charCodeAt(0) !== 0x3a) break
-    if (!PSEUDO.has(name) || pseudo[name] !== undefined || WORD_END.test(value)) return undefined
-    pseudo[name] = value
+    if (WORD_END.test(value)) return undefined
+    if (name === ':method' && pseudo.method === '') pseudo.method = value
+    else if (name === ':scheme' && pseudo.scheme === '') pseudo.scheme = value
+    else if (name === ':path' && pseudo.path === '') pseudo.path = value
+    else if (name === ':authority' && pseudo.authority === undefined) pseudo.authority = value
+    else return undefined
   }
-  const { ':method': method, ':path': path, ':authority': authority } = pseudo
+  const { method, scheme, path } = pseudo
   // CONNECT has neither scheme nor path, and no use here.
-  if (!method || !path || pseudo[':scheme'] === undefined) return undefined
-  let host = authority
+  if (method === '' || path === '' || scheme === '') return undefined
+  let host = pseudo.authority
   let lines = ''
+  let count = 1
   let cookie: string | undefined
   for (; at < fields.length; at++) {
     const [name, value] = fields[at] as Fields[number]
-    if (!isField(name, value) || (name === 'te' && value !== 'trailers')) return undefined
+    if (!isFieldName(name) || (name === 'te' && value !== 'trailers')) return undefined
     if (name === 'host') {
       if (host !== undefined && host !== value) return undefined
       host = value
       // RFC 9113 §8.2.3: cookie crumbs are one field again in HTTP/1.1.
     } else if (name === 'cookie') cookie = cookie === undefined ? value : `${cookie}; ${value}`
-    else lines += `${name}: ${value}\r\n`
+    else {
+      lines += `${name}: ${value}\r\n`
+      count++
+    }
   }
-  if (cookie !== undefined) lines += `cookie: ${cookie}\r\n`
-  return `${method} ${path} HTTP/1.1\r\nhost: ${host ?? ''}\r\n${lines}\r\n`
+  if (cookie !== undefined) {
+    lines += `cookie: ${cookie}\r\n`
+    count++
+  }
+  return { text: `${method} ${path} HTTP/1.1\r\nhost: ${host ?? ''}\r\n${lines}\r\n`, count }
 }
 
 /** The lines of a trailer section; undefined if it is malformed. */
-export function trailerText(fields: Fields): string | undefined {
-  if (!fields.every(([name, value]) => isField(name, value))) return undefined
-  return `${fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
+export function trailerText(fields: Fields): HeadText | undefined {
+  if (!fields.every(([name]) => isFieldName(name))) return undefined
+  const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`)
+  return { text: `${lines.join('')}\r\n`, count: lines.length }
 }
 
-function isField(name: string, value: string): boolean {
-  return NAME.test(name) && !LINE_END.test(value) && !CONNECTION_FIELDS.has(name)
+function isFieldName(name: string): boolean {
+  if (known.has(name)) return true
+  if (!NAME.test(name) || CONNECTION_FIELDS.has(name)) return false
+  if (known.size < MOST_KNOWN && name.length < 64) known.add(name)
+  return true
 }
