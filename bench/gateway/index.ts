@@ -60,8 +60,11 @@ export async function benchGateway(): Promise<void> {
     const needed = names.filter((name) => chosen.some(({ contenders }) => contenders.includes(name)))
     for (const name of needed) running.set(name, start(folder, name))
     await Promise.all(needed.map((name) => portOpens(portsOf(name).plain)))
-    for (const name of ['plexus', 'plexus-2'] as const)
-      if (needed.includes(name)) await configure(folder, admin[name], chosen)
+    for (const name of ['plexus', 'plexus-2'] as const) {
+      if (!needed.includes(name)) continue
+      await portOpens(admin[name])
+      await configure(folder, admin[name], chosen)
+    }
     const ratios: Record<string, string | number>[] = []
     for (const row of chosen) ratios.push(await measure(row, running))
     printTable('gateway: requests per CPU second, Plexus over each (above 1: Plexus does more)', ratios)

@@ -1,9 +1,8 @@
 import { BodyReader } from './body.ts'
 import type { Timed } from './deadlines.ts'
 import { Exchange, type ExchangeConnection } from './exchange.ts'
-import { emptyFraming, frameRequest } from './framing.ts'
-import { type HeadFault, INCOMPLETE, RequestHead } from './head.ts'
-import { freeRoom, takeRoom } from './head-room.ts'
+import type { HeadFault } from './head.ts'
+import { HeadReader } from './head-reader.ts'
 import { InputBuffer } from './input-buffer.ts'
 import { writeRefusal } from './refusal.ts'
 import type { ClientFields } from './request-writer.ts'
@@ -26,13 +25,10 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   deadline: number
   clientFields: ClientFields | undefined
   readonly #context: ConnectionContext
-  readonly #framing = emptyFraming()
   readonly #body = new BodyReader()
   #exchange: Exchange | undefined
   #phase: Phase = 'open'
-  readonly #head = new RequestHead()
-  /** Where the head of the current request lies, unless it is in the input. */
-  #room: Buffer | undefined
+  readonly #reader = new HeadReader()
   readonly #input = new InputBuffer()
   #requests = 0
   #flowing = false
@@ -131,45 +127,23 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     const { settings } = this.#context
     const input = this.#input
     if (this.#startsHttp2(buffer)) return false
-    const size = input.held
-    if (size <= settings.maxHeaderSize && !input.worthParsing(buffer)) return false
-    const head = this.#head
-    const next = head.parse(buffer, input.pos, input.end)
-    if (next === INCOMPLETE) {
-      input.scanned()
-      if (size > settings.maxHeaderSize) this.#refuse({ status: 431, reason: 'request head too large' })
-      return false
-    }
-    if (head.fault !== undefined) {
-      this.#refuse(head.fault)
-      return false
-    }
-    if (next - input.pos > settings.maxHeaderSize) {
-      this.#refuse({ status: 431, reason: 'request head too large' })
-      return false
-    }
-    const fault = frameRequest(head, this.#framing)
-    if (fault !== undefined) {
-      this.#refuse(fault)
-      return false
-    }
-    if (input.borrowed) head.buffer = this.#room = takeRoom(buffer, input.pos, next)
-    input.advance(next)
-    this.#begin(head)
-    return true
+    const read = this.#reader.read(input, buffer, settings.maxHeaderSize)
+    if (read === true) this.#begin(this.#reader)
+    else if (read !== false) this.#refuse(read)
+    return read === true
   }
 
-  #begin(head: RequestHead): void {
+  #begin({ head, framing }: HeadReader): void {
     const { settings } = this.#context
-    this.#body.start(this.#framing.body, this.#framing.length)
+    this.#body.start(framing.body, framing.length)
     const writer = new ResponseWriter(this.transport, head.minor)
-    const exchange = new Exchange(this, head, this.#framing, this.#body, writer)
+    const exchange = new Exchange(this, head, framing, this.#body, writer)
     if (++this.#requests >= settings.keepaliveRequests) exchange.keepAlive = false
     exchange.bodyLimit = settings.maxBodySize
     this.#exchange = exchange
     this.#flowing = false
     this.deadline = NEVER
-    if (settings.maxBodySize > 0 && this.#framing.length > settings.maxBodySize) exchange.fail(413)
+    if (settings.maxBodySize > 0 && framing.length > settings.maxBodySize) exchange.fail(413)
     else this.#context.handler.onRequest(exchange)
   }
 
@@ -262,15 +236,9 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
       this.#close()
       return
     }
-    this.#releaseHead()
+    this.#reader.release()
     this.#arm(this.#context.settings.keepaliveTimeout)
     if (this.#input.bytes !== undefined) this.#run()
-  }
-
-  #releaseHead(): void {
-    this.#head.release()
-    if (this.#room !== undefined) freeRoom(this.#room)
-    this.#room = undefined
   }
 
   startTunnel(exchange: Exchange, peer: Transport, idleTimeout: number): void {
@@ -299,7 +267,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   #close({ silent = false } = {}): void {
     if (this.#phase === 'linger' || this.#phase === 'closed') return
     this.#phase = 'linger'
-    this.#releaseHead()
+    this.#reader.release()
     this.#input.clear()
     this.#arm(this.#context.settings.sendTimeout + LINGER_MS)
     this.transport.end({ silent })
