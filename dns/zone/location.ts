@@ -1,6 +1,7 @@
 /** LOC records as zone files write them (RFC 1876 §3). */
+
+import type { Cursor } from './data-fields.ts'
 import { ZoneError } from './errors.ts'
-import type { Cursor } from './raw-data.ts'
 
 /** thousandths of a second of arc, from the equator and the prime meridian */
 const middle = 2 ** 31

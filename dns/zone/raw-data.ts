@@ -1,19 +1,11 @@
 /** Data of record types that are carried as octets, as zone files write it: a list of fields for each type. */
 import { nameOctets, parseIPv4, Type, typeNumber } from '../wire/index.ts'
+import { type Cursor, hexOctets, number, u16Octets, u32Octets, unescapeText } from './data-fields.ts'
 import { typeBitmap } from './dnssec/bitmap.ts'
 import { ZoneError } from './errors.ts'
 import { locationData } from './location.ts'
 import type { Token } from './record-text.ts'
 import { serviceParameters } from './service-parameters.ts'
-
-/** The tokens of a record's data, taken one after the other. */
-export interface Cursor {
-  next(): Token
-  /** what is left */
-  rest(): Token[]
-  /** the next token as a qualified name */
-  name(): string
-}
 
 type Field = (cursor: Cursor) => Uint8Array
 
@@ -85,28 +77,6 @@ export function readRawData(recordType: number, cursor: Cursor): Buffer | undefi
   return octets
 }
 
-/** Octets of hexadecimal digits; exactly `length` of them if given. Throws ZoneError. */
-export function hexOctets(text: string, length?: number): Buffer {
-  const octets = Buffer.from(text, 'hex')
-  if (octets.length * 2 !== text.length || (length !== undefined && octets.length !== length))
-    throw new ZoneError(`'${text}' is not ${length ?? 'a number of'} octets in hexadecimal digits`)
-  return octets
-}
-
-/** A whole number from 0. Throws ZoneError. */
-export function number(text: string, max: number): number {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
-  if (!(value <= max)) throw new ZoneError(`'${text}' is no number up to ${max}`)
-  return value
-}
-
-/** '\"' and '\065' of character strings. */
-export function unescapeText(text: string): string {
-  return text.replace(/\\(\d{3}|.)/gs, (_, what: string) =>
-    /^\d{3}$/.test(what) ? String.fromCharCode(Number(what) & 255) : what,
-  )
-}
-
 function texts(cursor: Cursor): string[] {
   return cursor.rest().map(({ text }) => text)
 }
@@ -118,16 +88,6 @@ function characterString(token: Token): Buffer {
 function framed(octets: Uint8Array): Buffer {
   if (octets.length > 255) throw new ZoneError('a string of a record has at most 255 octets')
   return Buffer.concat([Buffer.from([octets.length]), octets])
-}
-
-function u16Octets(value: number): Buffer {
-  return Buffer.from([value >> 8, value & 255])
-}
-
-function u32Octets(value: number): Buffer {
-  const octets = Buffer.alloc(4)
-  octets.writeUInt32BE(value)
-  return octets
 }
 
 function typeOf(text: string): number {

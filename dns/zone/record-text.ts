@@ -10,8 +10,9 @@ import {
   Type,
   typeNumber,
 } from '../wire/index.ts'
+import { type Cursor, hexOctets, number, unescapeText } from './data-fields.ts'
 import { ZoneError } from './errors.ts'
-import { type Cursor, hexOctets, number, readRawData, unescapeText } from './raw-data.ts'
+import { readRawData } from './raw-data.ts'
 
 export interface RecordContext {
   readonly origin: string

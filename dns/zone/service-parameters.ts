@@ -1,7 +1,7 @@
 /** Parameters of SVCB and HTTPS records as zone files write them (RFC 9460 §2.1, §7, Appendix A). */
 import { parseIPv4, parseIPv6 } from '../wire/index.ts'
+import { type Cursor, number, u16Octets, unescapeText } from './data-fields.ts'
 import { ZoneError } from './errors.ts'
-import { type Cursor, number, unescapeText } from './raw-data.ts'
 
 const keys: Readonly<Record<string, number>> = {
   mandatory: 0,
@@ -33,7 +33,9 @@ export function serviceParameters(cursor: Cursor): Buffer {
     parameters.set(key, valueOctets(key, value))
   }
   return Buffer.concat(
-    [...parameters].sort(([a], [b]) => a - b).flatMap(([key, value]) => [u16(key), u16(value.length), value]),
+    [...parameters]
+      .sort(([a], [b]) => a - b)
+      .flatMap(([key, value]) => [u16Octets(key), u16Octets(value.length), value]),
   )
 }
 
@@ -48,7 +50,7 @@ function valueOctets(key: number, value: string): Buffer {
   switch (key) {
     case 0: {
       const numbers = value.split(',').map(keyNumber)
-      return Buffer.concat(numbers.sort((a, b) => a - b).map(u16))
+      return Buffer.concat(numbers.sort((a, b) => a - b).map(u16Octets))
     }
     case 1:
       return Buffer.concat(
@@ -59,7 +61,7 @@ function valueOctets(key: number, value: string): Buffer {
       if (value !== '') throw new ZoneError(`parameter key${key} has no value`)
       return Buffer.alloc(0)
     case 3:
-      return u16(number(value, 65_535))
+      return u16Octets(number(value, 65_535))
     case 4:
       return Buffer.concat(value.split(',').map((text) => address(text, parseIPv4(text))))
     case 5:
@@ -80,8 +82,4 @@ function listed(value: string): string[] {
 function address(text: string, octets: Uint8Array | undefined): Uint8Array {
   if (octets === undefined) throw new ZoneError(`'${text}' is no address of this family`)
   return octets
-}
-
-function u16(value: number): Buffer {
-  return Buffer.from([value >> 8, value & 255])
 }

@@ -1,7 +1,12 @@
 /** A cluster with everything that names can be made of, as objects for an API server. */
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { kubernetesSource, openStore, type Store } from '#watch'
+import { ApiServer } from '../../apiserver/api-server.ts'
+import { type Teardown, testDirectory } from '../../support/index.ts'
 
-interface Raw {
+export interface Raw {
   readonly apiVersion: string
   readonly kind: string
   readonly metadata: object
@@ -272,3 +277,19 @@ export const names: readonly string[] = ((): string[] => {
     .split('\n')
   return [...own, ...own.map((name) => `_http._tcp.${name}`), ...more]
 })()
+
+/** An API server with the objects, and our view of it. */
+export async function openCluster(
+  t: Teardown,
+  all: readonly Raw[],
+): Promise<{ kubeconfig: string; store: Store }> {
+  const log = pino({ level: 'silent' })
+  const server = await ApiServer.start()
+  t.teardown(() => server.stop())
+  server.put(...all)
+  const kubeconfig = server.writeKubeconfig(join(testDirectory(t, 'kube'), 'config'))
+  const source = kubernetesSource({ kubeconfig, log })
+  const store = await openStore({ source, log })
+  t.teardown(() => store.close())
+  return { kubeconfig, store }
+}

@@ -1,11 +1,6 @@
 /** The kubernetes plugin over an API server, with every option, against CoreDNS over the same one. */
-import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { pino } from 'pino'
-import { kubernetesSource, openStore, type Store } from '#watch'
-import { ApiServer } from '../../apiserver/api-server.ts'
-import { testDirectory } from '../../support/index.ts'
-import { names, objects } from './cluster.ts'
+import { names, objects, openCluster } from './cluster.ts'
 import { missingCoredns } from './coredns.ts'
 import { clusterDifferences } from './deliberate.ts'
 import { type CompareOptions, compare, type Pair, startPair } from './pair.ts'
@@ -13,7 +8,6 @@ import { each } from './question.ts'
 
 const differential = missingCoredns() === undefined ? test.serial : test.skip
 const types = 'A AAAA SRV PTR TXT CNAME NS SOA MX ANY HTTPS'
-const log = pino({ level: 'silent' })
 
 const external = `example.org.  3600 IN SOA ns.example.org. host.example.org. 1 2 3 4 5
 example.org. 3600 IN NS ns.example.org.
@@ -23,13 +17,7 @@ www.example.org. 60 IN A 192.0.2.80
 
 /** Both servers over one API server; `options` are the lines of the plugin's block. */
 async function start(t: ExecutionContext, options: string, more = ''): Promise<Pair> {
-  const server = await ApiServer.start()
-  t.teardown(() => server.stop())
-  server.put(...objects)
-  const kubeconfig = server.writeKubeconfig(join(testDirectory(t, 'kube'), 'config'))
-  const source = kubernetesSource({ kubeconfig, log })
-  const store: Store = await openStore({ source, log })
-  t.teardown(() => store.close())
+  const { kubeconfig, store } = await openCluster(t, objects)
   return await startPair(t, {
     store,
     files: { 'example.org.zone': external },

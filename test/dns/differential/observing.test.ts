@@ -2,12 +2,20 @@
 import test from 'ava'
 import { Rcode } from '../../../dns/wire/index.ts'
 import { waitUntil } from '../../support/index.ts'
-import { a, soa, stubUpstream } from '../support/index.ts'
+import { a, type Script, soa, stubUpstream } from '../support/index.ts'
 import { missingCoredns } from './coredns.ts'
 import { type Pair, startPair } from './pair.ts'
 import { question, send } from './question.ts'
 
 const differential = missingCoredns() === undefined ? test.serial : test.skip
+
+/** By the start of the name. */
+const says: Script = (query) => {
+  const name = query.questions[0]?.name ?? ''
+  if (name.startsWith('nx')) return { rcode: Rcode.NXDOMAIN, authority: [soa('test.')] }
+  if (name.startsWith('fail')) return { rcode: Rcode.SERVFAIL }
+  return { answer: [a(name, '192.0.2.1')] }
+}
 
 async function askBoth(pair: Pair, ...queries: readonly string[]): Promise<void> {
   for (const query of queries)
@@ -53,12 +61,7 @@ function shapes(text: string): Set<string> {
 
 differential('metrics: families, types, labels', async (t) => {
   t.timeout(120_000)
-  const upstream = await stubUpstream(t, (query) => {
-    const name = query.questions[0]?.name ?? ''
-    if (name.startsWith('nx')) return { rcode: Rcode.NXDOMAIN, authority: [soa('test.')] }
-    if (name.startsWith('fail')) return { rcode: Rcode.SERVFAIL }
-    return { answer: [a(name, '192.0.2.1')] }
-  })
+  const upstream = await stubUpstream(t, says)
   const pair = await startPair(t, {
     files: { hosts: '192.0.2.1 a.hosts.test\n' },
     corefile: `. {
@@ -135,12 +138,7 @@ example.org {
 
 differential('log and errors: formats and classes', async (t) => {
   t.timeout(120_000)
-  const upstream = await stubUpstream(t, (query) => {
-    const name = query.questions[0]?.name ?? ''
-    if (name.startsWith('nx')) return { rcode: Rcode.NXDOMAIN, authority: [soa('test.')] }
-    if (name.startsWith('fail')) return { rcode: Rcode.SERVFAIL }
-    return { answer: [a(name, '192.0.2.1')] }
-  })
+  const upstream = await stubUpstream(t, says)
   const pair = await startPair(t, {
     corefile: `. {
     log

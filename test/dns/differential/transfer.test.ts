@@ -1,18 +1,12 @@
 /** Zone transfers, k8s_external, autopath @kubernetes, and signed zones: what needs two plugins. */
-import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { pino } from 'pino'
-import { kubernetesSource, openStore, type Store } from '#watch'
-import { ApiServer } from '../../apiserver/api-server.ts'
-import { testDirectory } from '../../support/index.ts'
-import { namespace, objects, pod, service, slice } from './cluster.ts'
+import { namespace, objects, openCluster, pod, service, slice } from './cluster.ts'
 import { missingCoredns } from './coredns.ts'
 import { clusterDifferences, negativeTtl, optionsEchoed, optUnasked, wholeAny } from './deliberate.ts'
 import { type CompareOptions, compare, type Deliberate, type Pair, startPair } from './pair.ts'
 import { each } from './question.ts'
 
 const differential = missingCoredns() === undefined ? test.serial : test.skip
-const log = pino({ level: 'silent' })
 const lenient: CompareOptions = {
   serial: true,
   cut: true,
@@ -48,13 +42,7 @@ const external = [
 ]
 
 async function start(t: ExecutionContext, corefile: (kubeconfig: string) => string): Promise<Pair> {
-  const server = await ApiServer.start()
-  t.teardown(() => server.stop())
-  server.put(...external)
-  const kubeconfig = server.writeKubeconfig(join(testDirectory(t, 'kube'), 'config'))
-  const source = kubernetesSource({ kubeconfig, log })
-  const store: Store = await openStore({ source, log })
-  t.teardown(() => store.close())
+  const { kubeconfig, store } = await openCluster(t, external)
   return await startPair(t, {
     store,
     files: { zone, 'resolv.conf': 'search one.test\n' },
