@@ -1,10 +1,11 @@
 /** Zone transfers, k8s_external, autopath @kubernetes, and signed zones: what needs two plugins. */
 import test, { type ExecutionContext } from 'ava'
+import { waitUntil } from '../../support/index.ts'
 import { namespace, objects, openCluster, pod, service, slice } from './cluster.ts'
 import { missingCoredns } from './coredns.ts'
 import { clusterDifferences, negativeTtl, optionsEchoed, optUnasked, wholeAny } from './deliberate.ts'
 import { type CompareOptions, compare, type Deliberate, type Pair, startPair } from './pair.ts'
-import { each } from './question.ts'
+import { each, question, send } from './question.ts'
 
 const differential = missingCoredns() === undefined ? test.serial : test.skip
 const lenient: CompareOptions = {
@@ -147,6 +148,29 @@ closed.test {
     // weights are those of answers to queries; each family for itself there
     text: (line) => line.replace(/ SRV 0 \d+ /, ' SRV 0 WEIGHT '),
   })
+})
+
+differential('each as the secondary of the other', async (t) => {
+  t.timeout(120_000)
+  const primaries = await startPair(t, {
+    files: { zone },
+    corefile: 'example.org {\n    transfer {\n        to *\n    }\n    file {DIR}/zone\n}\n',
+  })
+  const from = (port: number) => (text: string) => text.replace('{FROM}', `127.0.0.1:${port}`)
+  const secondaries = await startPair(t, {
+    corefile: 'example.org {\n    secondary {\n        transfer from {FROM}\n    }\n}\n',
+    only: { ours: from(primaries.theirs.port), theirs: from(primaries.ours.port) },
+  })
+  const there = (name: string) => async (): Promise<boolean> => {
+    const asked = question(`${name} A`)
+    const replies = await Promise.all(
+      [secondaries.ours, secondaries.theirs].map(({ port }) => send(port, asked)),
+    )
+    return replies.every(([reply]) => reply !== undefined && reply.readUInt16BE(6) > 0)
+  }
+  await waitUntil(there('www.example.org.'), { timeoutMs: 30_000 })
+  const names = 'example.org. www.example.org. txt.example.org. none.example.org.'
+  await compare(t, secondaries, each(names, 'A SOA NS TXT', '', '+tcp'), lenient)
 })
 
 differential('autopath @kubernetes', async (t) => {
