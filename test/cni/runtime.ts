@@ -98,7 +98,7 @@ export class Node {
       ready,
     ])
     child.stderr?.resume()
-    await waitUntil(() => existsSync(ready), { what: 'the agent' })
+    await waitUntil(() => existsSync(ready), { what: 'the agent', timeoutMs: 90_000 })
     return child
   }
 
