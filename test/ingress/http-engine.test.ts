@@ -96,6 +96,17 @@ test('big bodies both ways, with length and chunked, arrive whole', async (t) =>
   t.is(await sum(await fetch(`${url}/echo`, { method: 'POST', body: stream, duplex: 'half' })), digest)
 })
 
+test('a client that ends the connection with its request gets the whole answer, whatever its size', async (t) => {
+  const handler = (request: http.IncomingMessage, response: http.ServerResponse) =>
+    response.end(Buffer.alloc(Number(request.url?.slice(1)), 'x'))
+  const { port } = await proxy(t, [(await httpBackend(t, { handler })).port])
+  for (const size of [0, 1000, 100_000, 5_000_000]) {
+    const text = await exchange(port, `GET /${size} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+    t.is(statusOf(text), 200)
+    t.is(text.length - text.indexOf('\r\n\r\n') - 4, size)
+  }
+})
+
 test('a slow reader holds the upstream back instead of filling memory', async (t) => {
   const size = 200_000_000
   let sent = 0
