@@ -24,8 +24,10 @@ export class ErraticPlugin implements Plugin {
   }
 
   handle(query: Query, _next: Next): Outcome {
+    // The first query counts as number 0, as in CoreDNS: it is everybody's turn.
+    const number = this.#count
     this.#count += 1
-    const turn = (every: number): boolean => every > 0 && this.#count % every === 0
+    const turn = (every: number): boolean => every > 0 && number % every === 0
     const { drop, truncate, delay, delayMs } = this.#options
     if (turn(drop)) return silence
     const reply = this.#reply(query)

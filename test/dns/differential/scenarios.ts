@@ -226,6 +226,17 @@ example.org {
       '+size=512',
     ),
   },
+  'erratic, by count': {
+    corefile: `erratic.test {
+    erratic {
+        drop 5
+        truncate 0
+        delay 4 10ms
+    }
+}
+`,
+    queries: Array.from({ length: 12 }, () => 'x.erratic.test. A'),
+  },
   erratic: {
     meant: [[/AXFR/, 'erratic has no zone to transfer']],
     corefile: `erratic.test {
