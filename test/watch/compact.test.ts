@@ -7,6 +7,7 @@ import { compactObject, revivedObject } from '../../watch/compact/compact.ts'
 import { CompactObject } from '../../watch/compact/compact-object.ts'
 import { openEnvelope } from '../../watch/kubernetes/wire/envelope.ts'
 import { messages } from '../../watch/kubernetes/wire/messages.ts'
+import { WireError } from '../../watch/kubernetes/wire/protobuf-reader.ts'
 import { readObject } from '../../watch/kubernetes/wire/received.ts'
 import { sameObject } from '../../watch/store/equal.ts'
 import { writeObject } from '../apiserver/protobuf-writer.ts'
@@ -218,6 +219,29 @@ test('two objects are the same exactly if their nested forms are, whatever their
     }),
     { numRuns: 100 },
   )
+})
+
+test('damaged bytes are refused with a WireError or read as something, never anything else', (t) => {
+  const damages = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 })
+  let refused = 0
+  fc.assert(
+    fc.property(objects, damages, fc.nat(), (raw, damage, cut) => {
+      const bytes = writeObject(raw)
+      for (const [place, value] of damage) bytes[place % bytes.length] = value
+      const message = messages[raw.kind]
+      if (message === undefined) throw new Error(`${raw.kind} has no message`)
+      try {
+        const envelope = openEnvelope(bytes.subarray(0, cut % 3 === 0 ? cut % bytes.length : bytes.length))
+        const object = readObject(envelope.reader, message, { apiVersion: '', kind: raw.kind })
+        JSON.stringify(object)
+      } catch (error) {
+        if (!(error instanceof WireError)) throw error
+        refused++
+      }
+    }),
+    { numRuns: 1500 },
+  )
+  t.true(refused > 0)
 })
 
 const name = { name: 'a', namespace: 'shop' }
