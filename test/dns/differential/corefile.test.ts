@@ -2,9 +2,10 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { pino } from 'pino'
 import { startDns } from '#dns'
+import type { Store } from '#watch'
 import { testDirectory } from '../../support/index.ts'
 import { clusterOf, freePort } from '../support/index.ts'
 import { makeZoneKey } from '../support/zone-keys.ts'
@@ -71,37 +72,100 @@ function fixtures(directory: string): void {
     writeFileSync(join(directory, `Kexample.org.+013+12345.${end}`), readFileSync(`${base}.${end}`))
 }
 
+/** Whole files: keys, braces, snippets, imports. */
+const wholes: readonly string[] = [
+  '',
+  '# nothing\n',
+  '.\n',
+  '.\nwhoami\n',
+  '. {\n    whoami\n',
+  '. { whoami }\n',
+  '. {\n}\n',
+  '.\n{\n    whoami\n}\n',
+  '. {\n    whoami\n}}\n',
+  '\uFEFF. {\r\n    whoami\r\n}\r\n',
+  'a..b {\n    whoami\n}\n',
+  '.:99999 {\n    whoami\n}\n',
+  '.: {\n    whoami\n}\n',
+  '.:x {\n    whoami\n}\n',
+  'dns://. {\n    whoami\n}\n',
+  'foo://. {\n    whoami\n}\n',
+  '. {\n    whoami\n}\n. {\n    whoami\n}\n',
+  'example.org EXAMPLE.org {\n    whoami\n}\n',
+  'example.org, example.net {\n    whoami\n}\n',
+  'example.org,\nexample.net {\n    whoami\n}\n',
+  'example.org\nexample.net {\n    whoami\n}\n',
+  '(snip) {\n    whoami\n}\n',
+  '(snip) {\n    whoami\n}\n. {\n    import snip\n}\n',
+  '(snip) {\n    import snip\n}\n. {\n    import snip\n}\n',
+  '(snip) {\n    whoami\n}\n(snip) {\n    whoami\n}\n. {\n    import snip\n}\n',
+  '. {\n    import snip\n}\n(snip) {\n    whoami\n}\n',
+  '. {\n    import {DIR}/missing\n}\n',
+  '. {\n    import {DIR}/none*.conf\n    whoami\n}\n',
+  '. {\n    import\n}\n',
+  'import {DIR}/missing\n',
+  '10.0.0.0/24 {\n    whoami\n}\n',
+  '10.0.0.0/33 {\n    whoami\n}\n',
+  '2001:db8::/32 {\n    whoami\n}\n',
+  '{$PLEXUS_UNSET} {\n    whoami\n}\n',
+  '. {\n    whoami "\n}\n',
+  '. {\n    chaos "v 1" "a\nb"\n}\n',
+  '. {\n    whoami\n    { \n}\n',
+  `${'a'.repeat(64)}.test {\n    whoami\n}\n`,
+  `${'a.'.repeat(130)} {\n    whoami\n}\n`,
+]
+
+/** Refused by us with a line that says why; CoreDNS serves the root, or drops the brace. */
+const refused = /^foo:|PLEXUS_UNSET|\{ \n\}\n$/
+
+/** Starts both; undefined when both take it or both refuse it. */
+async function disagreement(
+  t: ExecutionContext,
+  corefile: string,
+  options: { directory: string; store?: Store },
+): Promise<string | undefined> {
+  const { directory, store } = options
+  const port = await freePort()
+  mkdirSync(directory)
+  const theirs = await startCoredns(t, { corefile, port, directory })
+  theirs.child.kill('SIGKILL')
+  let ours: unknown
+  try {
+    const dns = await startDns({ corefile: { text: corefile }, port, store, log: pino({ level: 'silent' }) })
+    await dns.stop({ lameduck: false })
+  } catch (error) {
+    ours = error
+  }
+  if ((ours === undefined) === (theirs.status === undefined)) return undefined
+  if (ours !== undefined) return `we refuse: ${String(ours)}`
+  return `CoreDNS refuses: ${theirs.output().trim().split('\n').at(-1)}`
+}
+
+differential('whole files are taken by both or refused by both', async (t) => {
+  t.timeout(300_000)
+  const directory = testDirectory(t, 'wholes')
+  const found: string[] = []
+  for (const [number, whole] of wholes.entries()) {
+    const corefile = whole.replaceAll('{DIR}', directory)
+    const why = await disagreement(t, corefile, { directory: join(directory, String(number)) })
+    if (why !== undefined && !refused.test(whole)) found.push(`${JSON.stringify(whole)}: ${why}`)
+  }
+  if (found.length > 0) t.log(found.join('\n'))
+  t.is(found.length, 0, `${found.length} of ${wholes.length} differ`)
+})
+
 differential('every snippet is taken by both or refused by both', async (t) => {
   t.timeout(600_000)
   const directory = testDirectory(t, 'snippets')
   fixtures(directory)
   const { store } = await clusterOf(t)
   const found: string[] = []
-  const one = async (snippet: string, number: number): Promise<void> => {
-    const port = await freePort()
+  for (const [number, snippet] of snippets.entries()) {
     const corefile = `. {\n    bind 127.0.0.1\n    ${snippet}\n}\n`.replaceAll('{DIR}', directory)
-    const own = join(directory, String(number))
-    mkdirSync(own)
-    const theirs = await startCoredns(t, { corefile, port, directory: own })
-    theirs.child.kill('SIGKILL')
-    let ours: unknown
-    try {
-      const dns = await startDns({
-        corefile: { text: corefile },
-        port,
-        store,
-        log: pino({ level: 'silent' }),
-      })
-      await dns.stop({ lameduck: false })
-    } catch (error) {
-      ours = error
-    }
-    if ((ours === undefined) === (theirs.status === undefined)) return
-    if (deliberate.some(([pattern]) => pattern.test(snippet))) return
-    const why = ours === undefined ? theirs.output().trim().split('\n').at(-1) : String(ours)
-    found.push(`${snippet}\n    ${ours === undefined ? 'CoreDNS refuses' : 'we refuse'}: ${why}`)
+    const why = await disagreement(t, corefile, { directory: join(directory, String(number)), store })
+    if (why === undefined || deliberate.some(([pattern]) => pattern.test(snippet))) continue
+    found.push(`${snippet}\n    ${why}`)
   }
-  for (const [number, snippet] of snippets.entries()) await one(snippet, number)
   if (found.length > 0) t.log(found.join('\n'))
   t.is(found.length, 0, `${found.length} of ${snippets.length} differ`)
 })
