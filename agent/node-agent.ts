@@ -51,7 +51,8 @@ export async function startNodeAgent(file: string, log: Logger): Promise<NodeAge
   await checkConfiguration(config)
 
   const metrics = new Registry()
-  collectDefaultMetrics({ register: metrics })
+  // The default looks at the event loop a hundred times a second, all day.
+  collectDefaultMetrics({ register: metrics, eventLoopMonitoringPrecision: 100 })
   const source = openSource(file, config, { log, metrics })
   const registries = new Map<string, Registry>([['agent', metrics]])
 

@@ -13,7 +13,7 @@ export function metricsAnswers(
 ): Readonly<Record<string, Answer>> {
   if (processMetrics === undefined) {
     processMetrics = new Registry()
-    collectDefaultMetrics({ register: processMetrics })
+    collectDefaultMetrics({ register: processMetrics, eventLoopMonitoringPrecision: 100 })
   }
   const registries = [processMetrics, metrics]
   return {

@@ -24,7 +24,7 @@ export const prometheus: PluginDefinition = {
     readProperties(directive, name, { runtime_metrics: (line) => void expectArgs(line, name, { min: 0 }) })
     const { registry } = c.metrics
     if (registry.getSingleMetric('process_cpu_seconds_total') === undefined)
-      collectDefaultMetrics({ register: registry })
+      collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 })
     c.http.serve(listen, '/metrics', (_request, response) => {
       registry.metrics().then(
         (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
