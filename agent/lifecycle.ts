@@ -1,5 +1,6 @@
 // What every long-running command shares: a ready file, SIGTERM/SIGINT to stop with exit code 0, SIGHUP or SIGUSR1 to reload.
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import type { Logger } from 'pino'
 
 const hardStopAfter = 20_000
@@ -15,6 +16,8 @@ export interface Lifecycle {
 /** Marks the process ready, then waits for SIGTERM or SIGINT, stops gracefully and resolves. A second signal exits at once. */
 export async function serveUntilSignal({ readyFile, log, onReload, stop }: Lifecycle): Promise<void> {
   if (readyFile !== undefined) writeReadyFile(readyFile)
+  // By itself it is written at the end, which a killed process does not come to.
+  flushCompileCache()
   // SIGUSR1 is CoreDNS's signal for it.
   for (const name of ['SIGHUP', 'SIGUSR1'] as const) process.on(name, () => onReload?.())
   const signal = await new Promise<string>((resolve) => {
