@@ -3,6 +3,7 @@ import { type AddressInfo, createServer, connect as dialTcp } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
 import { KubeconfigError, kubernetesSource, needsOf, openStore } from '#watch'
+import { ExecPlugin } from '../../../watch/kubernetes/configuration/exec-credential.ts'
 import { needingComponents } from '../../../watch/kubernetes/needs.ts'
 import { ApiServer } from '../../apiserver/api-server.ts'
 import { makeCertificates } from '../../apiserver/certificates.ts'
@@ -78,6 +79,32 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
   for (const watch of server.watches) watch.end()
   server.put(service('b'))
   await waitUntil(() => store.get('Service', 'shop/b'))
+})
+
+test('a late 401 to an old token does not cost the new one', async (t) => {
+  const directory = testDirectory(t)
+  const command = join(directory, 'plugin')
+  const body =
+    '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t$n"}}'
+  writeFileSync(
+    command,
+    `#!/bin/sh\necho x >> ${directory}/count\nn=$(wc -l < ${directory}/count | tr -d ' ')\necho ${JSON.stringify(body)}\n`,
+    { mode: 0o755 },
+  )
+  const settings = {
+    apiVersion: 'client.authentication.k8s.io/v1',
+    command,
+    args: [],
+    env: [],
+    installHint: '',
+  }
+  const plugin = new ExecPlugin(settings, { where: 'user x', onCertificate: () => {} })
+  const token = async () => (await plugin.credential()).token
+  t.is(await token(), 't1')
+  plugin.rejected('t1')
+  t.is(await token(), 't2')
+  plugin.rejected('t1')
+  t.is(await token(), 't2')
 })
 
 test('a client certificate that is replaced on disk is used for a new connection', async (t) => {

@@ -4,8 +4,8 @@ export interface Authorization {
   header(): Promise<string | undefined>
   /** headers besides, for impersonation */
   readonly extraHeaders: Readonly<Record<string, string>>
-  /** Says that the server answered 401. True if a new attempt may fare better. */
-  rejected(): boolean
+  /** Says that the server answered 401 to what `header` was. True if a new attempt may fare better. */
+  rejected(header: string | undefined): boolean
 }
 
 export const noAuthorization: Authorization = {

@@ -28,6 +28,7 @@ export class ExecPlugin {
   readonly #where: string
   readonly #onCertificate: () => void
   #credential: ExecCredential | undefined
+  #rejected = false
   #call: Promise<ExecCredential> | undefined
 
   /** `onCertificate` is called when a new client certificate came: connections have to be renewed. */
@@ -39,14 +40,15 @@ export class ExecPlugin {
 
   async credential(): Promise<ExecCredential> {
     const { expires } = this.#credential ?? {}
-    const stale = expires !== undefined && expires - leewayMs < Date.now()
+    const stale = this.#rejected || (expires !== undefined && expires - leewayMs < Date.now())
     if (this.#credential !== undefined && !stale) return this.#credential
     this.#call ??= this.#run().finally(() => (this.#call = undefined))
     return this.#call
   }
 
-  forget(): void {
-    this.#credential = undefined
+  /** The server refused this token (undefined: the certificate). One that came meanwhile stays. */
+  rejected(token: string | undefined): void {
+    if (this.#credential?.token === token) this.#rejected = true
   }
 
   async #run(): Promise<ExecCredential> {
@@ -89,6 +91,7 @@ export class ExecPlugin {
       this.#onCertificate()
     }
     this.#credential = credential
+    this.#rejected = false
     return credential
   }
 }

@@ -158,8 +158,8 @@ function authorizationIn(
       const { token } = await plugin.credential()
       return token === undefined ? undefined : `Bearer ${token}`
     },
-    rejected: () => {
-      plugin.forget()
+    rejected: (header) => {
+      plugin.rejected(header?.replace('Bearer ', ''))
       return true
     },
   }

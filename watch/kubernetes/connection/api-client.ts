@@ -45,11 +45,12 @@ export class ApiClient {
   /** The answer of a request that succeeded, its body unread. Throws ApiError and ApiConnectionError. */
   async stream(request: ApiRequest): Promise<TransportResponse> {
     if (request.unlimited !== true) this.#metrics.limited(await this.#limit.take(request.signal))
-    let answer = await this.#send(request)
-    if (answer.status === 401 && this.#authorization.rejected()) {
+    const authorization = await this.#authorization.header()
+    let answer = await this.#send(request, authorization)
+    if (answer.status === 401 && this.#authorization.rejected(authorization)) {
       // The token may just have been rotated: once more with what is there now.
       answer.body.destroy()
-      answer = await this.#send(request)
+      answer = await this.#send(request, await this.#authorization.header())
     }
     if (answer.status >= 200 && answer.status < 300) return answer
     throw await errorOf(request, answer)
@@ -62,9 +63,8 @@ export class ApiClient {
     return text === '' ? undefined : JSON.parse(text)
   }
 
-  async #send(request: ApiRequest): Promise<TransportResponse> {
+  async #send(request: ApiRequest, authorization: string | undefined): Promise<TransportResponse> {
     const { method = 'GET', path, query = {}, accept = json, contentType = json, body, signal } = request
-    const authorization = await this.#authorization.header()
     const begun = performance.now()
     const host = this.#connections.server.host
     try {
