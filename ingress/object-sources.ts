@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Store, Subscription } from '#watch'
+import { DeclaredStorage } from './admin/declared-storage.ts'
 import type { ObjectStorage } from './admin/object-storage.ts'
 import { openStorage } from './admin/open-storage.ts'
 import type { GatewayConfig } from './config/gateway-config.ts'
@@ -53,8 +54,12 @@ export class ObjectSources {
     return sources
   }
 
-  #takeOver({ catalogue }: ObjectSources): void {
+  #takeOver({ catalogue, storage }: ObjectSources): void {
     const { registry } = this
+    if (this.storage instanceof DeclaredStorage) {
+      if (storage instanceof DeclaredStorage) this.storage.restore(storage.document)
+      return
+    }
     for (const kind of KINDS) {
       for (const entry of catalogue.list(kind)) {
         if (entry.origin !== 'admin') continue
@@ -109,7 +114,9 @@ function isInMemory({ etcd, objectsFile, dataDirectory }: GatewayConfig): boolea
 
 /** Whether both configurations give the same objects, so that sources may stay open. */
 export function sameSources(a: GatewayConfig, b: GatewayConfig): boolean {
-  const basis = ({ etcd, objectsFile, dataDirectory, keyring, plugins, ingressClass }: GatewayConfig) =>
-    JSON.stringify({ etcd, objectsFile, dataDirectory, keyring, plugins, ingressClass })
+  const basis = (config: GatewayConfig) => {
+    const { etcd, objectsFile, configsApi, dataDirectory, keyring, plugins, ingressClass } = config
+    return JSON.stringify({ etcd, objectsFile, configsApi, dataDirectory, keyring, plugins, ingressClass })
+  }
   return basis(a) === basis(b)
 }

@@ -34,14 +34,29 @@ function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }
 
-/** Decides on a request: undefined to let it pass, else the `description` of the 401. */
-export function refusal(request: FastifyRequest, keys: readonly AdminKey[]): string | undefined {
+function givenKey(request: FastifyRequest): string | undefined {
   const query = request.query as Readonly<Record<string, unknown>>
   const cookie = /(?:^|;\s*)x_api_key=([^;]*)/.exec(request.headers.cookie ?? '')?.[1]
   const given = [query.api_key, request.headers['x-api-key'], cookie].find((one) => typeof one === 'string')
-  if (typeof given !== 'string' || given === '') return 'missing apikey'
+  return typeof given === 'string' && given !== '' ? given : undefined
+}
+
+function match(given: string, keys: readonly AdminKey[]): AdminKey | undefined {
   const wanted = digest(given)
-  const match = keys.find(({ key }) => timingSafeEqual(digest(key), wanted))
-  if (match === undefined) return 'wrong apikey'
-  return match.role === 'viewer' && request.method !== 'GET' ? 'invalid method for role viewer' : undefined
+  return keys.find(({ key }) => timingSafeEqual(digest(key), wanted))
+}
+
+/** Decides on a request: undefined to let it pass, else the `description` of the 401. */
+export function refusal(request: FastifyRequest, keys: readonly AdminKey[]): string | undefined {
+  const given = givenKey(request)
+  if (given === undefined) return 'missing apikey'
+  const found = match(given, keys)
+  if (found === undefined) return 'wrong apikey'
+  const reads = request.method === 'GET' || request.method === 'HEAD'
+  return found.role === 'viewer' && !reads ? 'invalid method for role viewer' : undefined
+}
+
+/** Whether a request comes with a key for everything. */
+export function isAdmin(request: FastifyRequest, keys: readonly AdminKey[]): boolean {
+  return match(givenKey(request) ?? '', keys)?.role === 'admin'
 }

@@ -9,3 +9,13 @@ export const failure = (message: string, status = 400): AdminAnswer => ({
   body: { error_msg: message },
 })
 export const notFound: AdminAnswer = { status: 404, body: { message: 'Key not found' } }
+
+/** Ends the handling of a request with an answer. */
+export class Refused extends Error {
+  readonly answer: AdminAnswer
+
+  constructor(answer: AdminAnswer) {
+    super('refused')
+    this.answer = answer
+  }
+}

@@ -17,6 +17,11 @@ export class ConflictError extends Error {
   readonly code = 'GW_CONFLICT'
 }
 
+/** Objects are not changed one by one where they are kept. */
+export class ReadOnlyError extends Error {
+  readonly code = 'GW_READ_ONLY'
+}
+
 /**
  * Where the objects of the Admin API are kept. `commit` makes a change durable and then visible in the catalogue; it rejects
  * if the change did not become durable.

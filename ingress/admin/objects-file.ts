@@ -2,7 +2,8 @@ import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import type { Logger } from 'pino'
 import { parseDocument } from 'yaml'
 import { type CheckContext, checkObject } from '../objects/check.ts'
-import { isObject, type JsonObject, KINDS, type Kind, type ObjectChange } from '../objects/index.ts'
+import { isObject, type JsonObject, KINDS } from '../objects/index.ts'
+import { type DeclaredItem, DeclaredObjects, declaredItem } from './declared-objects.ts'
 import type { Committed, ObjectStorage } from './object-storage.ts'
 
 const POLL_MS = 1000
@@ -22,10 +23,11 @@ export interface ObjectsFileOptions extends CheckContext {
  */
 export class ObjectsFile implements ObjectStorage {
   readonly #options: ObjectsFileOptions
-  readonly #current = new Map<string, string>()
+  readonly #declared: DeclaredObjects
 
   constructor(options: ObjectsFileOptions) {
     this.#options = options
+    this.#declared = new DeclaredObjects(options.catalogue, 'file')
     this.#apply(this.#read())
     watchFile(options.file, { interval: POLL_MS, persistent: false }, () => this.#reload())
   }
@@ -65,40 +67,24 @@ export class ObjectsFile implements ObjectStorage {
   }
 
   #apply(content: JsonObject): void {
-    const { catalogue, log, file } = this.#options
-    const changes: ObjectChange[] = []
-    const there = new Set<string>()
-    for (const kind of KINDS) {
-      const list = content[kind]
-      if (!Array.isArray(list)) continue
-      for (const [index, item] of list.entries()) {
-        const named = isObject(item) ? identified(kind, item, index) : undefined
-        if (named === undefined) {
-          log.error({ file, object: `${kind}[${index}]` }, 'is no object')
+    const { log, file } = this.#options
+    const items: DeclaredItem[] = []
+    for (const list of KINDS) {
+      const given = content[list]
+      if (!Array.isArray(given)) continue
+      for (const [index, item] of given.entries()) {
+        if (!isObject(item)) {
+          log.error({ file, object: `${list}[${index}]` }, 'is no object')
           continue
         }
-        const { id, value, target } = named
-        const fault = checkObject(target, id, value, this.#options, { references: 'unchecked' })
-        const key = `${target}/${id}`
-        if (fault !== undefined) log.error({ file, object: key, reason: fault }, 'object is not used')
-        else if ((catalogue.get(target, id)?.origin ?? 'file') !== 'file')
-          log.error({ file, object: key }, 'object is not used: one of this id is made from Kubernetes')
-        else {
-          there.add(key)
-          const written = JSON.stringify(value)
-          if (this.#current.get(key) === written) continue
-          this.#current.set(key, written)
-          changes.push({ kind: target, id, value } as unknown as ObjectChange)
-        }
+        const { kind, id, value } = declaredItem(list, item, index)
+        const fault = checkObject(kind, id, value, this.#options, { references: 'unchecked' })
+        if (fault === undefined) items.push({ kind, id, value })
+        else log.error({ file, object: `${kind}/${id}`, reason: fault }, 'object is not used')
       }
     }
-    for (const key of this.#current.keys()) {
-      if (there.has(key)) continue
-      this.#current.delete(key)
-      const slash = key.indexOf('/')
-      changes.push({ kind: key.slice(0, slash), id: key.slice(slash + 1), value: undefined } as ObjectChange)
-    }
-    catalogue.apply(changes, 'file')
+    for (const object of this.#declared.replace(items))
+      log.error({ file, object }, 'object is not used: one of this id is made from Kubernetes')
   }
 
   commit(): Promise<Committed> {
@@ -108,24 +94,4 @@ export class ObjectsFile implements ObjectStorage {
   async close(): Promise<void> {
     unwatchFile(this.#options.file)
   }
-}
-
-/** The id of an item of the file: its own, its name, or its place (`arr_1`). */
-function identified(
-  kind: Kind,
-  item: JsonObject,
-  index: number,
-): { readonly target: Kind; readonly id: string; readonly value: JsonObject } {
-  const value = structuredClone(item)
-  // Changes are told apart by content; these two of APISIX's are of no use here.
-  delete value.modifiedIndex
-  delete value.createdIndex
-  const id = String(value.id ?? (kind === 'consumers' ? value.username : undefined) ?? `arr_${index + 1}`)
-  if (kind === 'consumers' && /^[^/]+\/credentials\/[^/]+$/.test(id)) {
-    value.id = id.split('/').at(-1)
-    return { target: 'credentials', id, value }
-  }
-  if (kind === 'consumers' || kind === 'plugin_metadata') delete value.id
-  else value.id ??= id
-  return { target: kind, id, value }
 }

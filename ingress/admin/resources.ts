@@ -9,7 +9,13 @@ import {
 } from '../objects/index.ts'
 import { type AdminAnswer, failure, notFound } from './answers.ts'
 import { merge, setAt } from './merge.ts'
-import { type CommitOptions, type Committed, ConflictError, type ObjectStorage } from './object-storage.ts'
+import {
+  type CommitOptions,
+  type Committed,
+  ConflictError,
+  type ObjectStorage,
+  ReadOnlyError,
+} from './object-storage.ts'
 import { keyOf } from './paths.ts'
 import { inUse } from './references.ts'
 
@@ -50,6 +56,7 @@ function isStamped(kind: Kind): boolean {
 
 const READ_ONLY: Readonly<Record<string, string>> = {
   kubernetes: 'this object is made from a Kubernetes object and read only: change that one',
+  configs: 'this object is part of /apisix/admin/configs: put the whole there',
   file: 'this object comes from a file and is read only: change that one',
 }
 
@@ -244,6 +251,7 @@ export class Resources {
     try {
       return await this.#storage.commit(change, options)
     } catch (error) {
+      if (error instanceof ReadOnlyError) return failure(error.message, 405)
       if (error instanceof ConflictError) return failure('value changed before overwritten', 503)
       return failure(error instanceof Error ? error.message : String(error), 503)
     }

@@ -67,10 +67,6 @@ export function registerSchemaRoutes(
       return fault === undefined ? ok('') : failure(fault)
     }),
   )
-  app.post(
-    `${prefix}/configs/validate`,
-    answers((request) => validateAll(request.body, context)),
-  )
 }
 
 function ok(body: unknown): AdminAnswer {
@@ -109,21 +105,4 @@ function faultOf(kind: Kind, given: unknown, context: CheckContext): string | un
   const value = structuredClone(given)
   const id = String(value.id ?? value.username ?? '')
   return checkObject(kind, id, value, context, { references: 'unchecked' })
-}
-
-/** A whole declarative document: every object that is wrong is named. */
-function validateAll(body: unknown, context: CheckContext): AdminAnswer {
-  if (!isObject(body)) return failure('invalid request body: an object of resources is expected')
-  const errors: JsonObject[] = []
-  for (const kind of KINDS) {
-    const list = body[kind]
-    if (list === undefined) continue
-    for (const [index, item] of (Array.isArray(list) ? list : [list]).entries()) {
-      const error = faultOf(kind, item, context)
-      const id = isObject(item) ? (item.id ?? item.username) : undefined
-      if (error !== undefined) errors.push({ resource_type: kind, resource_id: id ?? '', index, error })
-    }
-  }
-  if (errors.length === 0) return ok({})
-  return { status: 400, body: { error_msg: 'Configuration validation failed', errors } }
 }

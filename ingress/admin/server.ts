@@ -4,8 +4,9 @@ import type { AdminConfig, AdminKey } from '../config/gateway-config.ts'
 import { errorPage } from '../http/index.ts'
 import type { CheckContext } from '../objects/check.ts'
 import { AddressSet } from '../route/index.ts'
-import { refusal } from './access.ts'
-import { type AdminAnswer, failure } from './answers.ts'
+import { isAdmin, refusal } from './access.ts'
+import { type AdminAnswer, failure, Refused } from './answers.ts'
+import { registerConfigs } from './configs-routes.ts'
 import type { ObjectStorage } from './object-storage.ts'
 import { parsePath } from './paths.ts'
 import { Resources, UNSUPPORTED, WORDS } from './resources.ts'
@@ -23,15 +24,6 @@ export interface AdminOptions extends CheckContext {
   readonly log: Logger
   /** Resolves once every worker process uses what was written: an answer says that it is in effect. */
   readonly settled?: (() => Promise<void>) | undefined
-}
-
-class Refused extends Error {
-  readonly answer: AdminAnswer
-
-  constructor(answer: AdminAnswer) {
-    super('refused')
-    this.answer = answer
-  }
 }
 
 /** The Admin API v3 under /apisix/admin. */
@@ -70,7 +62,8 @@ export function adminApi(options: AdminOptions): FastifyInstance {
     if (allowed !== undefined && !allowed.has(address)) {
       return reply.code(403).type('text/html').send(errorPage(403))
     }
-    if (request.method === 'HEAD' || request.method === 'OPTIONS' || !config.keyRequired) return undefined
+    if (!config.keyRequired || request.method === 'OPTIONS') return undefined
+    if (request.method === 'HEAD' && request.routeOptions.url === PREFIX) return undefined
     const description = refusal(request, keys)
     if (description === undefined) return undefined
     return reply.code(401).send({ error_msg: 'failed to check token', description })
@@ -103,6 +96,9 @@ function registerRoutes(app: FastifyInstance, options: AdminOptions): void {
   app.route({ method: 'HEAD', url: PREFIX, handler: (_request, reply) => reply.code(200).send() })
   app.route({ method: 'OPTIONS', url: `${PREFIX}/*`, handler: (_request, reply) => reply.code(200).send() })
   registerSchemaRoutes(app, PREFIX, options, send)
+  const seesSecrets = (request: FastifyRequest) =>
+    !options.config.keyRequired || isAdmin(request, options.keys)
+  registerConfigs(app, PREFIX, { ...options, seesSecrets }, send)
   // Changes are made one after the other: each is checked against what the one before left.
   let before: Promise<unknown> = Promise.resolve()
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {

@@ -89,6 +89,8 @@ export interface GatewayConfig {
   readonly etcd: EtcdConfig | undefined
   /** A file with all objects (standalone mode); there is nothing to write then. */
   readonly objectsFile: string | undefined
+  /** All objects are one document, put as a whole to the Admin API (API-driven standalone mode). */
+  readonly configsApi: boolean
   /** Words that encrypt secrets where objects are kept; empty: they are not encrypted. */
   readonly keyring: readonly string[]
   /** Where Admin API objects and the generated key are kept; undefined: in memory only. */

@@ -15,7 +15,7 @@ import type {
   TlsListenAddress,
 } from './gateway-config.ts'
 import { Section } from './section.ts'
-import { etcd, keyring, objectsFile } from './stores.ts'
+import { etcd, keyring, standalone } from './stores.ts'
 
 /**
  * Reads a config.yaml with APISIX's keys; without a file, the defaults. Throws GatewayConfigError naming file and field.
@@ -89,7 +89,7 @@ function build(root: Section): GatewayConfig {
     admin: adminEnabled ? admin(apisix, deployment.section('admin')) : undefined,
     control: control(apisix),
     etcd: etcd(deployment.section('etcd'), root.section('etcd')),
-    objectsFile: objectsFile(deployment, plexus),
+    ...standalone(deployment, plexus),
     keyring: keyring(apisix.section('data_encryption')),
     dataDirectory: plexus.string('data_dir'),
     discovery: { servers: root.section('discovery').section('dns').strings('servers') ?? [] },

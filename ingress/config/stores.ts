@@ -35,18 +35,25 @@ export function etcd(section: Section, older: Section): EtcdConfig | undefined {
   }
 }
 
-/** `plexus.objects_file`, which APISIX's standalone mode (config_provider yaml) needs here. */
-export function objectsFile(deployment: Section, plexus: Section): string | undefined {
-  deployment.raw('role')
-  const provider = deployment.section('role_data_plane').string('config_provider')
-  deployment.section('role_traditional').string('config_provider')
-  const file = plexus.string('objects_file')
-  if (provider !== undefined && provider !== 'etcd' && file === undefined)
+/**
+ * APISIX's standalone mode (config_provider yaml or json): all objects are one document, from `plexus.objects_file`, or put
+ * as a whole to the Admin API of a gateway whose role is traditional.
+ */
+export function standalone(
+  deployment: Section,
+  plexus: Section,
+): { readonly objectsFile: string | undefined; readonly configsApi: boolean } {
+  const role = deployment.choice('role', ['traditional', 'data_plane', 'control_plane'] as const)
+  const fromData = deployment.section('role_data_plane').string('config_provider') ?? 'etcd'
+  const fromAdmin = deployment.section('role_traditional').string('config_provider') ?? 'etcd'
+  const objectsFile = plexus.string('objects_file')
+  if (role !== 'traditional' && fromData !== 'etcd' && objectsFile === undefined)
     throw plexus.error(
       'objects_file',
-      `must name the ${provider} file, as deployment asks for standalone mode`,
+      `must name the ${fromData} file, as deployment asks for standalone mode`,
     )
-  return file
+  const declared = role !== 'data_plane' && (fromAdmin === 'yaml' || fromAdmin === 'json')
+  return { objectsFile, configsApi: declared && objectsFile === undefined }
 }
 
 /** `apisix.data_encryption`: words of 16 bytes; none without a keyring of one's own. */

@@ -1,7 +1,7 @@
 import { KINDS, type Kind, type ObjectChange, type ObjectOf } from './types.ts'
 import type { JsonObject } from './validator.ts'
 
-export type Origin = 'admin' | 'kubernetes' | 'file'
+export type Origin = 'admin' | 'kubernetes' | 'file' | 'configs'
 
 export interface Entry<K extends Kind> {
   readonly id: string
