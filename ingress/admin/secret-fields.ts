@@ -17,6 +17,9 @@ function changeAt(holder: JsonObject, path: readonly string[], change: Change): 
   else if (Array.isArray(value)) for (const one of value) if (isObject(one)) changeAt(one, rest, change)
 }
 
+/** What gives access to vault, aws and gcp. */
+const OF_MANAGERS = [['token'], ['secret_access_key'], ['session_token'], ['auth_config', 'private_key']]
+
 /** A copy of an object with every secret in it changed: those its plugins name, private keys of certificates and upstreams. */
 export function changeSecrets(
   kind: Kind,
@@ -26,7 +29,7 @@ export function changeSecrets(
 ): JsonObject {
   const copy = structuredClone(value)
   if (kind === 'ssls') for (const field of ['key', 'keys']) changeAt(copy, [field], change)
-  if (kind === 'secrets') changeAt(copy, ['token'], change)
+  if (kind === 'secrets') for (const path of OF_MANAGERS) changeAt(copy, path, change)
   changeAt(copy, ['tls', 'client_key'], change)
   changeAt(copy, ['upstream', 'tls', 'client_key'], change)
   const plugins = isObject(copy.plugins) ? copy.plugins : {}

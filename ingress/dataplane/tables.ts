@@ -8,6 +8,7 @@ import {
 import { type Chain, compileChain, EMPTY_CHAIN } from '../plugins/compile.ts'
 import { AuthIndex } from '../plugins/consumers.ts'
 import type { PluginEnvironment } from '../plugins/plugin.ts'
+import { resolveReferences } from '../plugins/references.ts'
 import { isAuthentication } from '../plugins/registry.ts'
 import { compileParameters, Router } from '../route/index.ts'
 import { Secrets } from '../secrets/index.ts'
@@ -121,7 +122,10 @@ export class Tables {
       return
     }
     try {
-      this.certificates.set(id, value)
+      this.certificates.set(
+        id,
+        resolveReferences(value, (reference) => this.secrets.get(reference)),
+      )
     } catch (error) {
       this.#options.log.error(
         { object: `ssls/${id}`, err: error },

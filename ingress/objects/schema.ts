@@ -3,6 +3,8 @@ import { UPSTREAM } from './schema-upstream.ts'
 import type { Kind } from './types.ts'
 import type { Schema } from './validator.ts'
 
+export { SECRET_SCHEMAS } from './schema-secrets.ts'
+
 // The schemas of APISIX's Admin API 3.x for what is supported here. Unknown properties are errors, as there.
 
 const ROUTE: Schema = {
@@ -114,23 +116,6 @@ const PROTO: Schema = {
   },
   required: ['content'],
   additionalProperties: false,
-}
-
-const uri: Schema = { type: 'string', pattern: '^[^\\/]+:\\/\\/([\\da-zA-Z.-]+|\\[[\\da-fA-F:]+\\])(:\\d+)?' }
-
-/** By the manager named in the path; others are refused there. */
-export const SECRET_SCHEMAS: Readonly<Record<string, Schema>> = {
-  vault: {
-    type: 'object',
-    properties: {
-      uri,
-      prefix: { type: 'string' },
-      token: { type: 'string' },
-      namespace: { type: 'string' },
-      ssl_verify: { type: 'boolean', default: true },
-    },
-    required: ['uri', 'prefix', 'token'],
-  },
 }
 
 const pem: Schema = { type: 'string', minLength: 128, maxLength: 65_536 }

@@ -50,8 +50,9 @@ function hasType(value: unknown, type: string): boolean {
   }
 }
 
-function isReference(value: unknown): boolean {
-  return typeof value === 'string' && /^\$(secret|env|ENV):\/\//.test(value)
+/** Whether a value stands for one that is kept elsewhere: `$secret://...`, `$env://...`. */
+export function isReference(value: unknown): boolean {
+  return typeof value === 'string' && /^\$(?:secret|[eE][nN][vV]):\/\//.test(value)
 }
 
 /**

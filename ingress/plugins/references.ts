@@ -1,8 +1,9 @@
 import { isObject } from '../objects/index.ts'
+import { jsonField } from './json-field.ts'
 
 const SECRET = '$secret://'
-const MANAGERS = ['vault']
-const ENVIRONMENT = /^\$(?:env|ENV):\/\/([A-Za-z_]\w*)(?:\/(.+))?$/
+const MANAGERS = ['vault', 'aws', 'gcp']
+const ENVIRONMENT = /^\$env:\/\/([A-Za-z_]\w*)(?:\/(.+))?$/i
 
 /** A reference in a configuration that leads nowhere. */
 export class UnresolvedReference extends Error {
@@ -33,9 +34,8 @@ function resolveEnvironment(text: string): string {
   const found = process.env[name]
   if (found === undefined) throw new UnresolvedReference(`environment variable ${name} is not set`)
   if (key === undefined) return found
-  const decoded: unknown = JSON.parse(found)
-  const part = isObject(decoded) ? decoded[key] : undefined
-  if (typeof part !== 'string') throw new UnresolvedReference(`environment variable ${name} has no ${key}`)
+  const part = jsonField(found, key)
+  if (part === undefined) throw new UnresolvedReference(`environment variable ${name} has no ${key}`)
   return part
 }
 

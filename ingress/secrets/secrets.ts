@@ -1,11 +1,14 @@
 import type { Logger } from 'pino'
 import type { JsonObject, ObjectChange } from '../objects/index.ts'
+import { type GoogleAccountConf, GoogleTokens } from '../plugins/google-account.ts'
 import {
   parseSecretReference,
   refersToSecret,
   resolveReferences,
   UnresolvedReference,
 } from '../plugins/references.ts'
+import { type AwsConf, readAws } from './aws.ts'
+import { readGcp } from './gcp.ts'
 import { readVault, type VaultConf } from './vault.ts'
 
 /** How long a value is good for, and how long a failure is not asked about again. */
@@ -38,6 +41,7 @@ export class Secrets {
   readonly #held = new Map<string, Held>()
   /** Objects with references. */
   readonly #referring = new Map<string, ObjectChange>()
+  readonly #tokens = new GoogleTokens()
   readonly #asking = new Set<Promise<void>>()
   #timer: NodeJS.Timeout | undefined
 
@@ -45,15 +49,16 @@ export class Secrets {
     this.#options = options
   }
 
-  /** Takes note of a change: managers, and objects that refer to secrets. */
+  /** Takes note of a change: managers, and objects that refer to secrets (in plugins, or as certificates). */
   apply(change: ObjectChange): void {
     if (change.kind === 'secrets') {
       this.#setManager(change.id, change.value)
       return
     }
     const key = `${change.kind}/${change.id}`
-    const plugins = (change.value as { readonly plugins?: unknown } | undefined)?.plugins
-    if (refersToSecret(plugins)) this.#referring.set(key, change)
+    const holder =
+      change.kind === 'ssls' ? change.value : (change.value as { plugins?: unknown } | undefined)?.plugins
+    if (refersToSecret(holder)) this.#referring.set(key, change)
     else this.#referring.delete(key)
   }
 
@@ -120,10 +125,12 @@ export class Secrets {
     const { manager, key } = parseSecretReference(reference)
     const conf = this.#managers.get(manager)
     if (conf === undefined) throw new Error(`there is no secrets object ${manager}`)
-    const own = resolveReferences(conf as unknown as VaultConf, (text) => {
+    const own: unknown = resolveReferences(conf, (text) => {
       throw new UnresolvedReference(`${text}: a manager is not described by its own secrets`)
     })
-    return readVault(own, key)
+    if (manager.startsWith('aws/')) return readAws(own as AwsConf, key)
+    if (manager.startsWith('gcp/')) return readGcp(own as GoogleAccountConf, key, this.#tokens)
+    return readVault(own as VaultConf, key)
   }
 
   close(): void {

@@ -1,7 +1,6 @@
 import { isObject, type JsonObject } from '../objects/index.ts'
 import { call } from '../plugins/http-call.ts'
-
-const TIMEOUT_MS = 5000
+import { SECRET_TIMEOUT_MS } from './field.ts'
 
 /** What a `secrets` object of manager vault says. */
 export interface VaultConf {
@@ -27,7 +26,7 @@ export async function readVault(conf: VaultConf, path: string): Promise<string> 
       'X-Vault-Token': conf.token,
       ...(conf.namespace === undefined ? {} : { 'X-Vault-Namespace': conf.namespace }),
     },
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs: SECRET_TIMEOUT_MS,
     verify: conf.ssl_verify ?? true,
   })
   if (status !== 200) throw new Error(`Vault answers ${status} for ${place}`)

@@ -5,7 +5,7 @@ import {
   type SecureContextOptions,
   type SecureVersion,
 } from 'node:tls'
-import type { Ssl } from '../objects/index.ts'
+import { isReference, type Ssl } from '../objects/index.ts'
 import { compileRegex } from '../route/index.ts'
 
 /** What a TLS handshake for a name is done with. */
@@ -40,10 +40,11 @@ function pairsOf(ssl: Ssl): { readonly cert: string; readonly key: string }[] {
   return [ssl.cert, ...(ssl.certs ?? [])].map((cert, index) => ({ cert, key: keys[index] ?? '' }))
 }
 
-/** A sentence in the Admin API's words if certificate and key are not usable. */
+/** A sentence in the Admin API's words if certificate and key are not usable. What is kept elsewhere is not looked at. */
 export function checkPairs(ssl: Ssl): string | undefined {
   if ((ssl.certs?.length ?? 0) !== (ssl.keys?.length ?? 0)) return 'mismatched number of certs and keys'
   for (const [index, { cert, key }] of pairsOf(ssl).entries()) {
+    if (isReference(cert) || isReference(key)) continue
     const where = index === 0 ? '' : `failed to handle cert-key pair[${index}]: `
     try {
       new X509Certificate(cert)

@@ -4,6 +4,7 @@ import test, { type ExecutionContext } from 'ava'
 import { parseGatewayConfig } from '#ingress'
 import { httpBackend } from './support/backend.ts'
 import { temporaryDirectory, testGateway } from './support/gateway.ts'
+import { until } from './support/until.ts'
 
 interface Vault {
   readonly uri: string
@@ -29,14 +30,6 @@ async function vault(t: ExecutionContext): Promise<Vault> {
     server.close()
   })
   return { uri: `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`, secrets, seen }
-}
-
-async function until(holds: () => Promise<boolean>): Promise<boolean> {
-  for (let n = 0; n < 400; n++) {
-    if (await holds()) return true
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  return false
 }
 
 test('secrets from Vault: for consumers and plugins, both versions of its engine; without them nobody gets in', async (t) => {
@@ -116,7 +109,7 @@ plexus: { data_dir: ${dataDirectory} }`,
 test('references that can lead nowhere are refused', async (t) => {
   const { admin } = await testGateway(t)
   for (const [key, message] of [
-    ['$secret://aws/1/a/b', /secret manager aws is not available/],
+    ['$secret://azure/1/a/b', /secret manager azure is not available/],
     ['$secret://vault/1', /is not \$secret:\/\/<manager>\/<id>\/<path>\/<key>/],
   ] as const) {
     const refused = await admin('PUT', '/consumers', { username: 'sue', plugins: { 'key-auth': { key } } })
