@@ -1,6 +1,7 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import type { Logger } from 'pino'
 import { parseDocument } from 'yaml'
+import { withEnvironment } from '../config/environment-text.ts'
 import { type CheckContext, checkObject } from '../objects/check.ts'
 import { isObject, type JsonObject, KINDS } from '../objects/index.ts'
 import { type DeclaredItem, DeclaredObjects, declaredItem } from './declared-objects.ts'
@@ -49,21 +50,21 @@ export class ObjectsFile implements ObjectStorage {
     const raw = readFileSync(file, 'utf8')
     if (!file.endsWith('.json') && !/#END\s*$/.test(raw))
       throw new ObjectsFileError(`${file}: missing valid end flag: the last line must be #END`)
-    const text = raw.replace(
-      /\$\{\{\s*(\w+)\s*(?::=\s*(.*?)\s*)?\}\}/g,
-      (_, name: string, fallback: string | undefined) => {
-        const value = process.env[name] ?? fallback
-        if (value === undefined)
-          throw new ObjectsFileError(`${file}: environment variable ${name} is not set`)
-        return value
-      },
-    )
-    const document = parseDocument(text)
+    const document = parseDocument(this.#withEnvironment(raw))
     const [problem] = document.errors
     if (problem !== undefined) throw new ObjectsFileError(`${file}: ${problem.message}`, { cause: problem })
     const content: unknown = document.toJS() ?? {}
     if (!isObject(content)) throw new ObjectsFileError(`${file}: must be a map of resources`)
     return content
+  }
+
+  #withEnvironment(raw: string): string {
+    try {
+      return withEnvironment(raw)
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw new ObjectsFileError(`${this.#options.file}: ${why}`, { cause })
+    }
   }
 
   #apply(content: JsonObject): void {

@@ -5,6 +5,7 @@ import { GatewayConfigError } from '../errors.ts'
 import { DEFAULT_SERVER_SETTINGS } from '../http/settings.ts'
 import { isObject, type JsonObject } from '../objects/index.ts'
 import { AddressSet, type UriRules } from '../route/index.ts'
+import { withEnvironment } from './environment-text.ts'
 import type {
   AdminConfig,
   AdminKey,
@@ -40,12 +41,20 @@ function read(file: string): string {
 
 /** As loadGatewayConfig, on the text; `file` is for messages. */
 export function parseGatewayConfig(text: string, file: string): GatewayConfig {
-  const document = parseDocument(text)
+  const document = parseDocument(substituted(text, file))
   const [problem] = document.errors
   if (problem !== undefined) throw new GatewayConfigError(file, '', problem.message, { cause: problem })
   const content: unknown = document.toJS() ?? {}
   if (!isObject(content)) throw new GatewayConfigError(file, '', 'must be a map of sections')
   return build(new Section(content, file, ''))
+}
+
+function substituted(text: string, file: string): string {
+  try {
+    return withEnvironment(text)
+  } catch (cause) {
+    throw new GatewayConfigError(file, '', cause instanceof Error ? cause.message : String(cause), { cause })
+  }
 }
 
 const ROUTER_MODES = ['radixtree_host_uri', 'radixtree_uri', 'radixtree_uri_with_parameter'] as const

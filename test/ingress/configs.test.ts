@@ -233,3 +233,16 @@ test('a configuration in memory outlives a changed config.yaml', async (t) => {
   t.is(await status('/'), 200)
   t.is((await call('HEAD')).headers.get('x-digest'), 'one')
 })
+
+test('config.yaml may name environment variables', (t) => {
+  process.env.PLX_TEST_PORT = '8123'
+  const variable = (name: string) => ['$', '{{', name, '}}'].join('')
+  const parse = (name: string) =>
+    parseGatewayConfig(`# ${variable('NO')}\napisix: { node_listen: ${variable(name)} }`, 'x.yaml')
+  t.is(parse('PLX_TEST_PORT').listen[0]?.port, 8123)
+  t.is(parse(' PLX_TEST_NONE := 8124 ').listen[0]?.port, 8124)
+  t.throws(() => parse('PLX_TEST_NONE'), {
+    code: 'GW_CONFIG',
+    message: 'x.yaml: environment variable PLX_TEST_NONE is not set',
+  })
+})
