@@ -10,6 +10,8 @@ import { interimText, switchResponse, switchText, upstreamResponse } from './ups
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
 const REPLAY_LIMIT = 65_536
+/** How often a request that a server refused unseen is repeated without counting as a try. */
+const FREE_REPEATS = 2
 const NEVER = Number.POSITIVE_INFINITY
 
 /** Sends one exchange to an upstream: tries, body both ways with back-pressure, response. */
@@ -23,6 +25,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
   #cancelConnect: (() => void) | undefined
   #connectTimer: NodeJS.Timeout | undefined
   #tries = 0
+  #refusals = 0
   #pooled = false
   #reading = false
   #corked = false
@@ -85,7 +88,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
     }
     this.#tries++
     this.#endpoint = endpoint
-    const idle = this.#pool.take(endpoint)
+    const idle = this.#pool.take(endpoint, this.#plan.pool)
     this.#pooled = idle !== undefined
     if (idle !== undefined) {
       this.#send(idle, endpoint)
@@ -96,7 +99,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
       this.#cancelConnect = undefined
       this.#failed('timeout', undefined)
     }, this.#plan.connectTimeout)
-    this.#cancelConnect = this.#pool.open(endpoint, {
+    this.#cancelConnect = this.#pool.open(endpoint, this.#plan.pool, {
       onConnect: (connection) => {
         clearTimeout(this.#connectTimer)
         this.#cancelConnect = undefined
@@ -262,8 +265,8 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
     if (this.#over) return
     const endpoint = this.#endpoint
     this.#exchange.pauseBody()
-    // A kept-alive connection that the server closed while idle says nothing about the server.
-    const stale = this.#pooled && (kind === 'closed' || kind === 'unprocessed')
+    // Neither a kept-alive connection closed while idle nor a request refused unseen says anything about the server.
+    const stale = kind === 'unprocessed' ? this.#refusals++ < FREE_REPEATS : this.#pooled && kind === 'closed'
     if (endpoint !== undefined && !stale) this.#plan.onFailure(endpoint, kind, error)
     this.#leave()
     const inTime = performance.now() < this.#plan.retryUntil

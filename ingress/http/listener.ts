@@ -1,6 +1,6 @@
 import { ClientConnection } from './client-connection.ts'
 import type { Deadlines } from './deadlines.ts'
-import { H2Connection } from './h2/h2-connection.ts'
+import { H2ClientConnection } from './h2/h2-client-connection.ts'
 import type { Network, Port } from './network.ts'
 import { ProxiedConnection } from './proxied-connection.ts'
 import type { ConnectionContext, ServerHandler } from './server-handler.ts'
@@ -35,7 +35,7 @@ export class Listener implements ConnectionContext {
   /** Connections taken so far. */
   accepted = 0
   #port: Port | undefined
-  readonly #connections = new Set<ClientConnection | H2Connection>()
+  readonly #connections = new Set<ClientConnection | H2ClientConnection>()
   #whenEmpty: (() => void) | undefined
 
   private constructor(options: ListenOptions) {
@@ -95,7 +95,7 @@ export class Listener implements ConnectionContext {
       transport.destroy()
       return
     }
-    const connection = new H2Connection(transport, this, (one) => this.onConnectionClose(one))
+    const connection = new H2ClientConnection(transport, this, (one) => this.onConnectionClose(one))
     this.#connections.add(connection)
     if (received !== undefined) connection.onData(received, received.length)
   }
@@ -113,15 +113,14 @@ export class Listener implements ConnectionContext {
     return this.#connections.size
   }
 
-  /** Kept-alive connections without a request (HTTP/1.1). */
+  /** Kept-alive connections without a request. */
   get waiting(): number {
     let count = 0
-    for (const connection of this.#connections)
-      if (connection instanceof ClientConnection && connection.idle) count++
+    for (const connection of this.#connections) if (connection.idle) count++
     return count
   }
 
-  onConnectionClose(connection: ClientConnection | H2Connection): void {
+  onConnectionClose(connection: ClientConnection | H2ClientConnection): void {
     this.#connections.delete(connection)
     if (this.#connections.size === 0) this.#whenEmpty?.()
   }

@@ -39,7 +39,7 @@ export function connectSocket(options: ConnectOptions, transport: NetTransportOp
           ...(net.isIP(servername) === 0 && servername !== '' ? { servername } : {}),
           ...(options.tls.context === undefined ? {} : { secureContext: options.tls.context }),
           rejectUnauthorized: options.tls.verify,
-          ALPNProtocols: ['http/1.1'],
+          ALPNProtocols: [...(options.tls.alpn ?? ['http/1.1'])],
         })
   let settled = false
   const onError = (error: Error) => {

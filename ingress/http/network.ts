@@ -6,6 +6,8 @@ export interface UpstreamTls {
   readonly servername: string
   readonly verify: boolean
   readonly context?: SecureContext | undefined
+  /** Protocols offered (ALPN); by default HTTP/1.1. */
+  readonly alpn?: readonly string[] | undefined
 }
 
 export interface ConnectOptions {

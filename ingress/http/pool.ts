@@ -1,5 +1,5 @@
 import type { Deadlines } from './deadlines.ts'
-import { H2Sessions } from './h2/h2-sessions.ts'
+import { H2UpstreamPool } from './h2/h2-upstream-pool.ts'
 import type { Network, UpstreamTls } from './network.ts'
 import { UpstreamConnection } from './upstream-connection.ts'
 import type { IdlePlace, UpstreamLink } from './upstream-link.ts'
@@ -46,17 +46,17 @@ export class ConnectionPool {
   readonly #network: Network
   readonly #idle = new Map<string, IdleSet>()
   readonly #timer: NodeJS.Timeout
-  readonly #sessions: H2Sessions
+  readonly #http2: H2UpstreamPool
 
   constructor(deadlines: Deadlines, network: Network) {
     this.#network = network
     this.#deadlines = deadlines
-    this.#sessions = new H2Sessions(deadlines)
+    this.#http2 = new H2UpstreamPool(deadlines, network)
     this.#timer = setInterval(() => this.#trim(), TRIM_MS).unref()
   }
 
-  take(endpoint: Endpoint): UpstreamLink | undefined {
-    if (endpoint.http2 === true) return this.#sessions.take(endpoint)
+  take(endpoint: Endpoint, settings: PoolSettings): UpstreamLink | undefined {
+    if (endpoint.http2 === true) return this.#http2.take(endpoint, settings)
     const connections = this.#idle.get(endpoint.key)?.connections
     for (;;) {
       const connection = connections?.pop()
@@ -86,9 +86,10 @@ export class ConnectionPool {
   /** Opens a new connection; returns a function that cancels the attempt. */
   open(
     endpoint: Endpoint,
+    settings: PoolSettings,
     settle: { onConnect(connection: UpstreamLink): void; onError(error: Error): void },
   ): () => void {
-    if (endpoint.http2 === true) return this.#sessions.open(endpoint, settle)
+    if (endpoint.http2 === true) return this.#http2.open(endpoint, settings, settle)
     return this.#network.connect({
       host: endpoint.host,
       port: endpoint.port,
@@ -102,12 +103,13 @@ export class ConnectionPool {
   /** Number of idle connections, of one key or of all. */
   idle(key?: string): number {
     if (key !== undefined) return this.#idle.get(key)?.connections.length ?? 0
-    let total = this.#sessions.size
+    let total = this.#http2.idle
     for (const entry of this.#idle.values()) total += entry.connections.length
     return total
   }
 
   #trim(): void {
+    this.#http2.trim()
     for (const [key, entry] of this.#idle) {
       const surplus = entry.connections.splice(0, Math.max(0, entry.connections.length - entry.size))
       for (const connection of surplus) {
@@ -127,6 +129,6 @@ export class ConnectionPool {
       }
     }
     this.#idle.clear()
-    this.#sessions.close()
+    this.#http2.close()
   }
 }

@@ -23,7 +23,7 @@ export function checkFrame(type: number, stream: number, payload: Buffer): void 
     throw new H2Fault(Code.protocol, 'a frame of the wrong stream')
   const size = SIZES.get(type)
   if (size !== undefined && payload.length !== size) throw new H2Fault(Code.frameSize, 'a frame of odd size')
-  if (type === Frame.pushPromise) throw new H2Fault(Code.protocol, 'PUSH_PROMISE of a client')
+  if (type === Frame.pushPromise) throw new H2Fault(Code.protocol, 'PUSH_PROMISE, which nobody may send us')
   if (type !== Frame.priority) return
   if (payload.length !== PRIORITY_SIZE) throw new H2Fault(Code.frameSize, 'PRIORITY of odd size', stream)
   checkDependency(stream, payload)

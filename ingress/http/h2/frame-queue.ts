@@ -3,34 +3,47 @@ import type { Transport } from '../transport.ts'
 // One write for what was gathered, unless it is so much that joining it costs more than several pieces.
 const JOINED_BYTES = 65_536
 
+/** Whose frames they are. */
+interface FrameSource {
+  /** What is queued is about to leave: the last chance to add to it. */
+  onFlush(): void
+  /** The transport wants to be left alone until it drains. */
+  onBlocked(): void
+}
+
 /** Frames on their way out: all that one turn of the event loop brings leaves together. */
 export class FrameQueue {
   readonly #transport: Transport
-  readonly #onBlocked: () => void
+  readonly #source: FrameSource
   #pieces: Buffer[] = []
   #size = 0
   #scheduled: NodeJS.Immediate | undefined
+  readonly #onTurn = () => this.flush()
 
-  /** `onBlocked`: the transport wants to be left alone until it drains. */
-  constructor(transport: Transport, onBlocked: () => void) {
+  constructor(transport: Transport, source: FrameSource) {
     this.#transport = transport
-    this.#onBlocked = onBlocked
+    this.#source = source
   }
 
   add(frames: Buffer): void {
     this.#pieces.push(frames)
     this.#size += frames.length
-    this.#scheduled ??= setImmediate(() => this.flush())
+    this.schedule()
+  }
+
+  schedule(): void {
+    this.#scheduled ??= setImmediate(this.#onTurn)
   }
 
   flush(): void {
-    clearImmediate(this.#scheduled)
+    this.#source.onFlush()
+    if (this.#scheduled !== undefined) clearImmediate(this.#scheduled)
     this.#scheduled = undefined
     if (this.#size === 0) return
     const free = this.#write(this.#pieces, this.#size)
     this.#pieces = []
     this.#size = 0
-    if (!free) this.#onBlocked()
+    if (!free) this.#source.onBlocked()
   }
 
   #write(pieces: readonly Buffer[], size: number): boolean {
@@ -46,6 +59,7 @@ export class FrameQueue {
   /** Forgets what has not left. */
   clear(): void {
     clearImmediate(this.#scheduled)
+    this.#scheduled = undefined
     this.#pieces = []
     this.#size = 0
   }

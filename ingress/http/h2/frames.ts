@@ -17,6 +17,7 @@ export const Frame = {
 export const Flag = { endStream: 0x1, ack: 0x1, endHeaders: 0x4, padded: 0x8, priority: 0x20 } as const
 
 export const Setting = {
+  headerTable: 1,
   enablePush: 2,
   maxStreams: 3,
   initialWindow: 4,
@@ -52,7 +53,9 @@ export function numbersFrame(type: number, stream: number, ...numbers: readonly 
   return bytes
 }
 
-export function settingsFrame(settings: readonly (readonly [id: number, value: number])[]): Buffer {
+export type SettingPair = readonly [id: number, value: number]
+
+export function settingsFrame(settings: readonly SettingPair[]): Buffer {
   const bytes = Buffer.allocUnsafe(HEAD + 6 * settings.length)
   let at = writeFrameHead(bytes, 0, { type: Frame.settings, flags: 0, stream: 0, size: 6 * settings.length })
   for (const [id, value] of settings) at = bytes.writeUInt32BE(value, bytes.writeUInt16BE(id, at))

@@ -1,48 +1,78 @@
-import {
-  type ClientHttp2Stream,
-  constants,
-  type IncomingHttpHeaders,
-  type OutgoingHttpHeaders,
-} from 'node:http2'
-import type { Deadlines, Timed } from '../deadlines.ts'
-import { FieldTable } from '../fields.ts'
+import type { Timed } from '../deadlines.ts'
+import type { FieldTable } from '../fields.ts'
 import type { BreakKind } from '../forward-plan.ts'
 import { emptyFraming, frameResponse } from '../framing.ts'
 import { ResponseHead } from '../head.ts'
-import { NOBODY, type Transport } from '../transport.ts'
+import { trailerLines } from '../response-writer.ts'
 import type { IdlePlace, UpstreamLink, UpstreamUser } from '../upstream-link.ts'
-import { fieldLines, requestFields } from './h2-fields.ts'
-import type { H2Session } from './h2-sessions.ts'
+import { Code, H2Fault } from './fault.ts'
+import { type ConnectionStream, NEVER } from './h2-connection.ts'
+import type { H2UpstreamConnection } from './h2-upstream-connection.ts'
+import { encodeLines, encodeRequest } from './head-block.ts'
+import { parseTrailers, responseText } from './head-text.ts'
+import type { Fields } from './hpack-decoder.ts'
+import { STREAM_WINDOW } from './limits.ts'
+import { ReceiveWindow } from './receive-window.ts'
+import { type SenderOwner, StreamSender } from './stream-sender.ts'
+import { StreamTransport } from './stream-transport.ts'
 
-const NEVER = Number.POSITIVE_INFINITY
-const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM } = constants
-const END_STREAM = 1
+/** What is gathered of a body before it goes on its way. */
+const GATHERED_BYTES = 65_536
 
-/** A request on an HTTP/2 connection to a server, as the engine sees one: heads pass the same strict parser as HTTP/1.1's. */
-export class H2UpstreamStream implements UpstreamLink, Timed {
+/**
+ * A request on an HTTP/2 connection to a server, as the engine sees one. Heads pass the same strict parser as HTTP/1.1's.
+ * Content that the engine does not want now is kept here, a stream's window of it at most: other streams go on.
+ */
+export class H2UpstreamStream implements UpstreamLink, ConnectionStream, SenderOwner, Timed {
+  readonly id: number
   readonly key: string
-  readonly transport: Transport
-  deadline = NEVER
-  closed = false
+  readonly transport: StreamTransport
+  readonly sender: StreamSender
   readonly requests = 1
   readonly reusable = false
   idleIn: IdlePlace | undefined
-  readonly #session: H2Session
-  readonly #deadlines: Deadlines
-  #stream: ClientHttp2Stream | undefined
+  deadline = NEVER
+  /** Nobody uses it any more. */
+  over = false
+  readonly #connection: H2UpstreamConnection
+  readonly #receiveWindow: ReceiveWindow
   #user: UpstreamUser | undefined
-  #trailers: FieldTable | undefined
+  /** Something must happen within that time. */
+  #patience = 0
   #method = ''
-  #answered = false
+  /** Gathered, and not given to the sender yet: the head, content, the end. */
+  #block: string | undefined
+  #content: Buffer[] = []
+  #size = 0
+  #ends = false
+  /** The server may know of it; has everything. */
+  #begun = false
+  #sent = false
+  /** The response's head is here. */
+  #head: ResponseHead | undefined
+  /** Bytes of content that are to come still, if that is known. */
+  #announced = Number.POSITIVE_INFINITY
+  /** Everything has arrived; was handed over. */
+  #received = false
+  #finished = false
+  #trailers: FieldTable | undefined
+  #touched = false
+  #paused = false
+  #held: Buffer[] = []
 
-  constructor(session: H2Session, deadlines: Deadlines) {
-    this.key = session.key
-    this.#session = session
-    this.#deadlines = deadlines
-    this.transport = describe(() => this.#stream)
-    deadlines.add(this)
+  constructor(id: number, connection: H2UpstreamConnection) {
+    this.id = id
+    this.key = connection.key
+    this.#connection = connection
+    this.transport = new StreamTransport(this)
+    this.sender = new StreamSender(id, connection, this)
+    this.#receiveWindow = new ReceiveWindow(id, STREAM_WINDOW)
+    connection.deadlines.add(this)
   }
 
+  get closed(): boolean {
+    return this.over
+  }
   attach(user: UpstreamUser): void {
     this.#user = user
   }
@@ -51,87 +81,200 @@ export class H2UpstreamStream implements UpstreamLink, Timed {
     this.deadline = NEVER
   }
   arm(ms: number): void {
-    this.deadline = this.#deadlines.now + ms
+    this.#patience = ms
+    this.deadline = this.#connection.deadlines.now + ms
   }
 
   begin(head: string, { body }: { readonly body: boolean }): void {
-    const fields = requestFields(head, { secure: this.#session.client.encrypted === true })
-    this.#method = String(fields[':method'])
-    try {
-      this.#start(fields, { endStream: !body })
-    } catch (error) {
-      // The connection ended a moment ago.
-      process.nextTick(() => this.#break('unprocessed', error instanceof Error ? error : undefined))
-    }
-  }
-
-  #start(fields: OutgoingHttpHeaders, options: { readonly endStream: boolean }): void {
-    const stream = this.#session.client.request(fields, options)
-    this.#stream = stream
-    stream.on('headers', (headers) => {
-      const head = parseHead(headers)
-      if (head !== undefined && head.status < 200) this.#user?.onInterim(head)
-    })
-    stream.on('response', (headers, flags) => this.#answer(headers, { empty: (flags & END_STREAM) !== 0 }))
-    stream.on('data', (chunk: Buffer) => {
-      this.#user?.onContent(chunk, 0, chunk.length)
-      this.#user?.onBatchEnd()
-    })
-    stream.on('trailers', (headers: IncomingHttpHeaders) => {
-      const table = new FieldTable()
-      const text = Buffer.from(`${fieldLines(headers)}\r\n`, 'latin1')
-      if (table.parseFields(text, 0, text.length) === text.length) this.#trailers = table
-      else this.#break('malformed', undefined)
-    })
-    stream.on('drain', () => this.#user?.onWritable())
-    stream.on('end', () => {
-      if (this.#answered && stream.rstCode === 0) this.#user?.onResponseEnd(this.#trailers)
-    })
-    stream.on('error', (error) => this.#closedBy(stream, error))
-    stream.on('close', () => this.#closedBy(stream, undefined))
-  }
-
-  #answer(headers: IncomingHttpHeaders, { empty }: { readonly empty: boolean }): void {
-    const user = this.#user
-    if (user === undefined) return
-    const head = parseHead(headers)
-    const framing = emptyFraming()
-    if (head === undefined || !frameResponse(head, this.#method, framing)) {
-      this.#break('malformed', undefined)
-      return
-    }
-    this.#answered = true
-    if (empty) framing.body = 'none'
-    user.onHead(head, framing)
-    if (empty) this.#user?.onResponseEnd(undefined)
-    else this.#user?.onBatchEnd()
+    this.#method = head.slice(0, head.indexOf(' '))
+    this.#block = encodeRequest(head, { secure: this.#connection.secure })
+    this.#ends = !body
+    this.#connection.gather(this)
   }
 
   content(chunk: Buffer): boolean {
-    // The stream sends when the window allows; the bytes may lie in a buffer that is read into again.
-    return this.#stream?.write(Buffer.from(chunk)) ?? true
+    this.#content.push(Buffer.from(chunk))
+    this.#size += chunk.length
+    this.#connection.gather(this)
+    if (this.#size >= GATHERED_BYTES) this.#connection.sendGathered()
+    return !this.sender.waits
   }
 
-  endBody(): void {
-    this.#stream?.end()
+  endBody({ trailers }: { readonly trailers: FieldTable | undefined }): void {
+    this.#ends = true
+    if (trailers !== undefined) this.sender.setTrailers(encodeLines(trailerLines(trailers)))
+    this.#connection.gather(this)
+  }
+
+  /** Called by the connection: what was gathered goes on its way. */
+  sendGathered(): void {
+    if (this.over) return
+    const [block, content, state] = [this.#block, this.#content, { end: this.#ends }]
+    this.#begun = true
+    this.#block = undefined
+    this.#content = []
+    this.#size = 0
+    if (block === undefined) this.sender.content(content, state)
+    else this.sender.message(block, content, state)
+  }
+
+  onSent(): void {
+    this.#sent = true
+    this.#leaveIfDone()
+  }
+
+  onProgress({ waits }: { readonly waits: boolean }): void {
+    // The server takes bytes, so it is there.
+    if (this.deadline !== NEVER) this.arm(this.#patience)
+    if (!waits) this.#user?.onWritable()
+  }
+
+  fields(fields: Fields | undefined, { end }: { readonly end: boolean }): void {
+    if (this.#received) throw this.#fault('HEADERS after the end')
+    if (this.#head === undefined) {
+      this.#readHead(fields, { end })
+      return
+    }
+    const trailers = end ? parseTrailers(fields) : undefined
+    if (trailers === undefined) throw this.#fault('malformed trailers')
+    if (trailers.count > 0) this.#trailers = trailers
+    this.#checkLength(0, { end })
+    this.#ended()
+  }
+
+  #readHead(fields: Fields | undefined, { end }: { readonly end: boolean }): void {
+    const written = fields === undefined ? undefined : responseText(fields)
+    if (written === undefined) throw this.#fault('malformed response head')
+    const head = this.#connection.heads.pop() ?? new ResponseHead()
+    const bytes = Buffer.from(written.text, 'latin1')
+    const next = head.parse(bytes, 0, bytes.length)
+    const framing = emptyFraming()
+    const sound =
+      next === bytes.length && head.count === written.count && frameResponse(head, this.#method, framing)
+    if (!sound || (end && head.status < 200)) throw this.#fault('malformed response head')
+    if (head.status < 200) {
+      this.#connection.countInterim()
+      this.#user?.onInterim(head)
+      this.#connection.heads.push(head)
+      return
+    }
+    this.#head = head
+    if (framing.body === 'none') this.#announced = 0
+    else if (framing.length >= 0) this.#announced = framing.length
+    this.#checkLength(0, { end })
+    if (end) framing.body = 'none'
+    this.#user?.onHead(head, framing)
+    if (end) this.#ended()
+    else this.#touch()
+  }
+
+  data(content: Buffer, { end, size }: { readonly end: boolean; readonly size: number }): void {
+    // The connection's window is given back at once: what one client does not take holds up no other.
+    this.#connection.taken(size)
+    if (!this.#receiveWindow.arrived(size))
+      throw new H2Fault(Code.flowControl, 'more DATA than the window allows', this.id)
+    if (this.#head === undefined || this.#received) throw this.#fault('DATA out of place')
+    this.#checkLength(content.length, { end })
+    this.#use(size - content.length)
+    if (content.length > 0) {
+      // The transport's buffer is read into again, for other streams, before this one's client has taken the bytes.
+      const own = Buffer.from(content)
+      if (this.#paused) this.#held.push(own)
+      else this.#deliver(own)
+      this.#touch()
+    }
+    if (end) this.#ended()
+  }
+
+  #checkLength(size: number, { end }: { readonly end: boolean }): void {
+    this.#announced -= size
+    if (this.#announced < 0 || (end && this.#announced > 0 && this.#announced !== NEVER))
+      throw this.#fault('content of another length than announced')
+  }
+
+  #fault(message: string): H2Fault {
+    return new H2Fault(Code.protocol, message, this.id)
+  }
+
+  #deliver(content: Buffer): void {
+    this.#user?.onContent(content, 0, content.length)
+    this.#use(content.length)
+  }
+
+  /** Bytes that no longer lie here: the server may send as many more. */
+  #use(size: number): void {
+    const update = this.#received || size === 0 ? undefined : this.#receiveWindow.used(size)
+    if (update !== undefined) this.#connection.send(update)
+  }
+
+  /** Asks for `batchEnd`. */
+  #touch(): void {
+    if (this.#touched) return
+    this.#touched = true
+    this.#connection.touch(this)
+  }
+
+  /** Called by the connection: everything that had arrived is handled. */
+  batchEnd(): void {
+    this.#touched = false
+    if (!this.#finished && !this.#paused) this.#user?.onBatchEnd()
+  }
+
+  #ended(): void {
+    this.#received = true
+    this.#leaveIfDone()
+    if (!this.#paused) this.#finish()
+  }
+
+  #finish(): void {
+    if (this.over) return
+    this.#finished = true
+    this.#user?.onResponseEnd(this.#trailers)
+  }
+
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    const held = this.#held
+    this.#held = []
+    for (const content of held) this.#deliver(content)
+    if (this.#received) this.#finish()
+    else this.#user?.onBatchEnd()
   }
 
   destroy(): void {
-    this.#over()
-    this.#stream?.close(NGHTTP2_CANCEL)
-  }
-
-  #over(): void {
-    if (this.closed) return
-    this.closed = true
+    if (this.over) return
+    this.over = true
     this.#user = undefined
-    this.#deadlines.remove(this)
-    this.#session.left()
+    this.sender.stop()
+    this.#held = []
+    const connection = this.#connection
+    connection.deadlines.remove(this)
+    // Whoever logs the response looks at its head once more in this turn; the next response may have it.
+    if (this.#head !== undefined) connection.heads.push(this.#head)
+    if (connection.streams.get(this.id) !== this) return
+    if (this.#begun) connection.reset(this.id, Code.cancel)
+    else connection.forget(this)
   }
 
-  #closedBy(stream: ClientHttp2Stream, error: Error | undefined): void {
-    const refused = stream.rstCode === NGHTTP2_REFUSED_STREAM
-    this.#break(refused && !this.#answered ? 'unprocessed' : 'closed', error)
+  /** The server has nothing more to say and nothing more to hear. */
+  #leaveIfDone(): void {
+    if (this.#sent && this.#received) this.#connection.forget(this)
+  }
+
+  /** It was reset, or ended with its connection. A response that is complete stays so. */
+  ended(reason: number | Error | undefined): void {
+    this.sender.stop()
+    this.#connection.forget(this)
+    if (this.over || this.#received) return
+    const error = reason instanceof Error ? reason : undefined
+    if (!this.#begun || (reason === Code.refused && this.#head === undefined))
+      this.#break('unprocessed', error)
+    else this.#break(error instanceof H2Fault && error.stream === this.id ? 'malformed' : 'closed', error)
   }
 
   #break(kind: BreakKind, error: Error | undefined): void {
@@ -141,34 +284,7 @@ export class H2UpstreamStream implements UpstreamLink, Timed {
   }
 
   onDeadline(): void {
-    // Whatever holds it up, the next request had better take another connection.
-    if (!this.#answered) this.#session.retire()
+    this.#connection.doubt(this.#patience)
     this.#break('timeout', undefined)
-  }
-}
-
-function parseHead(headers: IncomingHttpHeaders): ResponseHead | undefined {
-  const text = Buffer.from(`HTTP/1.1 ${headers[':status']} \r\n${fieldLines(headers)}\r\n`, 'latin1')
-  const head = new ResponseHead()
-  return head.parse(text, 0, text.length) === text.length ? head : undefined
-}
-
-function describe(stream: () => ClientHttp2Stream | undefined): Transport {
-  return {
-    remoteAddress: '',
-    remotePort: 0,
-    localAddress: '',
-    localPort: 0,
-    encrypted: false,
-    receiver: NOBODY,
-    assumePeer() {},
-    write: () => true,
-    writeHeld: () => true,
-    cork() {},
-    uncork: () => true,
-    pause: () => void stream()?.pause(),
-    resume: () => void stream()?.resume(),
-    end() {},
-    destroy: () => void stream()?.close(NGHTTP2_CANCEL),
   }
 }

@@ -6,25 +6,9 @@ import {
   responseFields,
   trailerLines,
 } from '../response-writer.ts'
+import { encodeLines } from './head-block.ts'
 import { encodeField, encodeStatus } from './hpack-encoder.ts'
 import type { StreamSender } from './stream-sender.ts'
-
-// RFC 9113 §8.2.2: fields of a connection, which HTTP/2 has other means for.
-const CONNECTION_FIELDS = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|upgrade)$/i
-
-/** The header block of HTTP/1.1 field lines. */
-function encodeLines(lines: string): string {
-  let block = ''
-  for (let at = 0, end = 0; at < lines.length; at = end + 2) {
-    end = lines.indexOf('\r\n', at)
-    if (end === -1) break
-    const colon = lines.indexOf(':', at)
-    if (colon === -1 || colon > end) continue
-    const name = lines.slice(at, colon)
-    if (!CONNECTION_FIELDS.test(name)) block += encodeField(name, lines.slice(colon + 1, end).trim())
-  }
-  return block
-}
 
 /** Sends one response on an HTTP/2 stream. */
 export class H2Writer implements ResponseSink {
@@ -59,7 +43,7 @@ export class H2Writer implements ResponseSink {
   raw(text: string): void {
     const status = Number(text.slice(9, 12))
     if (status === 101) return
-    const block = encodeStatus(status) + encodeLines(text.slice(text.indexOf('\r\n') + 2))
+    const block = encodeStatus(status) + encodeLines(text, text.indexOf('\r\n') + 2)
     this.#sender.message(block, [], { end: false })
   }
 

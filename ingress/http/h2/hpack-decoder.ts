@@ -1,17 +1,16 @@
 import { Code, H2Fault } from './fault.ts'
-import { STATIC } from './hpack-tables.ts'
+import { STATIC, TABLE_SIZE } from './hpack-tables.ts'
 import { decodeHuffman } from './huffman.ts'
 
-/** What the peer's encoder may use: the default, which our SETTINGS leave as it is. */
-const TABLE_SIZE = 4096
 /** RFC 7541 §4.1: what an entry counts beside its bytes. */
 const OVERHEAD = 32
 /** The largest number (length, index, size) that means anything here. */
 const MOST = 1 << 21
 
 type Field = readonly [name: string, value: string]
+export type Fields = readonly Field[]
 
-/** Header blocks of one connection (RFC 7541). A fault ends the connection, as the tables would differ from then on. */
+/** Header blocks of one connection (RFC 7541); our SETTINGS leave the table's size as it is. A fault ends the connection, as the tables would differ from then on. */
 export class HpackDecoder {
   /** Newest last. */
   #entries: Field[] = []

@@ -1,3 +1,4 @@
+import { CONNECTION_FIELDS } from './connection-fields.ts'
 import { STATIC } from './hpack-tables.ts'
 
 /** Literals without indexing, and those that no proxy may put into its tables either (RFC 7541 §6.2). */
@@ -13,7 +14,7 @@ for (const [at, [name, value]] of STATIC.entries()) {
   if (name === ':status') statuses.set(Number(value), String.fromCharCode(0x80 | (at + 1)))
 }
 
-/** How names begin their literals, by name as it was written. */
+/** How names begin their literals, by name as it was written; '' for those that HTTP/2 does not have. */
 const beginnings = new Map<string, string>()
 
 function number(prefix: number, bits: number, value: number): string {
@@ -31,7 +32,8 @@ function beginning(written: string): string {
   const name = written.toLowerCase()
   const kind = SECRETS.has(name) ? NEVER : PLAIN
   const index = names.get(name) ?? 0
-  const text = number(kind, 4, index) + (index === 0 ? number(0, 7, name.length) + name : '')
+  const literal = number(kind, 4, index) + (index === 0 ? number(0, 7, name.length) + name : '')
+  const text = CONNECTION_FIELDS.has(name) ? '' : literal
   if (beginnings.size >= REMEMBERED) beginnings.clear()
   beginnings.set(written, text)
   return text
@@ -39,10 +41,11 @@ function beginning(written: string): string {
 
 /**
  * A field of a header block. Blocks are made as latin-1 strings. They use the static table only, so no state ties the
- * blocks of a connection together: a few bytes more for far less work.
+ * blocks of a connection together: a few bytes more for far less work. Fields of an HTTP/1.1 connection give nothing.
  */
 export function encodeField(name: string, value: string): string {
-  return beginning(name) + number(0, 7, value.length) + value
+  const start = beginning(name)
+  return start === '' ? '' : start + number(0, 7, value.length) + value
 }
 
 export function encodeStatus(status: number): string {

@@ -63,6 +63,9 @@ export const STATIC: readonly (readonly [name: string, value: string])[] = [
   ['www-authenticate', ''],
 ]
 
+/** What an encoder's dynamic table may hold unless its peer says otherwise (RFC 9113 §6.5.2). */
+export const TABLE_SIZE = 4096
+
 /** Bits of each byte's Huffman code, RFC 7541 appendix B. The codes follow: they count up by length, then by byte. */
 export const HUFFMAN_LENGTHS: readonly number[] = [
   13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28,

@@ -1,8 +1,10 @@
-// What a client may do on one connection.
+// What a peer may do on one connection.
 import { RateLimit } from './rate-limit.ts'
 
 export const CONCURRENT_STREAMS = 128
-// What a client may send ahead on one stream, and on the connection: with the defaults (64 KiB) uploads crawl.
+/** Most bytes of a server's head, as in HTTP/1.1. */
+export const RESPONSE_HEAD = 65_536
+// What it may send ahead on one stream, and on the connection: with the defaults (64 KiB) long bodies crawl.
 export const STREAM_WINDOW = 256 * 1024
 export const CONNECTION_WINDOW = 2 * 1024 * 1024
 

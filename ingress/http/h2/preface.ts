@@ -1,6 +1,6 @@
 import { Code, H2Fault } from './fault.ts'
 
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 
 /** What every client sends first (RFC 9113 §3.4). */
 export class Preface {

@@ -1,6 +1,6 @@
 import { Frame, numbersFrame } from './frames.ts'
 
-/** How much DATA the client may send, on a stream or (0) on the connection; it is told of more in large steps. */
+/** How much DATA the peer may send, on a stream or (0) on the connection; it is told of more in large steps. */
 export class ReceiveWindow {
   readonly #stream: number
   readonly #step: number

@@ -31,7 +31,7 @@ export class SendWindow {
     this.advance()
   }
 
-  /** The client allows more, on a stream or (0) on the connection. */
+  /** The peer allows more, on a stream or (0) on the connection. */
   grow(id: number, size: number): void {
     if (size === 0) throw new H2Fault(Code.protocol, 'WINDOW_UPDATE of nothing', id)
     if (id === 0) {

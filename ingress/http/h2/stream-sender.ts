@@ -6,6 +6,7 @@ const NOTHING: readonly Buffer[] = []
 /** What a sender needs of its connection. */
 interface SenderConnection {
   readonly window: SendWindow
+  readonly peer: { tableUpdate(): string }
   send(frames: Buffer): void
 }
 
@@ -15,9 +16,9 @@ export interface SenderOwner {
   onProgress(state: { readonly waits: boolean }): void
 }
 
-/** Sends one response: as much as the windows allow at once, the rest as they open. */
+/** Sends one message: as much as the windows allow at once, the rest as they open. */
 export class StreamSender {
-  /** Bytes it may send by its own window; less than 0 after the client made windows smaller. */
+  /** Bytes it may send by its own window; less than 0 after the peer made windows smaller. */
   window: number
   readonly #id: number
   readonly #connection: SenderConnection
@@ -42,7 +43,7 @@ export class StreamSender {
     const { window } = this.#connection
     const fits = size === 0 || (size <= Math.min(FRAME_SIZE, this.window, window.size) && !window.blocked)
     const last = end && fits && this.#trailers === ''
-    this.#connection.send(messageFrames(this.#id, { block, content: fits ? content : NOTHING, end: last }))
+    this.#head(block, fits ? content : NOTHING, { end: last })
     if (fits) {
       this.window -= size
       window.size -= size
@@ -99,8 +100,13 @@ export class StreamSender {
   #sendEnd(): void {
     const block = this.#trailers
     if (block === '') this.#connection.send(dataFrame(this.#id, Buffer.alloc(0), { end: true }))
-    else this.#connection.send(messageFrames(this.#id, { block, content: NOTHING, end: true }))
+    else this.#head(block, NOTHING, { end: true })
     this.#sent()
+  }
+
+  #head(fields: string, content: readonly Buffer[], { end }: { readonly end: boolean }): void {
+    const block = this.#connection.peer.tableUpdate() + fields
+    this.#connection.send(messageFrames(this.#id, { block, content, end }))
   }
 
   #sent(): void {

@@ -1,20 +1,16 @@
-/** Fields of an HTTP/1.1 connection: a request that has one is malformed (RFC 9113 §8.2.2). */
-const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-])
+import { FieldTable } from '../fields.ts'
+import { CONNECTION_FIELDS } from './connection-fields.ts'
+import type { Fields } from './hpack-decoder.ts'
+
 /** RFC 9113 §8.2.1: tokens in lower case. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
 /** What would end a word of HTTP/1.1's first line, or the line. */
 const WORD_END = /[\0\r\n ]/
+/** RFC 9113 §8.6: there is no 101 in HTTP/2. */
+const STATUS = /^(?!101)[1-9][0-9][0-9]$/
 /** Names found to be good: nearly all come again and again. */
 const known = new Set<string>()
 const MOST_KNOWN = 500
-
-type Fields = readonly (readonly [name: string, value: string])[]
 
 /** A head in HTTP/1.1 form, and how many fields a reader must find in it: a value with line breaks would make it more. */
 export interface HeadText {
@@ -23,11 +19,11 @@ export interface HeadText {
 }
 
 /**
- * The head in HTTP/1.1 form; undefined if it is malformed in ways that only HTTP/2 has. It goes through the same strict
+ * A request's head in HTTP/1.1 form; undefined if it is malformed in ways that only HTTP/2 has. It goes through the same strict
  * parser as everybody's, so a value that would read differently once it is HTTP/1.1 (smuggling by downgrade) is refused
  * like there.
  */
-export function headText(fields: Fields): HeadText | undefined {
+export function requestText(fields: Fields): HeadText | undefined {
   let at = 0
   const pseudo = { method: '', scheme: '', path: '', authority: undefined as string | undefined }
   for (; at < fields.length; at++) {
@@ -67,11 +63,31 @@ export function headText(fields: Fields): HeadText | undefined {
   return { text: `${method} ${path} HTTP/1.1\r\nhost: ${host ?? ''}\r\n${lines}\r\n`, count }
 }
 
+/** A response's head in HTTP/1.1 form; undefined if it is malformed, as above. */
+export function responseText(fields: Fields): HeadText | undefined {
+  const [first, ...rest] = fields
+  if (first?.[0] !== ':status' || !STATUS.test(first[1])) return undefined
+  const lines = trailerText(rest)
+  if (lines === undefined) return undefined
+  return { text: `HTTP/1.1 ${first[1]} \r\n${lines.text}`, count: lines.count }
+}
+
 /** The lines of a trailer section; undefined if it is malformed. */
-export function trailerText(fields: Fields): HeadText | undefined {
+function trailerText(fields: Fields): HeadText | undefined {
   if (!fields.every(([name]) => isFieldName(name))) return undefined
   const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`)
   return { text: `${lines.join('')}\r\n`, count: lines.length }
+}
+
+/** The fields of a trailer section; undefined if it is malformed, or too large to be known. */
+export function parseTrailers(fields: Fields | undefined): FieldTable | undefined {
+  const lines = fields === undefined ? undefined : trailerText(fields)
+  if (lines === undefined) return undefined
+  const bytes = Buffer.from(lines.text, 'latin1')
+  const table = new FieldTable()
+  return table.parseFields(bytes, 0, bytes.length) === bytes.length && table.count === lines.count
+    ? table
+    : undefined
 }
 
 function isFieldName(name: string): boolean {

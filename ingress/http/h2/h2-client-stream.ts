@@ -1,35 +1,34 @@
 import { BodyReader } from '../body.ts'
 import type { Timed } from '../deadlines.ts'
 import { Exchange, type ExchangeConnection } from '../exchange.ts'
-import { Field, FieldTable } from '../fields.ts'
+import { Field } from '../fields.ts'
 import { emptyFraming, frameRequest } from '../framing.ts'
 import { type HeadFault, RequestHead } from '../head.ts'
 import type { ClientFields } from '../request-writer.ts'
 import type { ConnectionContext } from '../server-handler.ts'
 import type { Transport } from '../transport.ts'
 import { Code, H2Fault } from './fault.ts'
-import type { H2Connection } from './h2-connection.ts'
+import type { H2ClientConnection } from './h2-client-connection.ts'
+import { type ConnectionStream, NEVER } from './h2-connection.ts'
 import { H2Writer } from './h2-writer.ts'
+import { parseTrailers, requestText } from './head-text.ts'
+import type { Fields } from './hpack-decoder.ts'
 import { encodeStatus } from './hpack-encoder.ts'
 import { STREAM_WINDOW } from './limits.ts'
 import { ReceiveWindow } from './receive-window.ts'
-import { headText, trailerText } from './request-fields.ts'
 import { type SenderOwner, StreamSender } from './stream-sender.ts'
 
 const DISCARD_LIMIT = 1024 * 1024
-const NEVER = Number.POSITIVE_INFINITY
 
-type Fields = readonly (readonly [name: string, value: string])[]
-
-/** One request on an HTTP/2 connection, as the engine sees it. */
-export class H2Stream implements ExchangeConnection, Timed, SenderOwner {
+/** One request of a client on an HTTP/2 connection, as the engine sees it. */
+export class H2ClientStream implements ExchangeConnection, Timed, SenderOwner, ConnectionStream {
   readonly id: number
   readonly transport: Transport
   readonly running = false
   clientFields: ClientFields | undefined
   deadline = NEVER
   readonly sender: StreamSender
-  readonly #connection: H2Connection
+  readonly #connection: H2ClientConnection
   readonly #context: ConnectionContext
   readonly #body = new BodyReader()
   #exchange: Exchange | undefined
@@ -46,7 +45,7 @@ export class H2Stream implements ExchangeConnection, Timed, SenderOwner {
   #held: Buffer[] = []
   #discarded = 0
 
-  constructor(id: number, connection: H2Connection) {
+  constructor(id: number, connection: H2ClientConnection) {
     this.id = id
     this.#connection = connection
     this.transport = connection.transport
@@ -70,13 +69,13 @@ export class H2Stream implements ExchangeConnection, Timed, SenderOwner {
   }
 
   /** Takes the request's head; undefined if it was too large. */
-  begin(fields: Fields | undefined, { endStream }: { readonly endStream: boolean }): void {
-    this.#received = endStream
+  begin(fields: Fields | undefined, { end }: { readonly end: boolean }): void {
+    this.#received = end
     if (fields === undefined) {
       this.#refuse({ status: 431, reason: 'request head too large' })
       return
     }
-    const written = headText(fields)
+    const written = requestText(fields)
     if (written === undefined) throw new H2Fault(Code.protocol, 'malformed request', this.id)
     const head = this.#connection.heads.pop() ?? new RequestHead()
     const bytes = Buffer.from(written.text, 'latin1')
@@ -91,7 +90,7 @@ export class H2Stream implements ExchangeConnection, Timed, SenderOwner {
       this.#refuse(fault)
       return
     }
-    if (endStream && framing.length > 0) throw new H2Fault(Code.protocol, 'a length without a body', this.id)
+    if (end && framing.length > 0) throw new H2Fault(Code.protocol, 'a length without a body', this.id)
     this.#start(head, framing)
   }
 
@@ -177,15 +176,12 @@ export class H2Stream implements ExchangeConnection, Timed, SenderOwner {
     this.#closeIfDone()
   }
 
-  trailers(fields: Fields | undefined, { endStream }: { readonly endStream: boolean }): void {
+  /** The trailers. */
+  fields(fields: Fields | undefined, { end }: { readonly end: boolean }): void {
     if (this.#received) throw new H2Fault(Code.streamClosed, 'HEADERS after the end', this.id)
-    const written = fields === undefined ? undefined : trailerText(fields)
-    const bytes = Buffer.from(written?.text ?? '', 'latin1')
-    const table = new FieldTable()
-    const next = table.parseFields(bytes, 0, bytes.length)
-    if (!endStream || next !== bytes.length || table.count !== written?.count)
-      throw new H2Fault(Code.protocol, 'malformed trailers', this.id)
-    if (table.count > 0) this.#body.trailers = table
+    const trailers = end ? parseTrailers(fields) : undefined
+    if (trailers === undefined) throw new H2Fault(Code.protocol, 'malformed trailers', this.id)
+    if (trailers.count > 0) this.#body.trailers = trailers
     this.data(Buffer.alloc(0), { end: true, size: 0 })
   }
 
@@ -258,7 +254,7 @@ export class H2Stream implements ExchangeConnection, Timed, SenderOwner {
   }
 
   /** The stream was reset, or its connection ended. */
-  closed(): void {
+  ended(): void {
     this.#sent = true
     this.#received = true
     this.sender.stop()
