@@ -18,6 +18,7 @@ import {
 } from './object-storage.ts'
 import { keyOf } from './paths.ts'
 import { inUse } from './references.ts'
+import { select } from './select.ts'
 
 /** What a kind is called in messages. */
 export const WORDS: Readonly<Record<Kind, string>> = {
@@ -49,9 +50,10 @@ export const UNSUPPORTED: Readonly<Partial<Record<Kind, readonly string[]>>> = {
   stream_routes: ['PATCH'],
 }
 
-/** Whether objects of the kind carry create_time and update_time. */
-function isStamped(kind: Kind): boolean {
-  return kind !== 'plugin_metadata' && kind !== 'secrets'
+/** What a request that needs an id and names none is told. */
+export function missingId(kind: Kind, method: string): string {
+  if (kind === 'plugin_metadata') return 'missing plugin name'
+  return kind === 'secrets' && method === 'PATCH' ? 'no secret id' : `missing ${WORDS[kind]} id`
 }
 
 const READ_ONLY: Readonly<Record<string, string>> = {
@@ -77,33 +79,17 @@ export class Resources {
 
   /** `prefix`: only objects whose id begins so. */
   list(kind: Kind, prefix: string, query: Readonly<Record<string, string | undefined>>): AdminAnswer {
-    let entries: Entry<Kind>[] = this.#context.catalogue.list(kind)
+    const { catalogue } = this.#context
+    const [consumer = ''] = prefix.split('/')
+    if (kind === 'credentials' && catalogue.get('consumers', consumer) === undefined) return notFound
+    let entries: Entry<Kind>[] = catalogue.list(kind)
     if (prefix !== '') entries = entries.filter(({ id }) => id.startsWith(prefix))
-    const { name, label, uri, page, page_size, filter } = query
-    const value = (entry: Entry<Kind>) => entry.value as unknown as JsonObject
-    if (name !== undefined) entries = entries.filter((entry) => matches(value(entry).name, name))
-    if (label !== undefined) {
-      entries = entries.filter(
-        (entry) => isObject(value(entry).labels) && label in (value(entry).labels as JsonObject),
-      )
+    const found = select(entries, query)
+    if (typeof found === 'string') return { status: 400, body: found }
+    return {
+      status: 200,
+      body: { total: found.total, list: found.page.map((entry) => item(kind, entry)) },
     }
-    if (uri !== undefined) {
-      entries = entries.filter((entry) =>
-        [value(entry).uri, value(entry).uris].flat().some((one) => matches(one, uri)),
-      )
-    }
-    for (const [field, wanted] of new URLSearchParams(filter ?? ''))
-      entries = entries.filter(
-        (entry) => value(entry)[field] !== undefined && String(value(entry)[field]) === wanted,
-      )
-    const total = entries.length
-    if (page !== undefined && page_size !== undefined) {
-      const size = Number(page_size)
-      if (!(size >= 10 && size <= 500)) return { status: 400, body: 'page_size must be between 10 and 500' }
-      if (!(Number(page) >= 1)) return { status: 400, body: 'page must be greater than 0' }
-      entries = entries.slice((Number(page) - 1) * size, Number(page) * size)
-    }
-    return { status: 200, body: { total, list: entries.map((entry) => item(kind, entry)) } }
   }
 
   /** PUT; for consumers `id` may be missing from the URL. */
@@ -119,7 +105,7 @@ export class Resources {
       return failure(
         kind === 'consumers'
           ? 'invalid configuration: property "username" is required'
-          : `missing ${WORDS[kind]} id`,
+          : missingId(kind, 'PUT'),
       )
     const stated = kind === 'consumers' ? body.username : body.id
     if (kind === 'credentials' || kind === 'secrets') return this.#putNested(kind, id, body, query)
@@ -182,7 +168,8 @@ export class Resources {
     const next = path.length === 0 ? merge(before, body as JsonObject) : setAt(before, path, body)
     if (next === undefined) return failure(`invalid sub-path: /${path.join('/')}`)
     const expected = entry.modifiedIndex
-    return this.#write(kind, id, next, { status: 200, stamps: 'allowed', query: {}, expected })
+    const updateTime = path.length === 0 && isObject(body) ? body.update_time : undefined
+    return this.#write(kind, id, next, { status: 200, stamps: 'allowed', query: {}, expected, updateTime })
   }
 
   async delete(kind: Kind, id: string, options: { readonly force: boolean }): Promise<AdminAnswer> {
@@ -211,10 +198,11 @@ export class Resources {
       readonly stamps: 'forbidden' | 'allowed'
       readonly query: Readonly<Record<string, string | undefined>>
       readonly expected?: number | undefined
+      /** What a PATCH sets it to; by default now. */
+      readonly updateTime?: unknown
     },
   ): Promise<AdminAnswer> {
     const ttl = options.query.ttl === undefined ? undefined : Number(options.query.ttl)
-    if (ttl !== undefined && !(ttl > 0)) return failure('invalid argument ttl: should be a number')
     const { catalogue } = this.#context
     const before = catalogue.get(kind, id)
     if (before !== undefined && before.origin !== 'admin') return failure(READ_ONLY[before.origin] ?? '')
@@ -227,11 +215,11 @@ export class Resources {
     else if (kind !== 'plugin_metadata') value.id ??= id
     const fault = checkObject(kind, id, value, this.#context)
     if (fault !== undefined) return failure(fault)
-    if (isStamped(kind)) {
+    if (kind !== 'plugin_metadata') {
       const now = Math.floor(Date.now() / 1000)
       const created = (before?.value as { create_time?: unknown } | undefined)?.create_time
       value.create_time = given.create_time ?? created ?? now
-      value.update_time = now
+      value.update_time = options.updateTime ?? now
     }
     const { expected } = options
     const stored = await this.#store({ kind, id, value } as unknown as ObjectChange, { ttl, expected })
@@ -291,14 +279,4 @@ function item(kind: Kind, entry: Entry<Kind>): JsonObject {
 function withoutKeys(value: object): JsonObject {
   const { key: _key, keys: _keys, ...shown } = value as JsonObject
   return shown
-}
-
-/** `name` and `uri` filters are patterns, as in APISIX; one that is no regex is taken as text. */
-function matches(value: unknown, pattern: string): boolean {
-  if (typeof value !== 'string') return false
-  try {
-    return new RegExp(pattern).test(value)
-  } catch {
-    return value.includes(pattern)
-  }
 }

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type CheckContext, checkObject } from '../objects/check.ts'
-import { isObject, type JsonObject, KINDS, type Kind, SCHEMAS } from '../objects/index.ts'
+import { isObject, type JsonObject, KINDS, type Kind, SCHEMAS, type Schema } from '../objects/index.ts'
+import { META } from '../plugins/compile.ts'
 import type { Plugin } from '../plugins/index.ts'
 import { STREAM_PLUGINS } from '../stream/index.ts'
 import { type AdminAnswer, failure } from './answers.ts'
@@ -25,20 +26,29 @@ export function registerSchemaRoutes(
   )
   app.get(
     `${prefix}/plugins`,
-    answers((request) =>
-      (request.query as Query).all === 'true' ? ok(allPlugins(registry)) : failure('not found', 404),
+    answers((request) => {
+      const { all, subsystem = 'http' } = request.query as Query
+      if (!isSubsystem(subsystem)) return failure(`unsupported subsystem: ${subsystem}`)
+      return all === 'true' ? ok(allPlugins(registry, subsystem)) : failure('not found', 404)
+    }),
+  )
+  app.route({
+    method: ['GET', 'PUT', 'POST', 'PATCH', 'DELETE'],
+    url: `${prefix}/plugins/reload`,
+    handler: answers(({ method }) =>
+      method === 'PUT'
+        ? ok('done')
+        : failure(`please use PUT method to reload the plugins, ${method} method is not allowed.`, 405),
     ),
-  )
-  app.put(
-    `${prefix}/plugins/reload`,
-    answers(() => ok('done')),
-  )
+  })
   app.get(
     `${prefix}/plugins/:name`,
     answers((request) => {
       const { name } = request.params as { name: string }
-      const schema = schemaOf(registry.get(name), (request.query as Query).schema_type)
-      return schema === undefined ? failure('plugin not found in subsystem http', 404) : ok(schema)
+      const { subsystem = 'http', schema_type: type } = request.query as Query
+      if (!isSubsystem(subsystem)) return failure(`unsupported subsystem: ${subsystem}`)
+      const schema = isOf(subsystem, name) ? schemaOf(registry.get(name), type) : undefined
+      return schema === undefined ? failure(`plugin not found in subsystem ${subsystem}`, 404) : ok(schema)
     }),
   )
   app.get(
@@ -46,7 +56,7 @@ export function registerSchemaRoutes(
     answers((request) => {
       const { name } = request.params as { name: string }
       const schema = schemaOf(registry.get(name), (request.query as Query).schema_type)
-      return schema === undefined ? failure(`not found schema: ${name}`) : ok(schema)
+      return schema === undefined ? failure(`not found schema: ${name}`, 404) : ok(schema)
     }),
   )
   app.get(
@@ -73,20 +83,28 @@ function ok(body: unknown): AdminAnswer {
   return { status: 200, body }
 }
 
-function pluginNames(registry: ReadonlyMap<string, Plugin>, subsystem = 'http'): AdminAnswer {
-  if (subsystem !== 'http' && subsystem !== 'stream') return failure(`unsupported subsystem: ${subsystem}`)
-  const names = [...registry.keys()]
-  return ok(subsystem === 'http' ? names : names.filter((name) => STREAM_PLUGINS.includes(name)))
+function isSubsystem(name: string): name is 'http' | 'stream' {
+  return name === 'http' || name === 'stream'
 }
 
-function allPlugins(registry: ReadonlyMap<string, Plugin>): JsonObject {
+function isOf(subsystem: 'http' | 'stream', plugin: string): boolean {
+  return subsystem === 'http' || STREAM_PLUGINS.includes(plugin)
+}
+
+function pluginNames(registry: ReadonlyMap<string, Plugin>, subsystem = 'http'): AdminAnswer {
+  if (!isSubsystem(subsystem)) return failure('invalid subsystem passed')
+  return ok([...registry.keys()].filter((name) => isOf(subsystem, name)))
+}
+
+function allPlugins(registry: ReadonlyMap<string, Plugin>, subsystem: 'http' | 'stream'): JsonObject {
+  const of = [...registry].filter(([name]) => isOf(subsystem, name))
   return Object.fromEntries(
-    [...registry].map(([name, { priority, schema, consumerSchema, metadataSchema }]) => [
+    of.map(([name, { priority, schema, consumerSchema, metadataSchema }]) => [
       name,
       {
         version: 0.1,
         priority,
-        schema,
+        schema: withMeta(schema),
         ...(consumerSchema === undefined ? {} : { type: 'auth', consumer_schema: consumerSchema }),
         ...(metadataSchema === undefined ? {} : { metadata_schema: metadataSchema }),
       },
@@ -96,7 +114,17 @@ function allPlugins(registry: ReadonlyMap<string, Plugin>): JsonObject {
 
 function schemaOf(plugin: Plugin | undefined, type: string | undefined): Plugin['schema'] | undefined {
   if (type === 'consumer') return plugin?.consumerSchema
-  return type === 'metadata' ? plugin?.metadataSchema : plugin?.schema
+  if (type === 'metadata') return plugin?.metadataSchema
+  return plugin === undefined ? undefined : withMeta(plugin.schema)
+}
+
+/** What may be configured of every plugin beside its own. */
+function withMeta(schema: Schema): Schema {
+  return {
+    ...schema,
+    $comment: 'this is a mark for our injected plugin schema',
+    properties: { ...schema.properties, _meta: META },
+  }
 }
 
 /** What is wrong with an object, by itself: what it refers to need not be there. */

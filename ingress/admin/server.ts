@@ -3,13 +3,15 @@ import type { Logger } from 'pino'
 import type { AdminConfig, AdminKey } from '../config/gateway-config.ts'
 import { errorPage } from '../http/index.ts'
 import type { CheckContext } from '../objects/check.ts'
+import { isObject } from '../objects/index.ts'
 import { AddressSet } from '../route/index.ts'
 import { isAdmin, refusal } from './access.ts'
 import { type AdminAnswer, failure, Refused } from './answers.ts'
 import { registerConfigs } from './configs-routes.ts'
+import { parseBody } from './json-body.ts'
 import type { ObjectStorage } from './object-storage.ts'
 import { parsePath } from './paths.ts'
-import { Resources, UNSUPPORTED, WORDS } from './resources.ts'
+import { missingId, Resources, UNSUPPORTED, WORDS } from './resources.ts'
 import { registerSchemaRoutes } from './schema-routes.ts'
 
 const PREFIX = '/apisix/admin'
@@ -43,7 +45,7 @@ export function adminApi(options: AdminOptions): FastifyInstance {
       return
     }
     try {
-      done(null, JSON.parse(String(text)))
+      done(null, parseBody(String(text)))
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
       done(
@@ -66,7 +68,7 @@ export function adminApi(options: AdminOptions): FastifyInstance {
     if (request.method === 'HEAD' && request.routeOptions.url === PREFIX) return undefined
     const description = refusal(request, keys)
     if (description === undefined) return undefined
-    return reply.code(401).send({ error_msg: 'failed to check token', description })
+    return send(reply, { status: 401, body: { error_msg: 'failed to check token', description } })
   })
   app.addHook('onSend', async (request, _reply, payload) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') await options.settled?.()
@@ -122,6 +124,8 @@ async function dispatch(
   const { kind, id, rest, prefix } = found
   const query = request.query as Readonly<Record<string, string | undefined>>
   const { method, body } = request
+  if (query.ttl !== undefined && !(Number(query.ttl) > 0))
+    return failure('invalid argument ttl: should be a number')
   if (UNSUPPORTED[kind]?.includes(method) === true)
     return failure(`not supported \`${method}\` method for ${WORDS[kind]}`, 405)
   // Without a port it would never be used.
@@ -131,17 +135,22 @@ async function dispatch(
     case 'GET':
       return id === undefined ? resources.list(kind, prefix, query) : resources.get(kind, id)
     case 'PUT':
-      return resources.put(kind, id, body, query)
+      return resources.put(kind, id ?? statedBelow(prefix, body), body, query)
     case 'POST':
       return resources.post(kind, id, body, query)
   }
-  if (id === undefined) return failure(`missing ${WORDS[kind]} id`)
+  if (id === undefined) return failure(missingId(kind, method))
   if (method === 'PATCH') return resources.patch(kind, id, rest, body)
   return resources.delete(kind, id, { force: query.force === 'true' })
+}
+
+/** The id of a credential or secret that only the body names. */
+function statedBelow(prefix: string, body: unknown): string | undefined {
+  return prefix === '' || !isObject(body) || body.id === undefined ? undefined : `${prefix}${body.id}`
 }
 
 function send(reply: FastifyReply, answer: AdminAnswer): FastifyReply {
   reply.code(answer.status).header('X-API-VERSION', 'v3')
   if (typeof answer.body === 'string') return reply.type('text/plain').send(answer.body)
-  return reply.type('application/json').send(JSON.stringify(answer.body))
+  return reply.type('application/json').send(`${JSON.stringify(answer.body)}\n`)
 }

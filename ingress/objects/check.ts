@@ -3,8 +3,10 @@ import { checkPlugins } from '../plugins/compile.ts'
 import { loadDefinitions } from '../plugins/grpc-transcode/definitions.ts'
 import type { Plugin } from '../plugins/plugin.ts'
 import { AddressSet, compileExpression, compileRegex } from '../route/index.ts'
+import { STREAM_PLUGINS } from '../stream/plugin-names.ts'
 import { checkPairs, namesOf } from '../tls/index.ts'
 import type { Catalogue } from './catalogue.ts'
+import { type CheckOptions, checkUpstream } from './check-upstream.ts'
 import { SCHEMAS, SECRET_SCHEMAS } from './schema.ts'
 import type { Kind, Ssl } from './types.ts'
 import { isObject, type JsonObject, validate } from './validator.ts'
@@ -27,7 +29,7 @@ export function checkObject(
   id: string,
   value: JsonObject,
   context: CheckContext,
-  options: { readonly references: 'checked' | 'unchecked' } = { references: 'checked' },
+  options: CheckOptions = { references: 'checked' },
 ): string | undefined {
   if (kind === 'plugin_metadata') return checkMetadata(id, value, context)
   if (kind === 'secrets') return checkSecret(id, value)
@@ -37,8 +39,8 @@ export function checkObject(
     checkPluginsOf(kind, id, value, context) ??
     (kind === 'ssls' ? checkSsl(value) : undefined) ??
     (kind === 'protos' ? checkProto(String(value.content)) : undefined) ??
-    (kind === 'upstreams' ? checkUpstream(value) : undefined) ??
-    (isObject(value.upstream) ? checkUpstream(value.upstream) : undefined) ??
+    (kind === 'upstreams' ? checkUpstream(value, options) : undefined) ??
+    (isObject(value.upstream) ? checkUpstream(value.upstream, options) : undefined) ??
     (kind === 'routes' ? checkRoute(value) : undefined) ??
     (options.references === 'checked' ? checkReferences(value, context) : undefined)
   )
@@ -111,8 +113,8 @@ function checkPluginsOf(
   context: CheckContext,
 ): string | undefined {
   if (value.plugins === undefined) return undefined
-  // Plugins of stream routes are those of the stream proxy, which checks them itself.
-  if (kind === 'stream_routes') return undefined
+  if (kind === 'stream_routes')
+    return checkPlugins(value.plugins, streamPlugins(context), { forConsumer: false })
   const identity = kind === 'consumers' || kind === 'credentials'
   const fault = checkPlugins(value.plugins, context.registry, { forConsumer: identity })
   if (fault !== undefined) return identity ? `invalid plugins configuration: ${fault}` : fault
@@ -134,6 +136,10 @@ function checkPluginsOf(
     if (shared !== undefined) return `plugin '${shared}' already exists in global rule with id '${rule.id}'`
   }
   return undefined
+}
+
+function streamPlugins({ registry }: CheckContext): ReadonlyMap<string, Plugin> {
+  return new Map([...registry].filter(([name]) => STREAM_PLUGINS.includes(name)))
 }
 
 const KEY_FIELDS: Readonly<Record<string, string>> = { 'basic-auth': 'username', 'hmac-auth': 'key_id' }
@@ -163,49 +169,6 @@ function checkDuplicateKeys(
     }
   }
   return undefined
-}
-
-const SCHEMES: ReadonlySet<string> = new Set(['http', 'https', 'grpc', 'grpcs', 'tcp', 'tls', 'udp'])
-
-function checkUpstream(upstream: JsonObject): string | undefined {
-  if (upstream.type === 'chash') {
-    if (upstream.hash_on !== 'consumer' && upstream.key === undefined) return 'missing key'
-  }
-  if (!SCHEMES.has(String(upstream.scheme ?? 'http'))) {
-    return `scheme ${String(upstream.scheme)} is not available yet`
-  }
-  const fault = checkClientCertificate(upstream.tls)
-  if (fault !== undefined) return fault
-  if (upstream.nodes === undefined && upstream.discovery_type !== 'dns')
-    return `discovery_type ${String(upstream.discovery_type)} is not available: give nodes, or dns`
-  if (
-    upstream.pass_host === 'rewrite' &&
-    (upstream.upstream_host === undefined || upstream.upstream_host === '')
-  ) {
-    return "`upstream_host` can't be empty when `pass_host` is `rewrite`"
-  }
-  if (!isObject(upstream.nodes)) return undefined
-  for (const address of Object.keys(upstream.nodes)) {
-    const port = /^(?:\[[^\]]*\]|[^:]*):([^:]*)$/.exec(address)?.[1]
-    if (port !== undefined && !isPort(port)) return `invalid port ${port}`
-    if (port === undefined && /:.*:/.test(address) && !address.startsWith('[')) {
-      return "IPv6 address must be enclosed with '[' and ']'"
-    }
-  }
-  return undefined
-}
-
-function isPort(text: string): boolean {
-  return /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 65535
-}
-
-function checkClientCertificate(tls: unknown): string | undefined {
-  if (!isObject(tls)) return undefined
-  const { client_cert: cert, client_key: key } = tls
-  if (cert === undefined && key === undefined) return undefined
-  if (typeof cert !== 'string' || typeof key !== 'string')
-    return 'tls.client_cert and tls.client_key go together'
-  return checkPairs({ id: 0, cert, key })
 }
 
 function checkRoute(route: JsonObject): string | undefined {

@@ -23,7 +23,16 @@ export const timeout: Schema = {
   required: ['connect', 'send', 'read'],
 }
 export const host: Schema = { type: 'string', pattern: '^\\*$|^\\*?[0-9a-zA-Z-._\\[\\]:]+$' }
-export const address: Schema = { type: 'string', minLength: 1 }
+/** A client's or server's address or range. */
+export const address: Schema = {
+  type: 'string',
+  anyOf: [
+    { type: 'string', format: 'ipv4' },
+    { type: 'string', pattern: '^[0-9]+([.][0-9]+){3}/([12]?[0-9]|3[0-2])$' },
+    { type: 'string', format: 'ipv6' },
+    { type: 'string', pattern: '^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*/[0-9]{1,3}$' },
+  ],
+}
 export const weight: Schema = { type: 'integer', minimum: 0 }
 export const port: Schema = { type: 'integer', minimum: 1, maximum: 65535 }
 

@@ -1,3 +1,5 @@
+import { isIP } from 'node:net'
+
 /** The subset of JSON Schema (draft 7) that APISIX's schemas use. */
 export interface Schema {
   readonly type?: 'string' | 'integer' | 'number' | 'boolean' | 'object' | 'array' | undefined
@@ -18,11 +20,13 @@ export interface Schema {
   readonly minLength?: number
   readonly maxLength?: number
   readonly pattern?: string
+  readonly format?: 'ipv4' | 'ipv6'
   readonly default?: unknown
   readonly anyOf?: readonly Schema[]
   readonly oneOf?: readonly Schema[]
   readonly not?: Schema
   readonly description?: string
+  readonly $comment?: string
 }
 
 export type JsonObject = { [name: string]: unknown }
@@ -85,6 +89,9 @@ function checkString(schema: Schema, value: string): string | undefined {
   }
   if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(value)) {
     return `failed to match pattern "${schema.pattern}" with "${value}"`
+  }
+  if (schema.format !== undefined && isIP(value) !== (schema.format === 'ipv4' ? 4 : 6)) {
+    return `failed to validate format "${schema.format}" with "${value}"`
   }
   return undefined
 }

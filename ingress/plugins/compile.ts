@@ -39,7 +39,8 @@ export const EMPTY_CHAIN: Chain = {
   log: [],
 }
 
-const META: Schema = {
+/** `_meta` of a plugin's configuration. */
+export const META: Schema = {
   type: 'object',
   properties: {
     disable: { type: 'boolean' },

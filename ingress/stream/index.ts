@@ -1,3 +1,4 @@
+export { STREAM_PLUGINS } from './plugin-names.ts'
 export { StreamListener } from './stream-listener.ts'
-export { STREAM_PLUGINS, StreamTable } from './stream-table.ts'
+export { StreamTable } from './stream-table.ts'
 export { UdpListener } from './udp-listener.ts'

@@ -8,6 +8,7 @@ import {
 } from '../objects/index.ts'
 import { AddressSet } from '../route/index.ts'
 import { UpstreamGroup, type UpstreamSurroundings } from '../upstream/index.ts'
+import { STREAM_PLUGINS } from './plugin-names.ts'
 
 /** What is known of a connection or UDP session when its route is looked for. */
 export interface StreamPeer {
@@ -35,8 +36,6 @@ interface Groups {
 }
 
 const ANYBODY = () => true
-/** Those that mean something before bytes are understood. */
-export const STREAM_PLUGINS: readonly string[] = ['ip-restriction', 'prometheus']
 
 /** The stream routes. Among those that match, one that names more of the connection wins; then the older one. */
 export class StreamTable {

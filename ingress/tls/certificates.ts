@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import {
   createSecureContext,
   type SecureContext,
@@ -48,8 +48,13 @@ export function checkPairs(ssl: Ssl): string | undefined {
     const where = index === 0 ? '' : `failed to handle cert-key pair[${index}]: `
     try {
       new X509Certificate(cert)
-    } catch (error) {
-      return `${where}failed to parse cert: ${error instanceof Error ? error.message : String(error)}`
+    } catch {
+      return `${where}failed to parse cert: PEM_read_bio_X509_AUX() failed`
+    }
+    try {
+      createPrivateKey(key)
+    } catch {
+      return `${where}failed to parse key: PEM_read_bio_PrivateKey() failed`
     }
     try {
       createSecureContext({ cert, key })

@@ -25,7 +25,49 @@ test('answers to what cannot be done, in the words of APISIX', async (t) => {
     ['PUT', '/upstreams/1', { nodes: { '127.0.0.1:': 1 } }, 400, 'invalid port '],
     ['PUT', '/secrets/foo/1', {}, 400, 'invalid secret manager: foo'],
     ['GET', '/plugins', undefined, 404, 'not found'],
-    ['GET', '/plugins/list?subsystem=x', undefined, 400, 'unsupported subsystem: x'],
+    ['GET', '/plugins/list?subsystem=x', undefined, 400, 'invalid subsystem passed'],
+    ['GET', '/plugins?subsystem=x', undefined, 400, 'unsupported subsystem: x'],
+    ['GET', '/plugins/cors?subsystem=stream', undefined, 404, 'plugin not found in subsystem stream'],
+    [
+      'DELETE',
+      '/plugins/reload',
+      undefined,
+      405,
+      'please use PUT method to reload the plugins, DELETE method is not allowed.',
+    ],
+    ['GET', '/schema/plugins/cheese', undefined, 404, 'not found schema: cheese'],
+    ['PUT', '/routes?ttl=soon', { uri: '/x' }, 400, 'invalid argument ttl: should be a number'],
+    ['PUT', '/plugin_metadata', {}, 400, 'missing plugin name'],
+    ['PATCH', '/secrets', {}, 400, 'no secret id'],
+    ['POST', '/schema/validate/stream_routes', { plugins: { cors: {} } }, 400, 'unknown plugin [cors]'],
+    [
+      'POST',
+      '/routes',
+      { uri: '/x', remote_addr: '10.0.0.0/33', upstream: UPSTREAM },
+      400,
+      'invalid configuration: property "remote_addr" validation failed: object matches none of the required',
+    ],
+    [
+      'POST',
+      '/upstreams',
+      { nodes: [{ host: 'fd00::1', port: 80, weight: 1 }] },
+      400,
+      "invalid configuration: IPv6 address must be enclosed with '[' and ']'",
+    ],
+    [
+      'POST',
+      '/upstreams',
+      { nodes: {}, type: 'chash', key: 'colour' },
+      400,
+      'invalid configuration: failed to match pattern "^((uri|server_name|server_addr|request_uri|remote_port|remote_addr|query_string|host|hostname|mqtt_client_id)|arg_[0-9a-zA-z_-]+)$" with "colour"',
+    ],
+    [
+      'POST',
+      '/upstreams',
+      { nodes: {}, type: 'chash', hash_on: 'cookie', key: 'a b' },
+      400,
+      'invalid configuration: failed to match pattern "^[a-zA-Z0-9-_]+$" with "a b"',
+    ],
     ['GET', '/plugins/cors?schema_type=consumer', undefined, 404, 'plugin not found in subsystem http'],
     ['POST', '/schema/validate/cheese', {}, 404, 'Unsupported resource type: cheese'],
     [
@@ -48,16 +90,18 @@ test('answers to what cannot be done, in the words of APISIX', async (t) => {
 
 test('plugins and schemas are shown, objects checked without being stored', async (t) => {
   const { admin } = await testGateway(t)
-  t.deepEqual(
-    (await admin('GET', '/plugins/list?subsystem=stream')).body as unknown,
-    '["ip-restriction","prometheus"]',
-  )
+  t.deepEqual((await admin('GET', '/plugins/list?subsystem=stream')).body as unknown, [
+    'ip-restriction',
+    'prometheus',
+  ])
   const all = (await admin('GET', '/plugins?all=true')).body
   t.is(Number(all['key-auth']?.priority), 2500)
   t.is(String(all['key-auth']?.type), 'auth')
   t.is(String(all['key-auth']?.consumer_schema?.type), 'object')
   const consumer = await admin('GET', '/plugins/key-auth?schema_type=consumer')
   t.deepEqual(consumer.body.required as unknown, ['key'])
+  const { properties } = (await admin('GET', '/schema/plugins/cors')).body
+  t.is(String(properties?._meta?.properties?.disable?.type), 'boolean')
   t.deepEqual(await admin('PUT', '/plugins/reload'), { status: 200, body: 'done' as never })
   t.is((await admin('POST', '/schema/validate/routes', { uri: '/a', upstream_id: 'x' })).status, 200)
   t.is((await admin('GET', '/routes')).body.total as unknown, 0)

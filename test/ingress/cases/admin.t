@@ -131,3 +131,46 @@ GET /nowhere
 --- error_code: 404
 --- response_body
 {"error_msg":"404 Route Not Found"}
+
+=== TEST 20: strings over several lines, as shells leave them
+--- admin
+PUT /apisix/admin/protos/2
+{"content": "syntax = \"proto3\";
+	message Box { string label = 1; }
+"}
+--- error_code: 201
+
+=== TEST 21: a credential whose id is in the body
+--- admin
+PUT /apisix/admin/consumers/ann/credentials
+{"id": "second", "plugins": {"key-auth": {"key": "y"}}}
+--- error_code: 201
+--- response_body
+{"key": "/apisix/consumers/ann/credentials/second", "value": {"id": "second"}}
+
+=== TEST 22: credentials of nobody
+--- admin
+GET /apisix/admin/consumers/nobody/credentials
+--- error_code: 404
+--- response_body
+{"message": "Key not found"}
+
+=== TEST 23: a PATCH may say when
+--- admin
+PATCH /apisix/admin/routes/1
+{"update_time": 1700000000}
+--- response_body
+{"value": {"update_time": 1700000000}}
+
+=== TEST 24: secrets know when, too
+--- admin
+PUT /apisix/admin/secrets/vault/1
+{"uri": "http://127.0.0.1:8200", "prefix": "kv", "token": "t"}
+--- response_body_like
+"create_time":\d+
+
+=== TEST 25: pages begin with the first, whatever is asked for
+--- admin
+GET /apisix/admin/routes?page=-1&page_size=10
+--- response_body
+{"total": 1}

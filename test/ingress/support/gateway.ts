@@ -78,7 +78,7 @@ export async function testGateway(
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
     const text = await response.text()
-    return { status: response.status, body: text.startsWith('{') ? JSON.parse(text) : text }
+    return { status: response.status, body: /^[{[]/.test(text) ? JSON.parse(text) : text }
   }
   const put: TestGateway['put'] = async (url, body) => {
     const { status, body: answer } = await admin('PUT', url, body)
