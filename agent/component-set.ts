@@ -67,7 +67,7 @@ export class ComponentSet {
         registries.set(name, metrics)
         const healthOf = (other: ComponentName) => this.#entries.get(other)?.component.health()
         const own = { ...context, log, metrics, healthOf }
-        return componentDefinitions[name].start(this.#config, own)
+        return componentDefinitions[name].start(this.#config, own, () => this.#config)
       },
     })
     this.#entries.set(name, { component, basis: this.#basis(name) })
@@ -94,9 +94,10 @@ export class ComponentSet {
   }
 
   #basis(name: ComponentName): Basis {
+    const { files, takesOver = false } = componentDefinitions[name]
     return {
-      section: this.#config[name],
-      files: componentDefinitions[name].files(this.#config).map(contentOf),
+      section: takesOver ? undefined : this.#config[name],
+      files: files(this.#config).map(contentOf),
     }
   }
 }

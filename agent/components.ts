@@ -23,9 +23,16 @@ interface ComponentDefinition {
   readonly files: (config: AgentConfiguration) => readonly string[]
   /** Files a change of which the running component takes over by itself, when it is told to reload. */
   readonly reloads?: (config: AgentConfiguration) => readonly string[]
+  /** A running component takes over its changed section, too, when it is told to reload. */
+  readonly takesOver?: boolean
   /** Reads the component's own configuration; throws when it is bad. Run before anything starts, for exit code 2. */
   readonly check: (config: AgentConfiguration) => Promise<unknown>
-  readonly start: (config: AgentConfiguration, context: ComponentContext) => Promise<Component>
+  /** `current` gives the configuration as it is when a running component is told to reload. */
+  readonly start: (
+    config: AgentConfiguration,
+    context: ComponentContext,
+    current: () => AgentConfiguration,
+  ) => Promise<Component>
 }
 
 const present = (...paths: readonly (string | undefined)[]): string[] =>
@@ -97,9 +104,13 @@ export const componentDefinitions: Readonly<Record<ComponentName, ComponentDefin
     files: () => [],
     reloads: ({ gateway }) => present(gateway?.config),
     check: async ({ gateway }) => (await import('#ingress')).loadGatewayConfig(gateway?.config),
-    start: async ({ gateway }, context) => {
+    takesOver: true,
+    start: async (_config, context, current) => {
       const { loadGatewayConfig } = await import('#ingress')
-      return startGatewayComponent(() => loadGatewayConfig(gateway?.config), context, gateway)
+      return startGatewayComponent(() => {
+        const { gateway = {} } = current()
+        return { config: loadGatewayConfig(gateway.config), addresses: gateway }
+      }, context)
     },
   },
 }

@@ -39,7 +39,10 @@ export function addComponentCommands(program: Command): void {
     .option('--config <file>', "configuration with APISIX's config.yaml keys")
     .action(async (options: SingleComponentOptions & { config?: string }) => {
       const { loadGatewayConfig } = await import('#ingress')
-      const load = () => asConfiguration(() => loadGatewayConfig(options.config))
+      const load = async () => ({
+        config: await asConfiguration(() => loadGatewayConfig(options.config)),
+        addresses: {},
+      })
       await load()
       const files = options.config === undefined ? [] : [options.config]
       await runSingleComponent({ ...options, component: 'gateway', files }, (context) =>

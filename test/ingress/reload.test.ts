@@ -12,6 +12,8 @@ apisix: { node_listen: [${settings.ports}] }
 nginx_config: { worker_processes: 2, http: { client_max_body_size: ${settings.limit} } }
 deployment: { admin: { admin_key: [{ name: admin, key: ${KEY}, role: admin }] } }
 `
+const agentConfig = (gateway: string) =>
+  `nodeName: n1\nmanifests: [cluster]\ncontrol: { socket: agent.sock }\ngateway: { ${gateway} }\n`
 const ROUTE = JSON.stringify({ uri: '/*', plugins: { mocking: { response_example: 'hello' } } })
 
 /** Requests one after the other on new connections until a file is there; says how many failed, and of how many. */
@@ -26,10 +28,7 @@ for (const command of ['gateway', 'agent']) {
     const config = join(folder, 'gateway.yaml')
     writeFileSync(config, gatewayConfig({ ports: '9080', limit: '0' }))
     const agent = join(folder, 'agent.yaml')
-    writeFileSync(
-      agent,
-      'nodeName: n1\nmanifests: [cluster]\ncontrol: { socket: agent.sock }\ngateway: { config: gateway.yaml }\n',
-    )
+    writeFileSync(agent, agentConfig('config: gateway.yaml'))
     const ready = join(folder, 'ready')
     const flags =
       command === 'gateway'
@@ -68,6 +67,15 @@ for (const command of ['gateway', 'agent']) {
     await waitUntil(() => tryStatus(9081) === '' && status(9080) === '200', {
       what: 'the first configuration',
     })
+    if (command === 'agent') {
+      // The agent's own file names another one, and what it says else of the gateway is taken over as well.
+      writeFileSync(join(folder, 'other.yaml'), gatewayConfig({ ports: '9080, 9082', limit: '10' }))
+      writeFileSync(agent, agentConfig('config: other.yaml, statusAddresses: [192.0.2.1]'))
+      await waitUntil(() => tryStatus(9082) === '413' && status(9080) === '413', {
+        what: `the other file: ${log}`,
+      })
+      t.is(log.split('component serves').length, 2)
+    }
     writeFileSync(stop, '')
     await waitUntil(() => result !== '')
     t.regex(result, /^0 of [1-9]/)
