@@ -42,16 +42,25 @@ http {
   ${http}
 }`
 
-/** 60 bytes for any path, files of 1 KB, 100 KB and 1 MB below /body/. */
-export const backendConfiguration = (folder: string, port: number): string =>
+/** 60 bytes for any path, files of 1 KB, 100 KB and 1 MB below /body/; a gRPC server on a port of its own. */
+export const backendConfiguration = (folder: string, { backend, grpc }: Targets): string =>
   frame(
     folder,
     'backend',
     `server {
-    listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${backend} backlog=4096;
     location / { default_type text/plain; return 200 'a book about networks, with sixty bytes in this very answer\n'; }
     location /body/ { alias ${folder}/body/; sendfile on; tcp_nopush on; }
+  }
+  server {
+    listen 127.0.0.1:${grpc} http2 backlog=4096;
+    location / {
+      default_type application/grpc; add_trailer grpc-status 0; add_trailer grpc-message OK;
+      # Reads the request to its end before it answers, as a gRPC server does.
+      content_by_lua_block { ngx.req.read_body() ngx.print('a message about books, with forty-six bytes') }
+    }
   }`,
+    { lua: true },
   )
 
 const fields = `
@@ -66,11 +75,15 @@ const fields = `
 export interface Ports {
   readonly plain: number
   readonly tls: number
+  /** HTTP/2 without TLS. */
+  readonly h2c: number
 }
 
 export interface Targets {
   readonly backend: number
   readonly sockets: number
+  /** HTTP/2 without TLS. */
+  readonly grpc: number
 }
 
 const listen = (folder: string, { plain, tls }: Ports, options = ''): string => `
@@ -83,13 +96,24 @@ export const nginxProxy = (
   folder: string,
   name: string,
   ports: Ports,
-  { backend, sockets }: Targets,
+  { backend, sockets, grpc }: Targets,
   workers = 1,
 ): string =>
   frame(
     folder,
     name,
     `upstream backend { server 127.0.0.1:${backend}; keepalive 320; keepalive_requests 1000000000; }
+  upstream calls { server 127.0.0.1:${grpc}; keepalive 320; keepalive_requests 1000000000; }
+  server {
+    listen 127.0.0.1:${ports.h2c} http2 backlog=4096;
+    location / {
+      grpc_pass grpc://calls;
+      grpc_set_header X-Real-IP $remote_addr;
+      grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      grpc_set_header X-Forwarded-Proto $scheme;
+      grpc_set_header X-Forwarded-Host $host;
+    }
+  }
   server {${listen(folder, ports, workers > 1 ? 'reuseport' : '')}
     location / { proxy_pass http://backend; ${fields} }
     location /ws {

@@ -27,7 +27,7 @@ const seconds = Number(process.env['BENCH_SECONDS'] ?? 4)
 const wanted = process.env['BENCH_ROWS'] ?? ''
 const warmUp = Number(process.env['BENCH_WARMUP'] ?? 8)
 const warm = new Set<Contender>()
-const targets = { backend: 19_800, sockets: 19_799 }
+const targets = { backend: 19_800, sockets: 19_799, grpc: 19_796 }
 const admin = { plexus: 19_797, 'plexus-2': 19_798 }
 const names: readonly Contender[] = [
   'plexus',
@@ -41,7 +41,8 @@ const names: readonly Contender[] = [
 ]
 const portsOf = (name: Contender) => {
   const plain = 19_801 + 2 * names.indexOf(name)
-  return { plain, tls: plain + 1 }
+  // Plexus takes HTTP/2 where it takes HTTP/1.1.
+  return { plain, tls: plain + 1, h2c: name.startsWith('plexus') ? plain : plain + 100 }
 }
 
 type Process = ReturnType<typeof startServer>
@@ -54,7 +55,7 @@ export async function benchGateway(): Promise<void> {
   const backends: Process[] = []
   try {
     prepare(folder)
-    backends.push(nginx(folder, 'backend', backendConfiguration(folder, targets.backend), 1))
+    backends.push(nginx(folder, 'backend', backendConfiguration(folder, targets), 1))
     backends.push(node(folder, socketBackend(targets.sockets), 1))
     await Promise.all(Object.values(targets).map((port) => portOpens(port)))
     const needed = names.filter((name) => chosen.some(({ contenders }) => contenders.includes(name)))
@@ -66,7 +67,7 @@ export async function benchGateway(): Promise<void> {
       await configure(folder, admin[name], chosen)
     }
     const ratios: Record<string, string | number>[] = []
-    for (const row of chosen) ratios.push(await measure(row, running))
+    for (const row of chosen) ratios.push(await measure(row, running, join(folder, 'message')))
     printTable('gateway: requests per CPU second, Plexus over each (above 1: Plexus does more)', ratios)
   } finally {
     await Promise.all([...running.values(), ...backends].map(endServer))
@@ -82,6 +83,11 @@ function prepare(folder: string): void {
     ['1m', 1_048_576],
   ] as const)
     writeFileSync(join(folder, 'body', name), Buffer.alloc(size, 'book '))
+  // A gRPC message: not compressed, its length, a field 1 of 40 bytes.
+  writeFileSync(
+    join(folder, 'message'),
+    Buffer.concat([Buffer.from([0, 0, 0, 0, 42, 10, 40]), Buffer.alloc(40, 'book')]),
+  )
   const at = (name: string) => join(folder, name)
   execFileSync(
     'openssl',
@@ -160,6 +166,10 @@ async function configure(folder: string, port: number, chosen: readonly Row[]): 
   }
   for (const [path, plugins] of Object.entries(paths))
     await put(port, `/routes/${path}`, { uri: `/${path}/*`, host: 'shop.example.test', plugins, upstream })
+  await put(port, '/routes/grpc', {
+    uri: '/books.Books/*',
+    upstream: { scheme: 'grpc', nodes: { [`127.0.0.1:${targets.grpc}`]: 1 } },
+  })
   await put(port, '/routes/ws', {
     uri: '/ws',
     enable_websocket: true,
@@ -182,6 +192,7 @@ async function configure(folder: string, port: number, chosen: readonly Row[]): 
 async function measure(
   row: Row,
   running: ReadonlyMap<Contender, Process>,
+  message: string,
 ): Promise<Record<string, string | number>> {
   const results = new Map(
     row.contenders.map((name) => [name, [] as (Measured & { rate: number; cpu: number })[]]),
@@ -196,14 +207,14 @@ async function measure(
       : row.load
   // A compiler that learns while it runs gets the time once, everybody a second before each row.
   for (const name of row.contenders) {
-    await run(loadOf(name), portsOf(name), warm.has(name) ? 1 : warmUp)
+    await run(loadOf(name), portsOf(name), { seconds: warm.has(name) ? 1 : warmUp, message })
     warm.add(name)
   }
   for (let round = 0; round < rounds; round += 1) {
     for (const name of row.contenders) {
       const pid = running.get(name)?.pid ?? 0
       const before = treeCpuSeconds(pid)
-      const measured = await run(loadOf(name), portsOf(name), seconds)
+      const measured = await run(loadOf(name), portsOf(name), { seconds, message })
       const cpu = ((treeCpuSeconds(pid) - before) / measured.requests) * 1e6
       results.get(name)?.push({ ...measured, rate: measured.requests / seconds, cpu })
     }

@@ -1,9 +1,9 @@
 // The load generators: wrk for HTTP/1.1, h2load for HTTP/2, and a WebSocket echo client. All on CPU 1.
 import { output } from '../support/process.ts'
-import { requestHeaders } from './contenders.ts'
+import { type Ports, requestHeaders } from './contenders.ts'
 
 export interface Load {
-  readonly tool: 'wrk' | 'h2load' | 'websocket'
+  readonly tool: 'wrk' | 'h2load' | 'grpc' | 'websocket'
   readonly connections: number
   readonly path: string
   readonly tls?: boolean
@@ -20,15 +20,19 @@ export interface Measured {
 
 export async function run(
   load: Load,
-  ports: { plain: number; tls: number },
-  seconds: number,
+  ports: Ports,
+  /** `message`: a file with a gRPC message. */
+  { seconds, message }: { readonly seconds: number; readonly message: string },
 ): Promise<Measured> {
-  if (load.tool === 'h2load') return h2load(load, ports.tls, seconds)
+  if (load.tool === 'h2load')
+    return h2load(load, `https://127.0.0.1:${ports.tls}`, browserFields, [`-D${seconds}`])
+  if (load.tool === 'grpc')
+    return h2load(load, `http://127.0.0.1:${ports.h2c}`, grpcFields, [`-D${seconds}`, '-d', message])
   if (load.tool === 'websocket') return websocket(load, ports.plain, seconds)
   return wrk(load, ports, seconds)
 }
 
-async function wrk(load: Load, ports: { plain: number; tls: number }, seconds: number): Promise<Measured> {
+async function wrk(load: Load, ports: Ports, seconds: number): Promise<Measured> {
   const { connections, path, tls = false, close = false, headers = requestHeaders } = load
   const sent = close ? [...headers, 'Connection: close'] : headers
   const url = `${tls ? 'https' : 'http'}://127.0.0.1:${tls ? ports.tls : ports.plain}${path}`
@@ -49,13 +53,27 @@ async function wrk(load: Load, ports: { plain: number; tls: number }, seconds: n
   }
 }
 
-async function h2load({ connections, path }: Load, port: number, seconds: number): Promise<Measured> {
+const browserFields = requestHeaders.filter((one) => !one.startsWith('Host:'))
+/** What a gRPC client sends, and a small message of its own. */
+const grpcFields = [
+  'content-type: application/grpc',
+  'te: trailers',
+  'user-agent: grpc-go/1.70.0',
+  'grpc-accept-encoding: gzip',
+  'grpc-timeout: 30S',
+  'authorization: Bearer 8f14e45fceea167a5a36dedd4bea2543',
+]
+
+async function h2load(
+  { connections, path }: Load,
+  url: string,
+  fields: readonly string[],
+  options: readonly string[],
+): Promise<Measured> {
   const text = await output('taskset', [
-    ...['-c', '1', 'h2load', '-t1', `-c${connections}`, '-m8', `-D${seconds}`],
-    ...requestHeaders.filter((one) => !one.startsWith('Host:')).flatMap((header) => ['-H', header]),
-    '-H',
-    ':authority: shop.example.test',
-    `https://127.0.0.1:${port}${path}`,
+    ...['-c', '1', 'h2load', '-t1', `-c${connections}`, '-m8', ...options],
+    ...[...fields, ':authority: shop.example.test'].flatMap((field) => ['-H', field]),
+    `${url}${path}`,
   ])
   const [, done = '0', failed = '0'] =
     /requests: \d+ total, \d+ started, \d+ done, (\d+) succeeded, (\d+) failed/.exec(text) ?? []

@@ -64,6 +64,11 @@ export const rows: readonly Row[] = [
   { name: 'TLS, kept alive', contenders: servers, load: { ...plain(32), tls: true } },
   { name: 'TLS, a handshake each', contenders: servers, load: { ...plain(32), tls: true, close: true } },
   { name: 'HTTP/2, 8 x 8 streams', contenders: servers, load: { ...plain(8), tool: 'h2load' } },
+  {
+    name: 'gRPC, 8 x 8 streams',
+    contenders: ['plexus', 'nginx'],
+    load: { ...plain(8, '/books.Books/Get'), tool: 'grpc' },
+  },
   { name: 'a connection each', contenders: servers, load: { ...plain(32), close: true } },
   {
     name: 'WebSocket echo',
