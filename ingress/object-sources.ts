@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Store, Subscription } from '#watch'
 import { DeclaredStorage } from './admin/declared-storage.ts'
@@ -8,6 +9,9 @@ import { type TranslationProblem, Translator, WATCHED } from './kubernetes/index
 import { checkObject } from './objects/check.ts'
 import { Catalogue, KINDS } from './objects/index.ts'
 import { type Plugin, selectPlugins } from './plugins/index.ts'
+
+/** How long the start waits for Pods, where their labels matter. */
+const PODS_MS = 5000
 
 export interface SourcesOptions {
   readonly config: GatewayConfig
@@ -25,6 +29,7 @@ export class ObjectSources {
   readonly #reported = new Set<string>()
   #translator: Translator | undefined
   #subscription: Subscription | undefined
+  #pods: Subscription | undefined
 
   private constructor(
     options: SourcesOptions,
@@ -79,9 +84,26 @@ export class ObjectSources {
       this.#subscription = store.subscribe({ name: 'gateway', kinds: WATCHED, services: true }, (changes) => {
         this.catalogue.apply(translator.apply(changes), 'kubernetes')
         this.#report(translator.problems)
-        resolve()
+        // Endpoints of subsets are known when their Pods are; the other routes do not wait for ever.
+        const pods = this.#followPods(store, translator)
+        void Promise.race([pods, sleep(PODS_MS, undefined, { ref: false })]).then(resolve, resolve)
       })
     })
+  }
+
+  /** Pods are read as long as there are subsets. */
+  async #followPods(store: Store, translator: Translator): Promise<void> {
+    if (!translator.hasSubsets) {
+      this.#pods?.close()
+      this.#pods = undefined
+    } else if (this.#pods === undefined) {
+      this.#pods = store.subscribe({ name: 'gateway subsets', kinds: ['Pod'] }, (changes) =>
+        this.catalogue.apply(translator.applyPods(changes), 'kubernetes'),
+      )
+      await store.demand('Pod')
+      // The subscription may tell of them a moment later.
+      this.catalogue.apply(translator.refreshSubsets(), 'kubernetes')
+    }
   }
 
   /** Logs each problem once, when it appears. */
@@ -104,6 +126,7 @@ export class ObjectSources {
 
   async close(): Promise<void> {
     this.#subscription?.close()
+    this.#pods?.close()
     await this.storage.close()
   }
 }

@@ -82,4 +82,6 @@ export interface Source {
   start(sink: Sink): Promise<void>
   stop(): Promise<void>
   status(): SourceStatus
+  /** Begins to deliver a kind that is only read by some, if it does not do so yet; resolves when its objects are there. */
+  demand?(kind: Kind): Promise<void>
 }

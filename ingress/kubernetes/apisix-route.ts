@@ -127,8 +127,8 @@ function translateStream(context: TranslationContext, translation: Translation, 
       translation.failed.add(`stream_routes/${id}`)
       continue
     }
-    const { serviceName: service, servicePort: port, resolveGranularity: granularity } = rule.backend
-    const reference = { namespace, service, port, granularity }
+    const { serviceName: service, servicePort: port, resolveGranularity: granularity, subset } = rule.backend
+    const reference = { namespace, service, port, granularity, subset }
     const upstream = addBackend(context.store, translation, reference, `${field}.backend`)
     translation.streamRoutes.push({
       id,
@@ -157,9 +157,8 @@ function upstreamsOf(
       service: backend.serviceName,
       port: backend.servicePort,
       granularity: backend.resolveGranularity,
+      subset: backend.subset,
     }
-    if (backend.subset !== '')
-      translation.problem(`${field}.backends[${index}].subset`, 'is not available: all endpoints are used')
     const id = addBackend(context.store, translation, reference, `${field}.backends[${index}]`)
     found.push({ id, weight: backend.weight })
   }

@@ -3,6 +3,7 @@ import { endpointsOfPort, keyFrom } from '#watch'
 import type { Upstream, UpstreamNode } from '../objects/index.ts'
 import { checksOf } from './health-check.ts'
 import { DESCRIPTION, idOf, MANAGED_BY, upstreamName } from './names.ts'
+import { inSubset, subsetLabels } from './subsets.ts'
 import type { ServiceBackend, Translation } from './translation.ts'
 
 const WEIGHT = 100
@@ -14,6 +15,8 @@ export interface BackendReference {
   readonly service: string
   readonly port: number | string
   readonly granularity: 'endpoint' | 'service'
+  /** Only endpoints whose Pods have the labels that the ApisixUpstream of the Service gives this name. */
+  readonly subset?: string | undefined
   readonly settings?: Partial<Upstream> | undefined
 }
 
@@ -28,7 +31,7 @@ export function addBackend(
   reference: BackendReference,
   field: string,
 ): string {
-  const { namespace, service: serviceName, granularity } = reference
+  const { namespace, service: serviceName, granularity, subset = '' } = reference
   const key = keyFrom(namespace, serviceName)
   translation.uses.add(`Service ${key}`)
   translation.uses.add(`ApisixUpstream ${key}`)
@@ -40,12 +43,15 @@ export function addBackend(
   }
   if (granularity === 'service' && service?.spec.clusterIP === 'None')
     translation.problem(field, `Service ${key} is headless: resolveGranularity service needs a cluster IP`)
-  const secret = store.get('ApisixUpstream', key)?.spec.tlsSecret
+  const upstream = store.get('ApisixUpstream', key)
+  const secret = upstream?.spec.tlsSecret
   if (secret !== undefined)
     translation.uses.add(`Secret ${keyFrom(secret.namespace || namespace, secret.name)}`)
   const number = port?.port ?? reference.port
+  if (subset !== '' && granularity === 'endpoint' && subsetLabels(upstream, number, subset) === undefined)
+    translation.problem(field, `ApisixUpstream ${key} has no subset ${subset}: there are no endpoints`)
   const { settings } = reference
-  const plain = upstreamName(namespace, serviceName, number, granularity)
+  const plain = upstreamName(namespace, serviceName, number, { subset, granularity })
   // Other settings than everybody else's make it another upstream.
   const name = settings === undefined ? plain : `${plain}_${idOf(JSON.stringify(settings))}`
   const id = idOf(name)
@@ -57,6 +63,7 @@ export function addBackend(
       service: serviceName,
       port: number,
       granularity,
+      subset,
       settings,
     })
   }
@@ -120,7 +127,9 @@ function backendNodes(
   const endpoints = endpointsOfPort(store.endpoints.of(key), {
     name: port.name,
     protocol: port.protocol,
-  }).filter((endpoint) => endpoint.ready && !endpoint.terminating)
+  })
+    .filter((endpoint) => endpoint.ready && !endpoint.terminating)
+    .filter(inSubset(store, backend))
   const near = nearby(store, endpoints, nodeName)
   return endpoints.map((endpoint) => node(endpoint.address, endpoint.port, near(endpoint) ? 0 : FAR))
 }

@@ -12,9 +12,9 @@ export function upstreamName(
   namespace: string,
   service: string,
   port: number | string,
-  granularity: string,
+  { subset, granularity }: { readonly subset: string; readonly granularity: string },
 ): string {
-  return `${namespace}_${service}_${port}${granularity === 'service' ? '_service' : ''}`
+  return `${namespace}_${service}${subset === '' ? '' : `_${subset}`}_${port}${granularity === 'service' ? '_service' : ''}`
 }
 
 export function routeName(namespace: string, name: string, rule: string): string {

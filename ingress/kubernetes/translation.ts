@@ -24,6 +24,8 @@ export interface ServiceBackend {
   readonly service: string
   readonly port: number | string
   readonly granularity: 'endpoint' | 'service'
+  /** Of the ApisixUpstream's subsets, '' for all endpoints. */
+  readonly subset: string
   /** Over those of the ApisixUpstream: what annotations of an Ingress ask for. */
   readonly settings?: Partial<Upstream> | undefined
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type {
   ApisixConsumer,
   ApisixGlobalRule,
@@ -61,6 +62,30 @@ export class Translator {
 
   get problems(): TranslationProblem[] {
     return [...this.#translations.values()].flatMap((translation) => translation.problems)
+  }
+
+  /** Whether some upstream depends on the labels of Pods. */
+  get hasSubsets(): boolean {
+    for (const { subset } of this.#backends.values()) if (subset !== '') return true
+    return false
+  }
+
+  /** Pods came, went, or have other labels. */
+  applyPods(changes: ChangeSet): ObjectChange[] {
+    const namespaces = new Set<string>()
+    for (const { before, after } of changes.objects('Pod').values()) {
+      const same = isDeepStrictEqual(before?.metadata.labels, after?.metadata.labels)
+      if (!same) namespaces.add((after ?? before)?.metadata.namespace ?? '')
+    }
+    return this.refreshSubsets((namespace) => changes.initial || namespaces.has(namespace))
+  }
+
+  /** Looks at the labels of Pods again. */
+  refreshSubsets(concerns: (namespace: string) => boolean = () => true): ObjectChange[] {
+    const result: ObjectChange[] = []
+    for (const [id, { namespace, subset }] of this.#backends)
+      if (subset !== '' && concerns(namespace)) this.#refreshUpstream(id, result)
+    return result
   }
 
   apply(changes: ChangeSet): ObjectChange[] {

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Kind } from '../objects/kinds.ts'
 import type { Problem, Sink, Source, SourceStatus } from '../source.ts'
 import { CertificatesWatch } from './certificates-watch.ts'
 import type { ApiClient } from './connection/api-client.ts'
@@ -49,7 +50,8 @@ class ApiServerSource implements KubernetesSource {
   readonly namespace: string
   readonly #opened: OpenedClient
   readonly #log: Logger
-  readonly #needs: readonly KindNeed[]
+  #needs: readonly KindNeed[]
+  readonly #onDemand: readonly KindNeed[]
   readonly #wire: 'protobuf' | 'json'
   readonly #timing: KubernetesTiming
   readonly #metrics: ReflectorMetrics
@@ -69,9 +71,9 @@ class ApiServerSource implements KubernetesSource {
     this.#timing = { ...defaultTiming, ...options.timing }
     this.#wire = options.wire ?? 'protobuf'
     const components = options.components ?? needingComponents
-    this.#needs = unionOfNeeds(
-      options.kinds ?? components.flatMap((component) => needsOf(component, options.nodeName)),
-    )
+    const needs = options.kinds ?? components.flatMap((component) => needsOf(component, options.nodeName))
+    this.#needs = unionOfNeeds(needs.filter(({ onDemand }) => onDemand !== true))
+    this.#onDemand = needs.filter(({ onDemand }) => onDemand === true)
     this.#metrics = new ReflectorMetrics(options.metrics)
     this.#opened = openClient(options, this.#timing)
     this.scope = JSON.stringify([this.#opened.access.servers[0]?.host, this.#needs])
@@ -109,6 +111,17 @@ class ApiServerSource implements KubernetesSource {
       { server: connections.server.host, version: this.#serverVersion, kinds: this.#reflectors.size },
       'watch cache is in step with the API server',
     )
+  }
+
+  /** Follows a kind that is not needed by everybody, or all of one of which a part is followed. */
+  async demand(kind: Kind): Promise<void> {
+    if (this.#sink === undefined || !this.#onDemand.some((need) => need.kind === kind)) return
+    const known = this.#needs.find((need) => need.kind === kind)
+    if (known !== undefined && known.fieldSelector === undefined && known.labelSelector === undefined) return
+    this.#needs = unionOfNeeds([...this.#needs, { kind }])
+    const resource = resourceOf(kind)
+    await this.#reflectors.get(resource)?.stop()
+    await this.#follow(resource)
   }
 
   async stop(): Promise<void> {

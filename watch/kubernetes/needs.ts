@@ -7,6 +7,8 @@ export interface KindNeed {
   readonly fieldSelector?: string | undefined
   /** e.g. '!service.kubernetes.io/headless' */
   readonly labelSelector?: string | undefined
+  /** Not before somebody asks for the kind (Store.demand). */
+  readonly onDemand?: true | undefined
 }
 
 export type NeedingComponent = 'proxy' | 'dns' | 'gateway' | 'overlay' | 'cni' | 'policy'
@@ -55,7 +57,8 @@ export function needsOf(component: NeedingComponent, nodeName?: string): readonl
         { kind: 'ServiceImport' },
       ]
     case 'gateway':
-      return gatewayKinds.map((kind) => ({ kind }))
+      // Labels of Pods make subsets of an ApisixUpstream, which few have.
+      return [...gatewayKinds.map((kind) => ({ kind })), { kind: 'Pod', onDemand: true }]
     case 'overlay':
       return [{ kind: 'Node' }]
     case 'cni':

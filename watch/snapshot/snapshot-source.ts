@@ -72,6 +72,10 @@ export class SnapshotSource implements Source {
     return this.#stale.size > 0
   }
 
+  async demand(kind: Kind): Promise<void> {
+    await this.#options.source.demand?.(kind)
+  }
+
   stop(): Promise<void> {
     return this.#options.source.stop()
   }

@@ -79,6 +79,11 @@ export class Store implements Sink {
     this.#sync()
   }
 
+  /** Asks for a kind that is not read where nobody asks for it; resolves when its objects are there. */
+  async demand(kind: Kind): Promise<void> {
+    await this.#source?.demand?.(kind)
+  }
+
   /** What the source says about itself and the files it reads. */
   status(): SourceStatus {
     return this.#source?.status() ?? { source: 'none', synced: false, files: [], problems: [] }
