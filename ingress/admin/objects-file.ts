@@ -78,7 +78,7 @@ export class ObjectsFile implements ObjectStorage {
           log.error({ file, object: `${list}[${index}]` }, 'is no object')
           continue
         }
-        const { kind, id, value } = declaredItem(list, item, index)
+        const { kind, id, value } = declaredItem(list, withPlugins(item), index)
         const fault = checkObject(kind, id, value, this.#options, { references: 'unchecked' })
         if (fault === undefined) items.push({ kind, id, value })
         else log.error({ file, object: `${kind}/${id}`, reason: fault }, 'object is not used')
@@ -95,4 +95,11 @@ export class ObjectsFile implements ObjectStorage {
   async close(): Promise<void> {
     unwatchFile(this.#options.file)
   }
+}
+
+/** A plugin without a value (`key-auth:` in YAML) has no settings of its own. */
+function withPlugins(item: JsonObject): JsonObject {
+  if (!isObject(item.plugins)) return item
+  const plugins = Object.entries(item.plugins).map(([name, conf]) => [name, conf ?? {}])
+  return { ...item, plugins: Object.fromEntries(plugins) }
 }

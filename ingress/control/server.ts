@@ -90,7 +90,7 @@ function describeChecks(owner: string, group: UpstreamGroup): JsonObject | undef
   if (health === undefined) return undefined
   const { active } = (group.config.checks ?? {}) as { active?: { type?: string; host?: string } }
   return {
-    name: `/apisix/${owner}`,
+    name: `/${owner}`,
     type: active?.type ?? 'http',
     nodes: servers.map((server) => {
       const { status, counter } = health.of(server)

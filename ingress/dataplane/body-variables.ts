@@ -32,9 +32,11 @@ function asksForBody(value: unknown): boolean {
   return isObject(value) && Object.values(value).some(asksForBody)
 }
 
-/** Whether a request has a body that variables can be read from. */
+/** Whether a request has a body that variables can be read from: without a type it may be GraphQL. */
 export function hasReadableBody({ body, headers }: Exchange): boolean {
-  return body.kind !== 'none' && READABLE.test(headers.get('content-type') ?? '')
+  if (body.kind === 'none') return false
+  const type = headers.get('content-type')
+  return type === undefined || READABLE.test(type)
 }
 
 /** Variables from a body that is in memory: post_arg_<name>, post_arg.<path>, graphql_<operation, name, root_fields>. */
@@ -89,7 +91,7 @@ export class BodyVariables {
   #graphqlText(): string | undefined {
     if (this.#body.length === 0) return queryArgument(this.#query, 'query')
     if (this.#body.length > GRAPHQL_LIMIT) return undefined
-    if (/^application\/graphql/i.test(this.#type)) return this.#body.toString('utf8')
+    if (this.#type === '' || /^application\/graphql/i.test(this.#type)) return this.#body.toString('utf8')
     this.#fields ??= this.#parse()
     const query = at(this.#fields, 'query')
     return typeof query === 'string' ? query : undefined
@@ -109,25 +111,28 @@ function multipart(body: Buffer, type: string): Record<string, string> {
   const mark = boundary?.[1] ?? boundary?.[2]
   if (mark === undefined) return {}
   const fields: Record<string, string> = {}
-  for (const part of `\r\n${body.toString('utf8')}`.split(`\r\n--${mark}`)) {
-    const end = part.indexOf('\r\n\r\n')
-    const head = end === -1 ? '' : part.slice(0, end)
+  for (const part of `\n${body.toString('utf8')}`.split(new RegExp(`\\r?\\n--${RegExp.escape(mark)}`))) {
+    const [head = ''] = part.split(/\r?\n\r?\n/, 1)
     const name = /^content-disposition:[^\r\n]*?;\s*name="([^"]*)"/im.exec(head)?.[1]
     if (name === undefined || /;\s*filename\*?=/i.test(head)) continue
-    fields[name] ??= part.slice(end + 4)
+    fields[name] ??= part.slice(head.length).replace(/^\r?\n\r?\n/, '')
   }
   return fields
 }
 
-/** The value at a path such as `model.messages[0].content`. */
+/** The value at a path such as `model.messages[0].content`; `[*]` stands for every element: a list of what is found then. */
 function at(value: unknown, path: string): unknown {
-  let found = value
-  for (const [, name, index] of path.matchAll(/([^.[\]]+)|\[(\d+)\]/g)) {
-    if (index !== undefined && name === undefined)
-      found = Array.isArray(found) ? found[Number(index)] : undefined
-    else found = isObject(found) && Object.hasOwn(found, name ?? '') ? found[name ?? ''] : undefined
-  }
-  return found
+  let found: readonly unknown[] = [value]
+  for (const [step] of path.matchAll(/[^.[\]]+|\[(?:\d+|\*)\]/g))
+    found = found.flatMap((one) => stepInto(one, step)).filter((one) => one !== undefined)
+  return path.includes('[*]') && found.length > 0 ? found : found[0]
+}
+
+function stepInto(value: unknown, step: string): unknown {
+  if (step === '[*]') return Array.isArray(value) ? value : []
+  // flatMap must not open a list that is itself the value.
+  if (step.startsWith('[')) return Array.isArray(value) ? [value[Number(step.slice(1, -1))]] : []
+  return isObject(value) && Object.hasOwn(value, step) ? [value[step]] : []
 }
 
 function scalar(value: unknown): Value {

@@ -27,3 +27,10 @@ export interface ForwardPlan {
   /** The status line arrived. */
   onResponse(endpoint: Endpoint, status: number): void
 }
+
+/** What the client is told when no server answered. A name that cannot be resolved is an upstream without servers. */
+export function failureStatus(kind: FailureKind, error: Error | undefined): number {
+  if (kind === 'timeout') return 504
+  const { code } = (error ?? {}) as NodeJS.ErrnoException
+  return code === 'ENOTFOUND' || code === 'EAI_AGAIN' ? 503 : 502
+}

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { BodySink, Exchange, Forwarder } from './exchange.ts'
 import type { FieldTable } from './fields.ts'
-import type { BreakKind, FailureKind, ForwardPlan } from './forward-plan.ts'
+import { type BreakKind, type FailureKind, type ForwardPlan, failureStatus } from './forward-plan.ts'
 import type { Framing } from './framing.ts'
 import type { ResponseHead } from './head.ts'
 import type { ConnectionPool, Endpoint } from './pool.ts'
@@ -277,7 +277,7 @@ export class Forward implements UpstreamUser, BodySink, Forwarder {
         return
       }
     }
-    this.#fail(kind === 'timeout' ? 504 : 502)
+    this.#fail(failureStatus(kind, error))
   }
 
   /** Nothing was sent yet, or sending it twice does no harm and we still have it. */

@@ -16,25 +16,42 @@ const ALWAYS: Expression = () => true
 /** Compiles a `vars` array (lua-resty-expr's semantics, research notes §2.4); throws ExpressionError with its words. */
 export function compileExpression(rule: readonly unknown[]): Expression {
   if (rule.length === 0) return ALWAYS
+  if (!Array.isArray(rule[0]) && !isLogical(rule[0]))
+    throw new ExpressionError('rule should be wrapped inside brackets')
+  return compile(rule)
+}
+
+function isLogical(word: unknown): word is string {
+  return typeof word === 'string' && /^!?(AND|OR)$/i.test(word)
+}
+
+function compile(rule: readonly unknown[]): Expression {
   const [first] = rule
-  if (typeof first === 'string' && /^!?(AND|OR)$/.test(first)) return combine(first, rule.slice(1))
+  if (rule.length === 0) throw new ExpressionError('rule too short')
   if (Array.isArray(first)) return combine('AND', rule)
-  return comparison(rule)
+  if (!isLogical(first)) return comparison(rule)
+  if (rule.length <= 2) throw new ExpressionError('rule too short')
+  return combine(first.toUpperCase(), rule.slice(1))
 }
 
 function combine(operator: string, rules: readonly unknown[]): Expression {
   const parts = rules.map((rule) => {
     if (!Array.isArray(rule)) throw new ExpressionError('rule should be wrapped inside brackets')
-    return compileExpression(rule)
+    return compile(rule)
   })
   const negated = operator.startsWith('!')
   if (operator.endsWith('OR')) return (variables) => parts.some((part) => part(variables)) !== negated
   return (variables) => parts.every((part) => part(variables)) !== negated
 }
 
+/** Whether a `post_arg.` variable is a path that can be followed: names, `[0]`, `[*]`. */
+function isReadablePath(name: string): boolean {
+  return !name.startsWith('post_arg.') || /^(?:\.[^.[\]]+(?:\[(?:\d+|\*)\])*)+$/.test(name.slice(8))
+}
+
 function comparison(rule: readonly unknown[]): Expression {
   const [name, second, third, fourth] = rule
-  if (typeof name !== 'string') throw new ExpressionError('invalid expression')
+  if (typeof name !== 'string' || !isReadablePath(name)) throw new ExpressionError('invalid expression')
   if (rule.length === 2) return test(name, '==', second, false)
   if (second === '!') return test(name, third, fourth, true)
   return test(name, second, third, false)
@@ -42,7 +59,7 @@ function comparison(rule: readonly unknown[]): Expression {
 
 function test(name: string, operator: unknown, right: unknown, negated: boolean): Expression {
   if (typeof operator !== 'string') throw new ExpressionError(`invalid operator '${String(operator)}'`)
-  const matches = operatorTest(operator, right)
+  const matches = operatorTest(operator.toLowerCase(), right)
   return (variables) => matches(variables(name)) !== negated
 }
 
@@ -66,20 +83,17 @@ function operatorTest(operator: string, right: unknown): Test {
       return regex(right, 'u')
     case '~*':
       return regex(right, 'iu')
-    case 'in':
-    case 'IN': {
+    case 'in': {
       const list = new Set(listOf(right, operator).map(String))
       return (left) => left !== undefined && list.has(String(left))
     }
     case 'has':
-    case 'HAS':
       return (left) =>
         left !== undefined &&
         String(left)
           .split(',')
           .some((part) => part.trim() === String(right))
-    case 'ipmatch':
-    case 'IPMATCH': {
+    case 'ipmatch': {
       const addresses = addressSet(Array.isArray(right) ? right.map(String) : [String(right)])
       return (left) => typeof left === 'string' && addresses.has(left)
     }

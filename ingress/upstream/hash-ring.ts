@@ -7,7 +7,21 @@ function greatestDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestDivisor(b, a % b)
 }
 
-/** Consistent hashing: 160 points per share of weight on a ring of CRC-32 values. */
+/** The CRC-32 of a server's name (colons as NUL) and of the point before it, little-endian, one after the other. */
+function* pointsOf(server: Server, count: number): Iterable<number> {
+  const start = crc32(server.name.replaceAll(':', '\0'))
+  const before = Buffer.alloc(4)
+  for (let made = 0; made < count; made++) {
+    const hash = crc32(before, start)
+    yield hash
+    before.writeUInt32LE(hash)
+  }
+}
+
+/**
+ * Consistent hashing: 160 points per share of weight on a ring of CRC-32 values. The points are those of lua-resty-chash
+ * under APISIX's names for servers, so that a key has the same server in both.
+ */
 export class HashRing {
   readonly #points: { readonly hash: number; readonly server: Server }[] = []
 
@@ -16,8 +30,7 @@ export class HashRing {
     const divisor = weighted.reduce((share, server) => greatestDivisor(server.weight, share), 0) || 1
     for (const server of weighted) {
       const points = (POINTS_PER_SHARE * server.weight) / divisor
-      for (let index = 0; index < points; index++)
-        this.#points.push({ hash: crc32(`${server.name}#${index}`), server })
+      for (const hash of pointsOf(server, points)) this.#points.push({ hash, server })
     }
     this.#points.sort((a, b) => a.hash - b.hash)
   }

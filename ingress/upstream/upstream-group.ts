@@ -152,8 +152,22 @@ export class UpstreamGroup {
     this.health?.start()
     if (this.servers.length === 1) return this.servers[0]
     return (
-      (this.health === undefined ? undefined : this.#pickUsable(variables, tried, this.health)) ??
+      (this.health === undefined ? undefined : this.#pickHealthy(variables, tried, this.health)) ??
       this.#pickUsable(variables, tried, undefined)
+    )
+  }
+
+  /** Once no server with a weight is healthy, those of weight 0 stand in. */
+  #pickHealthy(
+    variables: Variables,
+    tried: ReadonlySet<Server> | undefined,
+    health: HealthChecker,
+  ): Server | undefined {
+    return (
+      this.#pickUsable(variables, tried, health) ??
+      this.servers.find(
+        (server) => server.weight === 0 && tried?.has(server) !== true && health.isHealthy(server),
+      )
     )
   }
 
@@ -222,6 +236,17 @@ function equalized(servers: readonly Server[]): Server[] {
   return servers.map((server) => ({ ...server, weight: 1 }))
 }
 
+/** Text with $names replaced; undefined if none of them has a value. */
+function combination(text: string, variables: Variables): string | undefined {
+  let found = false
+  const filled = text.replace(/\$(?:(\w+)|\{(\w+)\})/g, (_, plain?: string, braced?: string) => {
+    const value = variables(plain ?? braced ?? '')
+    found ||= value !== undefined
+    return String(value ?? '')
+  })
+  return found ? filled : undefined
+}
+
 function hashKey(config: Upstream, variables: Variables): string {
   const key = config.key ?? ''
   const value = (() => {
@@ -233,7 +258,7 @@ function hashKey(config: Upstream, variables: Variables): string {
       case 'consumer':
         return variables('consumer_name')
       case 'vars_combinations':
-        return key.replace(/\$(\w+)/g, (_, name: string) => String(variables(name) ?? ''))
+        return combination(key, variables)
       default:
         return variables(key)
     }

@@ -177,6 +177,7 @@ test('vars expressions', (t) => {
     ['OR', ['s', '==', 'x'], ['n', '==', '12']],
     ['!AND', ['s', '==', 'Hello'], ['n', '==', '13']],
     [['s', 'Hello']],
+    ['or', [['s', '==', 'x']], [['n', 'IN', ['12']]]],
   ])
     t.true(holds(rule), JSON.stringify(rule))
   for (const rule of [
@@ -190,6 +191,14 @@ test('vars expressions', (t) => {
   ])
     t.false(holds(rule), JSON.stringify(rule))
   t.throws(() => compileExpression([['s', '=', 'x']]), { message: "invalid operator '='" })
+  const bare = 'rule should be wrapped inside brackets'
+  t.throws(() => compileExpression(['s', '==', 'x']), { message: bare })
+  t.throws(() => compileExpression(['AND', ['s', '==', 'x'], 's']), { message: bare })
+  t.throws(() => compileExpression(['AND', ['s', '==', 'x']]), { message: 'rule too short' })
+  t.throws(() => compileExpression([[]]), { message: 'rule too short' })
+  t.notThrows(() => compileExpression([['post_arg.a[0].b[*].c', '==', 'x']]))
+  for (const path of ['a[.b', 'a[x]', 'a..b', ''])
+    t.throws(() => compileExpression([[`post_arg.${path}`, '==', 'x']]), { message: 'invalid expression' })
   t.throws(() => compileExpression([['s', '~~', '(']]), { message: /invalid regex/ })
 })
 

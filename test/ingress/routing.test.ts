@@ -113,8 +113,9 @@ test('routes by what the body says: forms, JSON, multipart, GraphQL; the upstrea
     ['graphql_name', '==', 'addBook'],
     ['graphql_root_fields', 'has', 'log'],
   ])
+  await route('every', [['post_arg.parts[*].tags[*]', 'has', 'rare']])
   await put('/routes/rest', { uri: '/echo', priority: -1, upstream })
-  const post = async (type: string | undefined, body: string | FormData, chunked = false) => {
+  const post = async (type: string | undefined, body: string | FormData | Blob, chunked = false) => {
     const stream = chunked && typeof body === 'string' ? new Blob([body]).stream() : body
     const response = await fetch(`${url}/echo`, {
       method: 'POST',
@@ -139,12 +140,18 @@ test('routes by what the body says: forms, JSON, multipart, GraphQL; the upstrea
   data.set('file', new Blob(['kind=x']), 'a.txt')
   data.set('kind', 'multipart')
   t.is(await post(undefined, data), 'multipart')
+  const tagged = (...tags: string[]) => JSON.stringify({ parts: [{ tags: ['a'] }, {}, { tags }] })
+  t.is(await post('application/json', tagged('b', 'rare')), 'every')
+  t.is(await post('application/json', tagged('b')), 'rest')
+  const lines = '--mark\nContent-Disposition: form-data; name="kind"\n\nmultipart\n--mark--\n'
+  t.is(await post('multipart/form-data; boundary=mark', lines), 'multipart')
   const query = 'mutation addBook($t: String = "}") { first: add(title: $t) @skip(if: false) { id } log }'
   t.is(await post('application/graphql', query), 'graphql')
   t.is(await post('application/json', JSON.stringify({ query })), 'graphql')
+  t.is(await post(undefined, new Blob([query])), 'graphql')
   t.is(await post('application/graphql', query.replace('addBook', 'other')), 'rest')
   t.is(await post('application/graphql', '{'), 'rest')
-  for (const id of ['form', 'json', 'multipart', 'graphql']) await admin('DELETE', `/routes/${id}`)
+  for (const id of ['form', 'json', 'multipart', 'graphql', 'every']) await admin('DELETE', `/routes/${id}`)
   t.is(await post(form, 'kind=form'), 'rest')
 })
 

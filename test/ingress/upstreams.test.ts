@@ -50,6 +50,30 @@ test('chash keeps a key at its server; a server that goes takes only its own key
   t.is(shares.size, 3)
 })
 
+test('chash finds the servers that APISIX finds for the same keys', (t) => {
+  const nodes = { '10.0.0.1:80': 2, '10.0.0.2:80': 4, '[fd00::3]:8080': 2 }
+  const upstream = group({ type: 'chash', key: 'arg_user' }, nodes)
+  const pick = (key: string) =>
+    upstream.servers.findIndex(({ name }) => name === upstream.pick(() => key, undefined)?.name)
+  const keys = Array.from({ length: 16 }, (_, n) => `user-${n}`)
+  // Found out with openresty's chash.c.
+  t.deepEqual(keys.map(pick), [1, 0, 1, 0, 1, 1, 2, 1, 1, 2, 2, 1, 1, 2, 1, 0])
+})
+
+test('servers of weight 0 stand in while no other is healthy', (t) => {
+  const unhealthy = { http_statuses: [500], http_failures: 1, tcp_failures: 1, timeouts: 0 }
+  const checks = { passive: { healthy: { http_statuses: [200], successes: 1 }, unhealthy } }
+  const upstream = group({ checks }, { '10.0.0.1:80': 1, '10.0.0.2:80': 0 })
+  const [main] = upstream.servers
+  if (main === undefined) return t.fail('no servers')
+  const used = () => upstream.pick(none, undefined)?.name
+  t.is(used(), '10.0.0.1:80')
+  upstream.failed(main, 'unreachable')
+  t.is(used(), '10.0.0.2:80')
+  upstream.answered(main, 200, 1)
+  t.is(used(), '10.0.0.1:80')
+})
+
 test('passive checks take a failing server out; when all are out, all are used', (t) => {
   const unhealthy = { http_statuses: [500], http_failures: 2, tcp_failures: 2, timeouts: 0 }
   const checks = { passive: { healthy: { http_statuses: [200], successes: 2 }, unhealthy } }
