@@ -230,7 +230,7 @@ function expressions(
     const listed = expr.op === 'In' || expr.op === 'NotIn'
     const rule = [name, ...operator, listed ? expr.set : (expr.value ?? '')]
     try {
-      compileExpression(rule)
+      compileExpression([rule])
     } catch (error) {
       translation.problem(`${field}[${index}]`, error instanceof Error ? error.message : String(error))
       return undefined
