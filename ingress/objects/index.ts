@@ -1,5 +1,6 @@
 export { Catalogue, type Entry, type Origin } from './catalogue.ts'
 export { SCHEMAS } from './schema.ts'
+export { address as ADDRESS } from './schema-fields.ts'
 export { googleAccountProperties } from './schema-secrets.ts'
 export { UPSTREAM } from './schema-upstream.ts'
 export * from './types.ts'

@@ -1,6 +1,12 @@
 import type { RequestContext } from '../dataplane/context.ts'
+import type { Schema } from '../objects/index.ts'
 import type { AuthEntry } from './consumers.ts'
-import type { PluginEnvironment } from './plugin.ts'
+import type { PluginAnswer, PluginEnvironment } from './plugin.ts'
+
+/** The realm a client is asked to authenticate in: printable characters that need no escape in a header field. */
+export function realmSchema(usual: string): Schema {
+  return { type: 'string', pattern: '^[ !#-[\\]-~]+$', default: usual, minLength: 1, maxLength: 128 }
+}
 
 const IDENTITY = ['X-Consumer-Username', 'X-Credential-Identifier', 'X-Consumer-Custom-ID']
 
@@ -20,15 +26,16 @@ export function attachConsumer(context: RequestContext, entry: AuthEntry, plugin
   if (custom !== undefined) context.exchange.headers.set('X-Consumer-Custom-ID', custom)
 }
 
-/** Falls back to the anonymous consumer of the configuration; false if there is none. */
-export function attachAnonymous(
+/** What comes of a request nobody vouches for: it is the anonymous consumer's if the configuration has one, else refused. */
+export function anonymousOr(
+  refuse: (message: string) => PluginAnswer,
+  message: string,
   context: RequestContext,
-  conf: { anonymous_consumer?: string },
-  environment: PluginEnvironment,
-): boolean {
-  if (conf.anonymous_consumer === undefined) return false
+  { conf, environment }: { conf: { anonymous_consumer?: string }; environment: PluginEnvironment },
+): PluginAnswer | undefined {
+  if (conf.anonymous_consumer === undefined) return refuse(message)
   const consumer = environment.auth.consumer(conf.anonymous_consumer)
-  if (consumer === undefined) return false
+  if (consumer === undefined) return refuse('Invalid user authorization')
   attachConsumer(context, { consumer, conf: {} }, 'anonymous')
-  return true
+  return undefined
 }

@@ -5,7 +5,7 @@ export interface CompressionConf {
   readonly types: readonly string[] | '*'
   readonly min_length: number
   readonly http_version: number
-  readonly vary: boolean
+  readonly vary?: boolean
 }
 
 /** The fields of CompressionConf in a plugin's schema. */
@@ -19,7 +19,7 @@ export const compressionProperties = {
   },
   min_length: { type: 'integer', minimum: 1, default: 20 },
   http_version: { enum: [1.1, 1], default: 1.1 },
-  vary: { type: 'boolean', default: false },
+  vary: { type: 'boolean' },
 } as const
 
 /** Whether the client takes a content coding (RFC 9110 §12.5.3). */
@@ -40,7 +40,7 @@ export function beginCompression(
   const { headers, length, status } = response
   const type = (headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
   if (conf.types !== '*' && !conf.types.includes(type)) return false
-  if (conf.vary && !/\baccept-encoding\b/i.test(headers.get('vary') ?? ''))
+  if (conf.vary === true && !/\baccept-encoding\b/i.test(headers.get('vary') ?? ''))
     headers.add('Vary', 'Accept-Encoding')
   const { request } = context.exchange
   if (status < 200 || status === 204 || status === 206 || status === 304) return false
@@ -52,7 +52,8 @@ export function beginCompression(
   headers.set('Content-Encoding', coding)
   headers.remove('Accept-Ranges')
   const etag = headers.get('etag')
-  // RFC 9110 §8.8.1: other bytes, so no strong validator any more.
-  if (etag !== undefined && !etag.startsWith('W/')) headers.set('ETag', `W/${etag}`)
+  // RFC 9110 §8.8.1: other bytes, so no strong validator any more; and none at all of what cannot be made a weak one.
+  if (etag !== undefined && !/^(?:W\/)?"[^"]*"$/.test(etag)) headers.remove('ETag')
+  else if (etag?.startsWith('"') === true) headers.set('ETag', `W/${etag}`)
   return true
 }

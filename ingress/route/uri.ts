@@ -92,6 +92,6 @@ export function removeArgument(target: string, name: string): string {
   const kept = target
     .slice(mark + 1)
     .split('&')
-    .filter((part) => part !== name && !part.startsWith(`${name}=`))
+    .filter((part) => decodeArgument(part.split('=', 1)[0] ?? '') !== name)
   return kept.length === 0 ? target.slice(0, mark) : `${target.slice(0, mark)}?${kept.join('&')}`
 }

@@ -91,7 +91,7 @@ test('validation speaks as APISIX does', async (t) => {
     [
       '/routes/1',
       { uri: '/x', upstream: UPSTREAM, plugins: { 'limit-count': { count: 1 } } },
-      'failed to check the configuration of plugin limit-count err: property "time_window" is required',
+      'failed to check the configuration of plugin limit-count err: value should match only one schema, but matches none',
     ],
     ['/routes/1', { uri: '/x', upstream: UPSTREAM, id: '2' }, 'wrong route id'],
     [

@@ -73,6 +73,22 @@ test('limit-count: rules, each with a window and header fields of its own', asyn
   t.regex(String(host.body.error_msg), /then clause did not match$/)
 })
 
+redisTest('nothing is counted as another user or in another database than the one asked for', async (t) => {
+  const { port } = await redisServer(t)
+  const address = { host: '127.0.0.1', port }
+  const count = (settings: object) =>
+    new RedisServer(address, { ...SETTINGS, ...settings }).evaluate(
+      "return redis.call('INCR', KEYS[1])",
+      'n',
+      [],
+    )
+  t.is(await count({}), 1)
+  t.is(await count({ database: 3 }), 1)
+  await t.throwsAsync(count({ database: 99 }), { message: /index is out of range/ })
+  await t.throwsAsync(count({ password: 'made up' }), { message: /AUTH/ })
+  t.is(await count({}), 2)
+})
+
 redisTest('limiting in Redis: two gateways share counters; degradation when it is away', async (t) => {
   const redis = await redisServer(t, ['--requirepass', 'secret'])
   const backend = await httpBackend(t)
@@ -195,16 +211,17 @@ test('limit-conn: rules, each with a key of its own; limits from the request', a
   t.is(await status({ user: 'sue', group: 'g', limit: '2' }), 429)
   // What was counted for sue before the second rule refused her was given back.
   await begin({ user: 'sue', group: 'g', limit: '3' })
-  await begin({})
+  // Nobody gets past the limits by being nobody.
+  t.is(await status({}), 500)
   for (const release of held.splice(0)) release()
   for (const response of await Promise.all(running)) t.is(response.status, 200)
   await begin({ user: 'ann', group: 'g', limit: '2' })
   for (const release of held) release()
   for (const [conf, message] of [
-    [{ conn: 1, burst: 0 }, /property "key" is required/],
-    [{ conn: 0, burst: 0, key: 'a' }, /property "conn" validation failed: expected 0 to be greater than 0/],
-    [{ conn: 1, burst: -1, key: 'a' }, /property "burst" validation failed: expected -1 to be at least 0/],
-    [{ rules: [rules[0], rules[0]] }, /duplicate key '\$http_user' in rules/],
+    [{ conn: 1, burst: 0 }, /err: value should match only one schema, but matches none/],
+    [{ conn: 0, burst: 0, key: 'a' }, /property "conn" validation failed: value .* matches none/],
+    [{ conn: 1, burst: -1, key: 'a' }, /property "burst" validation failed: value .* matches none/],
+    [{ conn: 1, burst: 0, key: 'a', rules }, /matches both schemas 1 and 2/],
   ] as const)
     t.regex(String((await admin('PUT', '/routes/2', route(conf))).body.error_msg), message)
 })

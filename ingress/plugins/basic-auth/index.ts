@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { attachAnonymous, attachConsumer, clearIdentity } from '../authentication.ts'
+import { anonymousOr, attachConsumer, clearIdentity, realmSchema } from '../authentication.ts'
 import { basicCredentials } from '../basic-credentials.ts'
+import type { AuthEntry } from '../consumers.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 
 interface Conf {
@@ -15,6 +16,19 @@ function same(a: string, b: string): boolean {
   return timingSafeEqual(digest(a), digest(b))
 }
 
+type Credentials = ReturnType<typeof basicCredentials>
+
+function faultOf(
+  header: string | undefined,
+  given: Credentials,
+  entry: AuthEntry | undefined,
+): string | undefined {
+  if (header === undefined) return 'Missing authorization in request'
+  if (given === undefined) return 'Invalid authorization in request'
+  const known = entry !== undefined && same(given.password, String(entry.conf.password))
+  return known ? undefined : 'Invalid user authorization'
+}
+
 /** RFC 7617 user name and password, checked against consumers. */
 export const basicAuth: Plugin = {
   name: 'basic-auth',
@@ -22,7 +36,7 @@ export const basicAuth: Plugin = {
   schema: {
     type: 'object',
     properties: {
-      realm: { type: 'string', default: 'basic' },
+      realm: realmSchema('basic'),
       hide_credentials: { type: 'boolean', default: false },
       anonymous_consumer: { type: 'string', minLength: 1 },
     },
@@ -47,18 +61,10 @@ export const basicAuth: Plugin = {
         const header = context.exchange.headers.get('authorization')
         const given = header === undefined ? undefined : basicCredentials(header)
         const entry = given === undefined ? undefined : environment.auth.find('basic-auth', given.user)
-        if (
-          given === undefined ||
-          entry === undefined ||
-          !same(given.password, String(entry.conf.password))
-        ) {
-          if (attachAnonymous(context, own, environment)) return undefined
-          if (header === undefined) return refuse('Missing authorization in request')
-          return refuse(
-            given === undefined ? 'Invalid authorization in request' : 'Invalid user authorization',
-          )
-        }
+        const fault = faultOf(header, given, entry)
         if (own.hide_credentials) context.exchange.headers.remove('authorization')
+        if (fault !== undefined || entry === undefined)
+          return anonymousOr(refuse, String(fault), context, { conf: own, environment })
         attachConsumer(context, entry, 'basic-auth')
         return undefined
       },

@@ -13,6 +13,15 @@ interface Conf {
 
 const LIST: Schema = { type: 'array', items: { type: 'string' }, minItems: 1 }
 
+const METHODS: Schema = {
+  type: 'array',
+  items: {
+    type: 'string',
+    enum: ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS', 'CONNECT', 'TRACE', 'PURGE'],
+  },
+  minItems: 1,
+}
+
 /** Lets consumers (or what a consumer uses) in or keeps them out. */
 export const consumerRestriction: Plugin = {
   name: 'consumer-restriction',
@@ -29,7 +38,7 @@ export const consumerRestriction: Plugin = {
       blacklist: LIST,
       allowed_by_methods: {
         type: 'array',
-        items: { type: 'object', properties: { user: { type: 'string' }, methods: LIST } },
+        items: { type: 'object', properties: { user: { type: 'string' }, methods: METHODS } },
       },
       rejected_code: { type: 'integer', minimum: 200, default: 403 },
       rejected_msg: { type: 'string' },
@@ -38,22 +47,24 @@ export const consumerRestriction: Plugin = {
   },
   compile(conf) {
     const own = conf as unknown as Conf
-    const answer = (status: number, message: string): PluginAnswer => ({
-      status,
-      body: { message: own.rejected_msg ?? message },
-    })
+    const forbidden: PluginAnswer = {
+      status: own.rejected_code,
+      body: { message: own.rejected_msg ?? `The ${own.type} is forbidden.` },
+    }
+    const unknown: PluginAnswer = {
+      status: 401,
+      body: { message: `The request is rejected, please check the ${own.type} for this request` },
+    }
     return {
       access(context: RequestContext) {
         const value = String(context.variables(own.type) ?? '')
-        if (value === '') {
-          return answer(401, `The request is rejected, please check the ${own.type} for this request`)
-        }
-        const forbidden = answer(own.rejected_code, `The ${own.type} is forbidden.`)
+        if (value === '') return unknown
         if (own.blacklist?.includes(value) === true) return forbidden
-        if (own.whitelist !== undefined && !own.whitelist.includes(value)) return forbidden
-        if (own.allowed_by_methods === undefined) return undefined
-        const rule = own.allowed_by_methods.find(({ user }) => user === value)
-        return rule?.methods.includes(context.method) === true ? undefined : forbidden
+        const listed = own.whitelist?.includes(value)
+        if (listed === false) return forbidden
+        // Whoever is on the list may use every method; so may whom no rule names.
+        const rule = listed ? undefined : own.allowed_by_methods?.find(({ user }) => user === value)
+        return rule === undefined || rule.methods.includes(context.method) ? undefined : forbidden
       },
     }
   },

@@ -22,7 +22,14 @@ export const gzip: Plugin = {
     properties: {
       ...compressionProperties,
       comp_level: { type: 'integer', minimum: 1, maximum: 9, default: 1 },
-      buffers: { type: 'object' },
+      buffers: {
+        type: 'object',
+        properties: {
+          number: { type: 'integer', minimum: 1, default: 32 },
+          size: { type: 'integer', minimum: 1, default: 4096 },
+        },
+        default: {},
+      },
     },
   },
   compile(conf) {

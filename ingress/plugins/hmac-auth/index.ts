@@ -1,13 +1,14 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { RequestContext } from '../../dataplane/context.ts'
 import { BodyTooLarge } from '../../http/index.ts'
-import { attachAnonymous, attachConsumer, clearIdentity } from '../authentication.ts'
+import { anonymousOr, attachConsumer, clearIdentity, realmSchema } from '../authentication.ts'
+import type { AuthEntry } from '../consumers.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 
 interface Conf {
   readonly allowed_algorithms: readonly string[]
   readonly clock_skew: number
-  readonly signed_headers?: readonly string[]
+  readonly signed_headers: readonly string[]
   readonly validate_request_body: boolean
   readonly max_req_body_size: number
   readonly hide_credentials: boolean
@@ -15,6 +16,7 @@ interface Conf {
   readonly anonymous_consumer?: string
 }
 
+const REFUSAL = "client request can't be validated"
 const ALGORITHMS = ['hmac-sha1', 'hmac-sha256', 'hmac-sha512']
 
 /** `Signature keyId="...",algorithm="...",headers="...",signature="..."`, by name. */
@@ -56,63 +58,79 @@ export const hmacAuth: Plugin = {
         default: ALGORITHMS,
       },
       clock_skew: { type: 'integer', minimum: 1, default: 300 },
-      signed_headers: { type: 'array', items: { type: 'string' } },
+      signed_headers: {
+        type: 'array',
+        items: { type: 'string', minLength: 1, maxLength: 50 },
+        default: ['date'],
+      },
       validate_request_body: { type: 'boolean', default: false },
       max_req_body_size: { type: 'integer', minimum: 1, default: 67_108_864 },
       hide_credentials: { type: 'boolean', default: false },
-      realm: { type: 'string', default: 'hmac' },
+      realm: realmSchema('hmac'),
       anonymous_consumer: { type: 'string', minLength: 1 },
     },
   },
   consumerSchema: {
     type: 'object',
-    properties: { key_id: { type: 'string', minLength: 1 }, secret_key: { type: 'string', minLength: 1 } },
+    properties: {
+      key_id: { type: 'string', minLength: 1, maxLength: 256 },
+      secret_key: { type: 'string', minLength: 1, maxLength: 256 },
+    },
     required: ['key_id', 'secret_key'],
   },
   consumerEncryptFields: ['secret_key'],
   consumerKey: (conf) => String(conf.key_id),
   compile(conf, environment) {
     const own = conf as unknown as Conf
-    const refuse = (why: string): PluginAnswer | undefined => {
+    const refuse = (message: string): PluginAnswer => ({
+      status: 401,
+      body: { message },
+      headers: { 'WWW-Authenticate': `hmac realm="${own.realm}"` },
+    })
+    const orAnonymous = (context: RequestContext, message: string): PluginAnswer | undefined => {
+      if (own.hide_credentials) context.exchange.headers.remove('authorization')
+      return anonymousOr(refuse, message, context, { conf: own, environment })
+    }
+    const invalid = (context: RequestContext, why: string): PluginAnswer | undefined => {
       // For the log only: a client that guesses is not to be told how near it is.
       environment.log.info({ plugin: 'hmac-auth', object: environment.owner, why }, 'signature refused')
-      return {
-        status: 401,
-        body: { message: "client request can't be validated" },
-        headers: { 'WWW-Authenticate': `hmac realm="${own.realm}"` },
-      }
+      return orAnonymous(context, REFUSAL)
     }
-    const judge = (context: RequestContext): PluginAnswer | undefined => {
+    /** Whose signature it is, or why nobody's. */
+    const signer = (context: RequestContext, given: ReadonlyMap<string, string>): AuthEntry | string => {
       const { headers } = context.exchange
-      const given = parameters(headers.get('authorization') ?? '')
-      if (given === undefined) return refuse('missing Authorization header')
       const keyId = given.get('keyId') ?? ''
       const algorithm = given.get('algorithm') ?? ''
       const signature = Buffer.from(given.get('signature') ?? '', 'base64')
       const names = (given.get('headers') ?? '').split(' ').filter((name) => name !== '')
       const entry = environment.auth.find('hmac-auth', keyId)
-      if (entry === undefined) return refuse('Invalid key_id')
-      if (!own.allowed_algorithms.includes(algorithm)) return refuse('Invalid algorithm')
+      if (entry === undefined) return 'Invalid key_id'
+      if (!own.allowed_algorithms.includes(algorithm)) return 'Invalid algorithm'
       const date = Date.parse(headers.get('date') ?? '')
       if (Number.isNaN(date) || Math.abs(Date.now() - date) > own.clock_skew * 1000)
-        return refuse('Clock skew exceeded')
-      const missing = (own.signed_headers ?? []).find((name) => !names.includes(name.toLowerCase()))
-      if (missing !== undefined) return refuse(`expected header "${missing}" missing in signing`)
+        return 'Clock skew exceeded'
+      const missing = own.signed_headers.find((name) => !names.includes(name.toLowerCase()))
+      if (missing !== undefined) return `expected header "${missing}" missing in signing`
       const text = signingText(context, keyId, names)
-      if (text === undefined) return refuse('a signed header is missing')
+      if (text === undefined) return 'a signed header is missing'
       const expected = createHmac(algorithm.slice(5), String(entry.conf.secret_key)).update(text).digest()
-      if (!equal(expected, signature)) return refuse('Invalid signature')
-      if (own.hide_credentials) headers.remove('authorization')
-      attachConsumer(context, entry, 'hmac-auth')
-      return undefined
+      return equal(expected, signature) ? entry : 'Invalid signature'
     }
-    const judgeBody = async (context: RequestContext): Promise<PluginAnswer | undefined> => {
+    const accept = (context: RequestContext, entry: AuthEntry): undefined => {
+      if (own.hide_credentials) context.exchange.headers.remove('authorization')
+      attachConsumer(context, entry, 'hmac-auth')
+    }
+    const judgeBody = async (
+      context: RequestContext,
+      entry: AuthEntry,
+    ): Promise<PluginAnswer | undefined> => {
       const digest = /^sha-256=(.+)$/i.exec(context.exchange.headers.get('digest') ?? '')?.[1]
-      if (digest === undefined) return refuse('Invalid digest')
+      if (digest === undefined) return invalid(context, 'Invalid digest')
       try {
         const body = await context.exchange.collectBody(own.max_req_body_size)
         const actual = createHash('sha256').update(body).digest()
-        return equal(actual, Buffer.from(digest, 'base64')) ? undefined : refuse('Invalid digest')
+        const same = equal(actual, Buffer.from(digest, 'base64'))
+        return same ? accept(context, entry) : invalid(context, 'Invalid digest')
       } catch (error) {
         if (error instanceof BodyTooLarge) return { status: 413 }
         throw error
@@ -121,9 +139,14 @@ export const hmacAuth: Plugin = {
     return {
       rewrite(context) {
         clearIdentity(context)
-        const answer = judge(context)
-        if (answer !== undefined) return attachAnonymous(context, own, environment) ? undefined : answer
-        return own.validate_request_body ? judgeBody(context) : undefined
+        const header = context.exchange.headers.get('authorization')
+        if (header === undefined) return orAnonymous(context, `${REFUSAL}: missing Authorization header`)
+        const given = parameters(header)
+        if (given === undefined)
+          return orAnonymous(context, `${REFUSAL}: Authorization header does not start with 'Signature'`)
+        const entry = signer(context, given)
+        if (typeof entry === 'string') return invalid(context, entry)
+        return own.validate_request_body ? judgeBody(context, entry) : accept(context, entry)
       },
     }
   },

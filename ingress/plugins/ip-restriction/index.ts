@@ -1,4 +1,4 @@
-import type { Schema } from '../../objects/index.ts'
+import { ADDRESS, type Schema } from '../../objects/index.ts'
 import { AddressSet } from '../../route/index.ts'
 import type { Plugin } from '../plugin.ts'
 
@@ -9,7 +9,7 @@ interface Conf {
   readonly response_code: number
 }
 
-const LIST: Schema = { type: 'array', items: { type: 'string' }, minItems: 1 }
+const LIST: Schema = { type: 'array', items: ADDRESS, minItems: 1 }
 
 /** Lets client addresses in or keeps them out. */
 export const ipRestriction: Plugin = {
@@ -21,7 +21,7 @@ export const ipRestriction: Plugin = {
       whitelist: LIST,
       blacklist: LIST,
       message: { type: 'string', minLength: 1, maxLength: 1024, default: 'Your IP address is not allowed' },
-      response_code: { type: 'integer', enum: [403, 404], default: 403 },
+      response_code: { type: 'integer', minimum: 403, maximum: 404, default: 403 },
     },
     oneOf: [{ required: ['whitelist'] }, { required: ['blacklist'] }],
   },

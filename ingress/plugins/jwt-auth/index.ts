@@ -1,8 +1,8 @@
 import { createPublicKey } from 'node:crypto'
 import type { RequestContext } from '../../dataplane/context.ts'
-import type { JsonObject } from '../../objects/index.ts'
+import { isReference, type JsonObject } from '../../objects/index.ts'
 import { queryArgument, removeArgument } from '../../route/index.ts'
-import { attachAnonymous, attachConsumer, clearIdentity } from '../authentication.ts'
+import { anonymousOr, attachConsumer, clearIdentity, realmSchema } from '../authentication.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 import { decodeToken, signatureHolds } from './token.ts'
 
@@ -22,6 +22,15 @@ const ALGORITHMS = ['HS', 'RS', 'ES', 'PS'].flatMap((kind) =>
   ['256', '384', '512'].map((size) => kind + size),
 )
 
+function removeCookie({ exchange: { headers } }: RequestContext, name: string): void {
+  const kept = (headers.get('cookie') ?? '')
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.split('=', 1)[0] !== name)
+  if (kept.length === 0) headers.remove('cookie')
+  else headers.set('cookie', kept.join('; '))
+}
+
 function findToken(context: RequestContext, own: Conf): { text: string; hide(): void } | undefined {
   const { headers } = context.exchange
   const header = headers.get(own.header)
@@ -35,7 +44,9 @@ function findToken(context: RequestContext, own: Conf): { text: string; hide(): 
     return { text: argument, hide }
   }
   const cookie = context.variables(`cookie_${own.cookie}`)
-  return cookie === undefined ? undefined : { text: String(cookie), hide() {} }
+  return cookie === undefined
+    ? undefined
+    : { text: String(cookie), hide: () => removeCookie(context, own.cookie) }
 }
 
 /** exp and nbf, if they are there (RFC 7519 §4.1) or have to be; `grace` in seconds. */
@@ -65,7 +76,7 @@ export const jwtAuth: Plugin = {
       cookie: { type: 'string', default: 'jwt' },
       hide_credentials: { type: 'boolean', default: false },
       key_claim_name: { type: 'string', minLength: 1, default: 'key' },
-      realm: { type: 'string', default: 'jwt' },
+      realm: realmSchema('jwt'),
       anonymous_consumer: { type: 'string', minLength: 1 },
       claims_to_verify: {
         type: 'array',
@@ -89,8 +100,16 @@ export const jwtAuth: Plugin = {
     required: ['key'],
   },
   consumerCheck(conf) {
-    if (String(conf.algorithm).startsWith('HS'))
-      return conf.secret === undefined ? 'property "secret" is required' : undefined
+    if (String(conf.algorithm).startsWith('HS')) {
+      if (conf.secret === undefined) return 'property "secret" is required when using HS based algorithms'
+      const encoded = /^(?:[a-z0-9+/]{4})*(?:[a-z0-9+/]{2,3}=*)?$/i.test(String(conf.secret))
+      if (conf.base64_secret === true && !isReference(conf.secret) && !encoded)
+        return 'base64_secret required but the secret is not in base64 format'
+      return undefined
+    }
+    if (conf.public_key === undefined)
+      return 'failed to validate dependent schema for "algorithm": value should match only one schema, but matches none'
+    if (isReference(conf.public_key)) return undefined
     try {
       createPublicKey(String(conf.public_key))
       return undefined
@@ -107,23 +126,24 @@ export const jwtAuth: Plugin = {
       body: { message },
       headers: { 'WWW-Authenticate': `Bearer realm="${own.realm}"` },
     })
-    const judge = (context: RequestContext): PluginAnswer | undefined => {
+    /** Why nobody is let in; undefined if somebody is. */
+    const judge = (context: RequestContext): string | undefined => {
       const found = findToken(context, own)
-      if (found === undefined) return refusal('Missing JWT token in request')
+      if (found === undefined) return 'Missing JWT token in request'
+      if (own.hide_credentials) found.hide()
       const token = decodeToken(found.text)
-      if (token === undefined) return refusal('JWT token invalid')
+      if (token === undefined) return 'JWT token invalid'
       const key = token.claims[own.key_claim_name]
-      if (typeof key !== 'string') return refusal('missing user key in JWT token')
+      if (typeof key !== 'string') return 'missing user key in JWT token'
       const entry = environment.auth.find('jwt-auth', key)
-      if (entry === undefined) return refusal('Invalid user key in JWT token')
+      if (entry === undefined) return 'Invalid user key in JWT token'
       const algorithm = String(entry.conf.algorithm)
       const good =
         token.header.alg === algorithm &&
         token.header.crit === undefined &&
         signatureHolds(token, algorithm, keyOf(entry.conf)) &&
         inTime(token.claims, Number(entry.conf.lifetime_grace_period ?? 0), own.claims_to_verify ?? [])
-      if (!good) return refusal('failed to verify jwt')
-      if (own.hide_credentials) found.hide()
+      if (!good) return 'failed to verify jwt'
       if (own.store_in_ctx) context.claims = token.claims
       attachConsumer(context, entry, 'jwt-auth')
       return undefined
@@ -131,8 +151,8 @@ export const jwtAuth: Plugin = {
     return {
       rewrite(context) {
         clearIdentity(context)
-        const answer = judge(context)
-        return answer !== undefined && attachAnonymous(context, own, environment) ? undefined : answer
+        const why = judge(context)
+        return why === undefined ? undefined : anonymousOr(refusal, why, context, { conf: own, environment })
       },
     }
   },

@@ -1,6 +1,6 @@
 import type { RequestContext } from '../../dataplane/context.ts'
 import { queryArgument, removeArgument } from '../../route/index.ts'
-import { attachAnonymous, attachConsumer, clearIdentity } from '../authentication.ts'
+import { anonymousOr, attachConsumer, clearIdentity, realmSchema } from '../authentication.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 
 interface Conf {
@@ -20,7 +20,7 @@ export const keyAuth: Plugin = {
     properties: {
       header: { type: 'string', default: 'apikey' },
       query: { type: 'string', default: 'apikey' },
-      realm: { type: 'string', default: 'key' },
+      realm: realmSchema('key'),
       hide_credentials: { type: 'boolean', default: false },
       anonymous_consumer: { type: 'string', minLength: 1 },
     },
@@ -45,13 +45,15 @@ export const keyAuth: Plugin = {
         const header = context.exchange.headers.get(own.header)
         const key = header ?? queryArgument(context.query, own.query)
         const entry = key === undefined ? undefined : environment.auth.find('key-auth', key)
-        if (entry === undefined) {
-          if (attachAnonymous(context, own, environment)) return undefined
-          return refuse(key === undefined ? 'Missing API key in request' : 'Invalid API key in request')
-        }
-        if (own.hide_credentials) {
+        if (own.hide_credentials && (entry !== undefined || own.anonymous_consumer !== undefined)) {
+          // Of one that let nobody in, both places are cleared: the request goes on as somebody else's.
           if (header !== undefined) context.exchange.headers.remove(own.header)
-          else context.upstreamTarget = removeArgument(context.upstreamTarget, own.query)
+          if (header === undefined || entry === undefined)
+            context.upstreamTarget = removeArgument(context.upstreamTarget, own.query)
+        }
+        if (entry === undefined) {
+          const why = key === undefined ? 'Missing API key in request' : 'Invalid API key in request'
+          return anonymousOr(refuse, why, context, { conf: own, environment })
         }
         attachConsumer(context, entry, 'key-auth')
         return undefined

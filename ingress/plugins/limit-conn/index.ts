@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RequestContext } from '../../dataplane/context.ts'
-import { AMOUNT } from '../amounts.ts'
+import { NOT_NEGATIVE, POSITIVE } from '../amounts.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 import { checkRedis, POLICIES, REDIS_PROPERTIES, redisOf } from '../redis/settings.ts'
 import { LocalConnections, RedisConnections } from './connections.ts'
-import { checkLimits, type Limit, limitsOf } from './limits.ts'
+import { type Limit, limitsOf } from './limits.ts'
 
 interface Conf {
   readonly default_conn_delay: number
@@ -28,18 +28,17 @@ export const limitConn: Plugin = {
   schema: {
     type: 'object',
     properties: {
-      conn: AMOUNT,
-      burst: AMOUNT,
+      conn: POSITIVE,
+      burst: NOT_NEGATIVE,
       default_conn_delay: { type: 'number', exclusiveMinimum: 0 },
       only_use_default_delay: { type: 'boolean', default: false },
       key: { type: 'string', minLength: 1 },
       key_type: { type: 'string', enum: ['var', 'var_combination'], default: 'var' },
       rules: {
         type: 'array',
-        minItems: 1,
         items: {
           type: 'object',
-          properties: { conn: AMOUNT, burst: AMOUNT, key: { type: 'string', minLength: 1 } },
+          properties: { conn: POSITIVE, burst: NOT_NEGATIVE, key: { type: 'string' } },
           required: ['conn', 'burst', 'key'],
         },
       },
@@ -50,10 +49,13 @@ export const limitConn: Plugin = {
       rejected_msg: { type: 'string', minLength: 1 },
       allow_degradation: { type: 'boolean', default: false },
     },
-    required: ['default_conn_delay'],
+    oneOf: [
+      { required: ['conn', 'burst', 'default_conn_delay', 'key'] },
+      { required: ['default_conn_delay', 'rules'] },
+    ],
   },
   encryptFields: ['redis_password'],
-  check: (conf) => checkLimits(conf) ?? checkRedis(conf),
+  check: checkRedis,
   compile(conf, environment) {
     const own = conf as unknown as Conf
     const scope = `${environment.owner} ${JSON.stringify(conf)}`
@@ -115,7 +117,10 @@ export const limitConn: Plugin = {
     return {
       access(context) {
         const list = limits(context)
-        if (list === undefined) return failed(new Error('conn or burst is not a number in this request'))
+        if (list === undefined)
+          return failed(
+            new Error('no rule applies to this request, or its conn or burst is no number of connections'),
+          )
         if (shared !== undefined) return askRedis(context, list, shared)
         const held = holding(context)
         for (const limit of list) {

@@ -1,6 +1,6 @@
 import type { RequestContext } from '../../dataplane/context.ts'
 import type { JsonObject } from '../../objects/index.ts'
-import { AMOUNT } from '../amounts.ts'
+import { POSITIVE } from '../amounts.ts'
 import type { Plugin, PluginAnswer, PluginEnvironment } from '../plugin.ts'
 import { checkRedis, POLICIES, REDIS_PROPERTIES, redisOf } from '../redis/settings.ts'
 import type { Counter, Usage } from './counter.ts'
@@ -28,8 +28,10 @@ function counterOf(conf: JsonObject, scope: string, environment: PluginEnvironme
 
 /** Names of the three header fields, with the prefix of a rule. */
 function headerNames(metadata: JsonObject, prefix: string) {
-  const name = (configured: unknown, last: string) =>
-    prefix === '' ? String(configured ?? `X-RateLimit-${last}`) : `X-${prefix}-RateLimit-${last}`
+  const name = (configured: unknown, last: string) => {
+    const base = String(configured ?? `X-RateLimit-${last}`)
+    return prefix === '' ? base : base.replace('RateLimit-', () => `${prefix}-RateLimit-`)
+  }
   return {
     metadata,
     prefix,
@@ -47,17 +49,16 @@ export const limitCount: Plugin = {
   schema: {
     type: 'object',
     properties: {
-      count: AMOUNT,
-      time_window: AMOUNT,
+      count: POSITIVE,
+      time_window: POSITIVE,
       rules: {
         type: 'array',
-        minItems: 1,
         items: {
           type: 'object',
           properties: {
-            count: AMOUNT,
-            time_window: AMOUNT,
-            key: { type: 'string', minLength: 1 },
+            count: POSITIVE,
+            time_window: POSITIVE,
+            key: { type: 'string' },
             header_prefix: { type: 'string', pattern: '^[0-9A-Za-z-]+$' },
           },
           required: ['count', 'time_window', 'key'],
@@ -78,9 +79,9 @@ export const limitCount: Plugin = {
   metadataSchema: {
     type: 'object',
     properties: {
-      limit_header: { type: 'string' },
-      remaining_header: { type: 'string' },
-      reset_header: { type: 'string' },
+      limit_header: { type: 'string', default: 'X-RateLimit-Limit' },
+      remaining_header: { type: 'string', default: 'X-RateLimit-Remaining' },
+      reset_header: { type: 'string', default: 'X-RateLimit-Reset' },
     },
   },
   check: (conf) => checkQuotas(conf) ?? checkRedis(conf),
@@ -134,7 +135,9 @@ export const limitCount: Plugin = {
       access(context) {
         const list = quotas(context)
         if (list === undefined)
-          return failed(new Error('count or time_window is not a number in this request'))
+          return failed(
+            new Error('no rule applies to this request, or its count or time_window is no positive number'),
+          )
         for (const [index, quota] of list.entries()) {
           const usage = counter.count(quota.key, quota.windowMs, quota.count)
           if (usage instanceof Promise) return wait(context, list, index, usage)

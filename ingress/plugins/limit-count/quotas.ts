@@ -1,7 +1,7 @@
 import type { RequestContext } from '../../dataplane/context.ts'
 import type { JsonObject } from '../../objects/index.ts'
-import { type Amount, amountFault, amountOf } from '../amounts.ts'
-import { countingKey, type KeyConf } from '../counting-key.ts'
+import { type Amount, amountOf } from '../amounts.ts'
+import { combinedKey, countingKey, type KeyConf } from '../counting-key.ts'
 
 /** A quota for one request: how many per window under which key. */
 export interface Quota {
@@ -19,41 +19,49 @@ interface Rule {
   readonly header_prefix?: string
 }
 
-/** The quotas of a configuration: one, or one per rule whose key has a value in this request. */
+function windowOf(rule: Pick<Rule, 'count' | 'time_window'>, context: RequestContext) {
+  const count = amountOf(rule.count, context, 1)
+  const seconds = amountOf(rule.time_window, context, 1)
+  return count === undefined || seconds === undefined ? undefined : { count, windowMs: seconds * 1000 }
+}
+
+/**
+ * The quotas of a configuration: one, or one per rule whose key has a value in this request. undefined if none can be told:
+ * an amount that the client spoils, or a request that no rule is about, must not switch the limit off.
+ */
 export function quotasOf(conf: JsonObject): (context: RequestContext) => Quota[] | undefined {
   const { rules } = conf as { rules?: readonly Rule[] }
   if (rules === undefined) {
-    const { count, time_window } = conf as { count: Amount; time_window: Amount }
-    const keyed = conf as unknown as KeyConf
+    const keyed = conf as unknown as KeyConf & Rule
     return (context) => {
-      const [limit, seconds] = [amountOf(count, context, 1), amountOf(time_window, context, 1)]
-      if (limit === undefined || seconds === undefined) return undefined
-      return [{ key: countingKey(keyed, context), count: limit, windowMs: seconds * 1000, prefix: '' }]
+      const window = windowOf(keyed, context)
+      return window && [{ key: countingKey(keyed, context), ...window, prefix: '' }]
     }
   }
-  return (context) =>
-    rules.flatMap((rule, index) => {
-      const key = context.expand(rule.key)
-      const [limit, seconds] = [amountOf(rule.count, context, 1), amountOf(rule.time_window, context, 1)]
-      if (key.trim() === '' || limit === undefined || seconds === undefined) return []
-      const prefix = rule.header_prefix ?? String(index + 1)
-      return [{ key: `${index} ${key}`, count: limit, windowMs: seconds * 1000, prefix }]
-    })
+  return (context) => {
+    const quotas: Quota[] = []
+    for (const [index, rule] of rules.entries()) {
+      const key = combinedKey(rule.key, context)
+      if (key === undefined) continue
+      const window = windowOf(rule, context)
+      if (window === undefined) return undefined
+      quotas.push({ key: `${index} ${key}`, ...window, prefix: rule.header_prefix ?? String(index + 1) })
+    }
+    return quotas.length === 0 ? undefined : quotas
+  }
 }
 
 /** Faults of a configuration that its schema does not see. */
 export function checkQuotas(conf: JsonObject): string | undefined {
-  const single = conf.count !== undefined || conf.time_window !== undefined
   if (conf.rules === undefined) {
-    const missing = ['count', 'time_window'].find((name) => conf[name] === undefined)
-    if (missing !== undefined) return `property "${missing}" is required`
-    return amountFault('count', conf.count, 1) ?? amountFault('time_window', conf.time_window, 1)
+    const complete = conf.count !== undefined && conf.time_window !== undefined
+    return complete ? undefined : 'value should match only one schema, but matches none'
   }
-  if (single) return 'count/time_window and rules cannot be specified at the same time'
+  if (conf.count !== undefined || conf.time_window !== undefined)
+    return 'count/time_window and rules cannot be specified at the same time'
+  if (conf.group !== undefined) return 'group and rules cannot be specified at the same time'
   const seen = new Set<string>()
-  for (const { key, count, time_window } of conf.rules as Rule[]) {
-    const fault = amountFault('count', count, 1) ?? amountFault('time_window', time_window, 1)
-    if (fault !== undefined) return fault
+  for (const { key } of conf.rules as Rule[]) {
     if (seen.has(key)) return `duplicate key '${key}' in rules`
     seen.add(key)
   }

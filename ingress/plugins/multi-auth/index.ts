@@ -46,10 +46,10 @@ export const multiAuth: Plugin = {
       return plugin === undefined || !isObject(own) ? [] : [plugin.compile(own, environment)]
     })
     return {
-      rewrite(context): PluginAnswer | undefined {
+      async rewrite(context): Promise<PluginAnswer | undefined> {
         for (const method of methods) {
-          // The methods that are here decide at once.
-          if (method.rewrite?.(context) === undefined && context.consumer !== undefined) return undefined
+          const answer = await method.rewrite?.(context)
+          if (answer === undefined && context.consumer !== undefined) return undefined
         }
         return { status: 401, body: { message: 'Authorization Failed' } }
       },

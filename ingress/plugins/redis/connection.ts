@@ -28,6 +28,9 @@ export class RedisConnection {
   readonly #reader = new ReplyReader()
   readonly #waiting: Waiting[] = []
   readonly #timeoutMs: number
+  /** Unanswered AUTH and SELECT, and what is sent after them. */
+  #introductions = 0
+  readonly #held: string[] = []
   #oldest: NodeJS.Timeout | undefined
   broken = false
 
@@ -43,10 +46,21 @@ export class RedisConnection {
     this.#socket.on('error', (error) => this.#fail(error))
     this.#socket.on('close', () => this.#fail(new Error(`Redis at ${host}:${port} closed the connection`)))
     const { password, username, database } = settings
-    const quiet = (promise: Promise<Reply>) => promise.catch((error: Error) => this.#fail(error))
     if (password !== undefined)
-      void quiet(this.send(username === undefined ? ['AUTH', password] : ['AUTH', username, password]))
-    if (database !== 0) void quiet(this.send(['SELECT', database]))
+      this.#introduce(username === undefined ? ['AUTH', password] : ['AUTH', username, password])
+    if (database !== 0) this.#introduce(['SELECT', database])
+  }
+
+  /** Commands wait until the server agrees to this: none runs as another user or in another database. */
+  #introduce(command: readonly (string | number)[]): void {
+    this.#introductions++
+    const resolve = () => {
+      this.#introductions--
+      if (this.#introductions === 0) this.#socket.write(this.#held.splice(0).join(''))
+    }
+    this.#waiting.push({ resolve, reject: (error) => this.#fail(error) })
+    this.#socket.write(encodeCommand(command))
+    this.#watch()
   }
 
   /** Rejects with the server's error, or if there is no answer in time (which ends the connection). */
@@ -57,12 +71,18 @@ export class RedisConnection {
         return
       }
       this.#waiting.push({ resolve, reject })
-      this.#socket.write(encodeCommand(command))
-      this.#oldest ??= setTimeout(
-        () => this.#fail(new Error(`Redis did not answer within ${this.#timeoutMs} ms`)),
-        this.#timeoutMs,
-      )
+      const bytes = encodeCommand(command)
+      if (this.#introductions === 0) this.#socket.write(bytes)
+      else this.#held.push(bytes)
+      this.#watch()
     })
+  }
+
+  #watch(): void {
+    this.#oldest ??= setTimeout(
+      () => this.#fail(new Error(`Redis did not answer within ${this.#timeoutMs} ms`)),
+      this.#timeoutMs,
+    )
   }
 
   #receive(chunk: Buffer): void {
@@ -78,11 +98,7 @@ export class RedisConnection {
       this.#fail(error instanceof Error ? error : new Error(String(error)))
       return
     }
-    if (this.#waiting.length > 0)
-      this.#oldest ??= setTimeout(
-        () => this.#fail(new Error(`Redis did not answer within ${this.#timeoutMs} ms`)),
-        this.#timeoutMs,
-      )
+    if (this.#waiting.length > 0) this.#watch()
   }
 
   #fail(error: Error): void {
