@@ -87,7 +87,7 @@ test('a subset has the endpoints whose Pods have its labels, and follows them', 
     ['v1', 200],
     ['v2', 502],
     ['all', 200],
-  ])
+  ] as const)
     t.is((await fetch(`${url}/${path}`)).status, status)
   t.deepEqual(gateway.problems(), [])
 
