@@ -2,6 +2,7 @@ import type { TransportChoice } from '../http/choose-network.ts'
 import type { ServerSettings } from '../http/settings.ts'
 import type { RouterMode, UriRules } from '../route/index.ts'
 import type { DnsDiscoverySettings } from '../upstream/index.ts'
+import type { RealIpConfig } from './real-ip.ts'
 
 export interface ListenAddress {
   readonly host: string
@@ -81,6 +82,8 @@ export interface GatewayConfig {
   readonly server: ServerSettings
   readonly showUpstreamStatus: boolean
   readonly trustedAddresses: readonly string[]
+  /** undefined: the client is whoever is connected. */
+  readonly realIp: RealIpConfig | undefined
   /** undefined: the Admin API is off. */
   readonly admin: AdminConfig | undefined
   /** Where the control API listens; undefined: it is off. */

@@ -15,6 +15,7 @@ import type {
   StreamConfig,
   TlsListenAddress,
 } from './gateway-config.ts'
+import { realIp } from './real-ip.ts'
 import { Section } from './section.ts'
 import { etcd, keyring, standalone } from './stores.ts'
 
@@ -95,6 +96,7 @@ function build(root: Section): GatewayConfig {
     },
     showUpstreamStatus: apisix.boolean('show_upstream_status_in_response_header') ?? false,
     trustedAddresses,
+    realIp: realIp(nginx),
     admin: adminEnabled ? admin(apisix, deployment.section('admin')) : undefined,
     control: control(apisix),
     etcd: etcd(deployment.section('etcd'), root.section('etcd')),

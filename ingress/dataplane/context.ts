@@ -25,6 +25,8 @@ export class RequestContext {
   scheme: string
   /** The peer is one whose X-Forwarded-* are believed. */
   trustedPeer = false
+  /** X-Forwarded-For of a peer that is not believed. */
+  droppedForwardedFor: string | undefined
   route: CompiledRoute | undefined
   consumer: Consumer | undefined
   /** How the consumer proved who it is. */

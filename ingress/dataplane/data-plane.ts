@@ -2,7 +2,6 @@ import type { Logger } from 'pino'
 import type { ConnectionPool, Exchange, HeadFault, ServerHandler, Transport } from '../http/index.ts'
 import type { ObjectChange } from '../objects/index.ts'
 import {
-  type AddressSet,
   applyUriRules,
   type CanonicalUri,
   canonicalUri,
@@ -13,6 +12,7 @@ import { StreamTable } from '../stream/index.ts'
 import type { AccessLog } from './access-log.ts'
 import { BODY_LIMIT, hasReadableBody } from './body-variables.ts'
 import { RequestContext } from './context.ts'
+import { hearPeer, type PeerRules } from './peers.ts'
 import { Pipeline, type PipelineOptions } from './pipeline.ts'
 import { Tables } from './tables.ts'
 import type { TablesOptions } from './tables-options.ts'
@@ -20,7 +20,7 @@ import type { TablesOptions } from './tables-options.ts'
 export interface DataPlaneOptions extends TablesOptions {
   readonly pool: ConnectionPool
   readonly uriRules: UriRules | undefined
-  readonly trusted: AddressSet | undefined
+  readonly peers: PeerRules
   readonly showUpstreamStatus: boolean
   readonly accessLog: AccessLog | undefined
   readonly log: Logger
@@ -32,11 +32,13 @@ export class DataPlane implements ServerHandler {
   readonly streams: StreamTable
   requests = 0
   readonly #pipeline: PipelineOptions
+  readonly #peers: PeerRules
   readonly #uriRules: UriRules | undefined
   readonly #log: Logger
 
   constructor(options: DataPlaneOptions) {
     this.#uriRules = options.uriRules
+    this.#peers = options.peers
     this.tables = new Tables(options)
     this.streams = new StreamTable(
       this.tables.upstreams,
@@ -47,7 +49,6 @@ export class DataPlane implements ServerHandler {
     this.#pipeline = {
       tables: this.tables,
       pool: options.pool,
-      trusted: options.trusted,
       showUpstreamStatus: options.showUpstreamStatus,
       accessLog: options.accessLog,
       log: options.log,
@@ -75,6 +76,7 @@ export class DataPlane implements ServerHandler {
       return
     }
     const context = new RequestContext(exchange, uri, named.host)
+    hearPeer(context, this.#peers)
     if (this.tables.bodyUse.wanted && hasReadableBody(exchange)) this.#readBody(context)
     else this.#serve(context)
   }

@@ -8,7 +8,6 @@ import {
 } from '../http/index.ts'
 import { type Chain, EMPTY_CHAIN, type Step } from '../plugins/compile.ts'
 import type { Handler, PluginAnswer, PluginResult } from '../plugins/plugin.ts'
-import type { AddressSet } from '../route/index.ts'
 import { UpstreamGroup } from '../upstream/index.ts'
 import type { AccessLog } from './access-log.ts'
 import type { RequestContext } from './context.ts'
@@ -18,7 +17,6 @@ import type { Tables } from './tables.ts'
 export interface PipelineOptions {
   readonly tables: Tables
   readonly pool: ConnectionPool
-  readonly trusted: AddressSet | undefined
   readonly showUpstreamStatus: boolean
   readonly accessLog: AccessLog | undefined
   readonly log: Logger
@@ -164,8 +162,7 @@ export class Pipeline implements ExchangeObserver {
       this.#exchange.fail(group)
       return
     }
-    const { trusted, pool, log } = this.#options
-    this.#context.trustedPeer = trusted?.has(this.#exchange.connection.transport.remoteAddress) ?? false
+    const { pool, log } = this.#options
     const plan = new UpstreamPlan(this.#context, group, log)
     new Forward(this.#exchange, plan, pool).start()
   }

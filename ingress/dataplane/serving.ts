@@ -10,6 +10,7 @@ import type { SharedRecords } from '../sharing/index.ts'
 import { AccessLog } from './access-log.ts'
 import { DataPlane } from './data-plane.ts'
 import { compileLogFormat } from './log-format.ts'
+import type { PeerRules } from './peers.ts'
 import { PluginStates } from './plugin-states.ts'
 import { Ports } from './ports.ts'
 import { registerServingMetrics } from './serving-metrics.ts'
@@ -87,7 +88,7 @@ export class Serving {
       states: this.#states,
       pool: this.#pool,
       uriRules: config.uriRules,
-      trusted: config.trustedAddresses.length === 0 ? undefined : new AddressSet(config.trustedAddresses),
+      peers: peerRules(config),
       showUpstreamStatus: config.showUpstreamStatus,
       accessLog: this.#accessLog,
       log,
@@ -201,4 +202,11 @@ function openAccessLog({ accessLog, accessLogFormat }: GatewayConfig): AccessLog
   const format =
     accessLogFormat === undefined ? undefined : compileLogFormat(accessLogFormat.text, accessLogFormat.escape)
   return new AccessLog(accessLog, format)
+}
+
+function peerRules({ trustedAddresses, realIp }: GatewayConfig): PeerRules {
+  return {
+    trusted: trustedAddresses.length === 0 ? undefined : new AddressSet(trustedAddresses),
+    realIp: realIp && { ...realIp, from: new AddressSet(realIp.from) },
+  }
 }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { queryArgument } from '../route/index.ts'
 import type { RequestContext } from './context.ts'
 
@@ -12,7 +13,7 @@ const VARIABLES: Readonly<Record<string, Read>> = {
   query_string: (context) => context.query,
   is_args: (context) => (context.query === '' ? '' : '?'),
   host: (context) => context.host,
-  hostname: (context) => context.host,
+  hostname: () => hostname(),
   request_method: (context) => context.method,
   scheme: (context) => context.scheme,
   remote_addr: (context) => context.remoteAddr,
@@ -51,6 +52,8 @@ const VARIABLES: Readonly<Record<string, Read>> = {
   remote_user: (context) => basicUser(context.exchange.headers.get('authorization')),
   apisix_request_id: (context) => context.requestId,
   request_id: (context) => context.requestId,
+  original_x_forwarded_for: (context) =>
+    context.droppedForwardedFor ?? context.exchange.headers.get('x-forwarded-for'),
 }
 
 function seconds(ms: number): string {

@@ -67,6 +67,11 @@ export interface ClientFields {
   readonly text: string
 }
 
+/** The port in a Host. */
+function namedPort(host: string): string | undefined {
+  return /:(\d+)$/.exec(host)?.[1]
+}
+
 /** The proxy fields of a request that came without any: on one connection nearly always the same, so the last are kept. */
 function clientFields(connection: ExchangeConnection, out: OutgoingRequest): string {
   const { clientAddress: address, scheme, clientHost: host } = out
@@ -75,9 +80,9 @@ function clientFields(connection: ExchangeConnection, out: OutgoingRequest): str
     return kept.text
   const text = [
     `X-Real-IP: ${address}\r\nX-Forwarded-For: ${address}\r\nX-Forwarded-Proto: ${scheme}\r\n`,
-    `X-Forwarded-Host: ${host}\r\nX-Forwarded-Port: ${out.port}\r\n`,
+    `X-Forwarded-Host: ${host || out.host}\r\nX-Forwarded-Port: ${namedPort(host) ?? out.port}\r\n`,
   ].join('')
-  connection.clientFields = { address, scheme, host, text }
+  if (host !== '') connection.clientFields = { address, scheme, host, text }
   return text
 }
 
@@ -92,11 +97,14 @@ export function writeRequestHead(exchange: Exchange, out: OutgoingRequest): stri
   const via = chain === undefined ? out.clientAddress : `${chain}, ${out.clientAddress}`
   if (!forwarded && !out.trusted) text += clientFields(exchange.connection, out)
   else {
-    const kept = (name: string) => headers.editedValue(name) ?? (out.trusted ? headers.get(name) : undefined)
+    const kept = (name: string) => headers.editedValue(name) || (out.trusted ? headers.get(name) : undefined)
     text += `X-Real-IP: ${headers.editedValue('x-real-ip') ?? out.clientAddress}\r\nX-Forwarded-For: ${via}\r\n`
-    text += `X-Forwarded-Proto: ${kept('x-forwarded-proto') ?? out.scheme}\r\n`
-    text += `X-Forwarded-Host: ${kept('x-forwarded-host') ?? out.clientHost}\r\n`
-    text += `X-Forwarded-Port: ${kept('x-forwarded-port') ?? out.port}\r\n`
+    // An empty field says nothing.
+    text += `X-Forwarded-Proto: ${kept('x-forwarded-proto') || out.scheme}\r\n`
+    text += `X-Forwarded-Host: ${kept('x-forwarded-host') || out.clientHost || out.host}\r\n`
+    text += `X-Forwarded-Port: ${kept('x-forwarded-port') || namedPort(out.clientHost) || out.port}\r\n`
+    const told = out.trusted ? headers.get('forwarded') : undefined
+    if (told !== undefined) text += `Forwarded: ${told}\r\n`
   }
   text += headers.serialize(REQUEST_SKIP, framing.options, OWN_REQUEST_EDITS)
   if (out.upgrade !== undefined) text += `Connection: upgrade\r\nUpgrade: ${out.upgrade}\r\n`

@@ -1,4 +1,5 @@
 export { AddressSet } from './addresses.ts'
+export { clientAddress } from './client-address.ts'
 export {
   compileExpression,
   compileRegex,

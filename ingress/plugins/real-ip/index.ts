@@ -1,19 +1,10 @@
-import net from 'node:net'
-import { AddressSet } from '../../route/index.ts'
+import { AddressSet, clientAddress } from '../../route/index.ts'
 import type { Plugin } from '../plugin.ts'
 
 interface Conf {
   readonly source: string
   readonly trusted_addresses?: readonly string[]
   readonly recursive: boolean
-}
-
-/** An address, with or without port and brackets; undefined if it is none. */
-function addressIn(text: string): string | undefined {
-  const bare = text.trim()
-  if (net.isIP(bare) !== 0) return bare
-  const inner = /^\[(.+)\](?::\d+)?$/.exec(bare)?.[1] ?? /^([\d.]+):\d+$/.exec(bare)?.[1]
-  return inner !== undefined && net.isIP(inner) !== 0 ? inner : undefined
 }
 
 /** Takes the client's address from a header or argument, if the peer is one that may say so. */
@@ -45,15 +36,7 @@ export const realIp: Plugin = {
         if (trusted?.has(context.remoteAddr) === false) return undefined
         const value = context.variables(own.source)
         if (value === undefined || value === '') return undefined
-        const chain = String(value).split(',')
-        let found = addressIn(chain.at(-1) ?? '')
-        if (own.recursive && trusted !== undefined) {
-          // From the nearest hop outwards: the first one that is not ours is the client.
-          for (const hop of chain.reverse()) {
-            found = addressIn(hop)
-            if (found === undefined || !trusted.has(found)) break
-          }
-        }
+        const found = clientAddress(String(value), own.recursive ? trusted : undefined)
         if (found !== undefined) context.remoteAddr = found
         return undefined
       },
