@@ -67,12 +67,11 @@ export class H2UpstreamConnection extends H2Connection<H2UpstreamStream> {
 
   /** Another stream may be opened, by the server's limit and the pool's. */
   get hasRoom(): boolean {
-    const { size, requests } = this.settings
     return (
       this.#ready &&
       !this.#retired &&
       this.streams.size < Math.min(CONCURRENT_STREAMS, this.peer.maxStreams) &&
-      this.requests < (size === 0 ? 1 : requests) &&
+      this.requests < this.settings.requests &&
       this.lastStream < MOST_ID
     )
   }
@@ -158,7 +157,7 @@ export class H2UpstreamConnection extends H2Connection<H2UpstreamStream> {
   protected onBlocked(): void {}
 
   protected onIdle(): void {
-    if (this.#retired || this.requests >= this.settings.requests || this.settings.size === 0) this.retire()
+    if (this.#retired || this.requests >= this.settings.requests) this.retire()
     else this.arm(this.settings.idleTimeout)
   }
 

@@ -54,7 +54,7 @@ export class H2UpstreamPool {
   /** A stream of a connection that is being opened, or of a new one; returns a function that cancels the attempt. */
   open(endpoint: Endpoint, settings: PoolSettings, settle: Settle): () => void {
     const known = this.#attempts.get(endpoint.key)
-    const room = settings.size === 0 ? 1 : Math.min(CONCURRENT_STREAMS, settings.requests)
+    const room = Math.min(CONCURRENT_STREAMS, settings.requests)
     const attempt =
       known !== undefined && known.waiting.size < room ? known : this.#connect(endpoint, settings)
     const waiting: Waiting = { settle, attempt }

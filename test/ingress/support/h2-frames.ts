@@ -23,9 +23,14 @@ function text(value: string): Buffer {
 
 export type Fields = readonly (readonly [name: string, value: string])[]
 
+/** A header block of literals. */
+export function blockOf(fields: Fields): Buffer {
+  return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), text(name), text(value)]))
+}
+
 /** One request on a connection of its own: HEADERS as literals, then perhaps DATA. Resolves with the status, 0 if there is none. */
 export function sendHttp2(port: number, fields: Fields, body?: string): Promise<number> {
-  const block = Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), text(name), text(value)]))
+  const block = blockOf(fields)
   const end = body === undefined ? 1 : 0
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1')
