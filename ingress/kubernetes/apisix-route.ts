@@ -253,6 +253,7 @@ function authenticationPlugin(
   }
   if (authentication.type === 'basicAuth') return { 'basic-auth': {} }
   if (authentication.type === 'hmacAuth') return { 'hmac-auth': {} }
+  if (authentication.type === 'wolfRBAC') return { 'wolf-rbac': {} }
   if (authentication.type === 'jwtAuth') {
     const given = Object.entries(authentication.jwtAuth).filter(([, value]) => value !== '')
     return { 'jwt-auth': Object.fromEntries(given) }

@@ -36,6 +36,7 @@ const AUTH_PLUGINS: Readonly<Record<string, { plugin: string; fields: readonly s
     fields: ['key', 'secret', 'public_key', 'algorithm', 'exp', 'base64_secret', 'lifetime_grace_period'],
   },
   ldapAuth: { plugin: 'ldap-auth', fields: ['user_dn'] },
+  wolfRBAC: { plugin: 'wolf-rbac', fields: ['server', 'appid', 'header_prefix'] },
   hmacAuth: { plugin: 'hmac-auth', fields: ['access_key', 'key_id', 'secret_key'] },
 }
 

@@ -7,6 +7,7 @@ import { clientControl } from './client-control/index.ts'
 import { consumerRestriction } from './consumer-restriction/index.ts'
 import { cors } from './cors/index.ts'
 import { csrf } from './csrf/index.ts'
+import { datadog } from './datadog/index.ts'
 import { degraphql } from './degraphql/index.ts'
 import { echo } from './echo/index.ts'
 import { elasticsearchLogger } from './elasticsearch-logger/index.ts'
@@ -14,6 +15,7 @@ import { extPluginPostReq, extPluginPostResp, extPluginPreReq } from './ext-plug
 import { faultInjection } from './fault-injection/index.ts'
 import { fileLogger } from './file-logger/index.ts'
 import { forwardAuth } from './forward-auth/index.ts'
+import { googleCloudLogging } from './google-cloud-logging/index.ts'
 import { grpcTranscode } from './grpc-transcode/index.ts'
 import { grpcWeb } from './grpc-web/index.ts'
 import { gzip } from './gzip/index.ts'
@@ -26,6 +28,7 @@ import { ldapAuth } from './ldap-auth/index.ts'
 import { limitConn } from './limit-conn/index.ts'
 import { limitCount } from './limit-count/index.ts'
 import { limitReq } from './limit-req/index.ts'
+import { loggly } from './loggly/index.ts'
 import { lokiLogger } from './loki-logger/index.ts'
 import { mocking } from './mocking/index.ts'
 import { multiAuth } from './multi-auth/index.ts'
@@ -46,6 +49,7 @@ import { requestId } from './request-id/index.ts'
 import { requestValidation } from './request-validation/index.ts'
 import { responseRewrite } from './response-rewrite/index.ts'
 import { serverInfo } from './server-info/index.ts'
+import { skywalkingLogger } from './skywalking-logger/index.ts'
 import { splunkHecLogging } from './splunk-hec-logging/index.ts'
 import { syslog } from './syslog/index.ts'
 import { tcpLogger } from './tcp-logger/index.ts'
@@ -53,6 +57,7 @@ import { trafficSplit } from './traffic-split/index.ts'
 import { uaRestriction } from './ua-restriction/index.ts'
 import { udpLogger } from './udp-logger/index.ts'
 import { uriBlocker } from './uri-blocker/index.ts'
+import { wolfRbac } from './wolf-rbac/index.ts'
 import { workflow } from './workflow/index.ts'
 import { zipkin } from './zipkin/index.ts'
 
@@ -75,6 +80,7 @@ export const PLUGINS: readonly Plugin[] = [
   requestValidation,
   multiAuth,
   openidConnect,
+  wolfRbac,
   ldapAuth,
   hmacAuth,
   basicAuth,
@@ -104,11 +110,15 @@ export const PLUGINS: readonly Plugin[] = [
   grpcWeb,
   publicApi,
   prometheus,
+  datadog,
   lokiLogger,
   elasticsearchLogger,
   echo,
+  loggly,
   httpLogger,
   splunkHecLogging,
+  skywalkingLogger,
+  googleCloudLogging,
   tcpLogger,
   syslog,
   udpLogger,

@@ -17,6 +17,14 @@ export interface LoggerDefinition {
   readonly required?: readonly string[]
   readonly encryptFields?: readonly string[]
   readonly check?: (conf: JsonObject) => string | undefined
+  /** Of plugin_metadata, beside log_format. */
+  readonly metadataProperties?: Readonly<Record<string, Schema>>
+  /** Makes of a request's entry what is sent; `custom`: the entry is what a log_format asks for. */
+  readonly shape?: (
+    entry: JsonObject,
+    context: RequestContext,
+    use: { readonly conf: JsonObject; readonly environment: PluginEnvironment; readonly custom: boolean },
+  ) => JsonObject
   readonly open: (conf: JsonObject, environment: PluginEnvironment) => Deliver
 }
 
@@ -73,7 +81,10 @@ export function loggerPlugin(definition: LoggerDefinition): Plugin {
       properties: { ...SHARED, ...definition.properties },
       ...(definition.required === undefined ? {} : { required: definition.required }),
     },
-    metadataSchema: { type: 'object', properties: { log_format: { type: 'object' } } },
+    metadataSchema: {
+      type: 'object',
+      properties: { log_format: { type: 'object' }, ...definition.metadataProperties },
+    },
     check(conf) {
       try {
         for (const field of ['include_req_body_expr', 'include_resp_body_expr'])
@@ -132,7 +143,9 @@ export function loggerPlugin(definition: LoggerDefinition): Plugin {
         log(context) {
           const shared = environment.metadata().log_format
           const format = own.log_format ?? (isObject(shared) ? shared : undefined)
-          batch.push(withBodies(logEntry(context, format, own.log_format_extra), kept.get(context)))
+          const entry = withBodies(logEntry(context, format, own.log_format_extra), kept.get(context))
+          const use = { conf, environment, custom: format !== undefined }
+          batch.push(definition.shape?.(entry, context, use) ?? entry)
         },
       }
     },

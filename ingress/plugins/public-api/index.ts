@@ -1,5 +1,6 @@
 import { nodeStatus, STATUS_URI } from '../node-status/status.ts'
 import type { Plugin } from '../plugin.ts'
+import { WOLF_API, wolfApi } from '../wolf-rbac/user-api.ts'
 
 /** Publishes what plugins answer internally (the metrics, the status) on a route. */
 export const publicApi: Plugin = {
@@ -18,6 +19,7 @@ export const publicApi: Plugin = {
             headers: { 'Content-Type': metrics.contentType },
           }
         if (uri === STATUS_URI) return { status: 200, body: nodeStatus(await exposition()) }
+        if (uri.startsWith(WOLF_API)) return wolfApi(uri, context, environment)
         return { status: 404 }
       },
     }
