@@ -66,10 +66,11 @@ export class UpstreamPlan implements ForwardPlan {
     return group.plain ? server : this.#specialEndpoint(server)
   }
 
-  #specialEndpoint(server: Server): SpecialEndpoint {
+  #specialEndpoint(server: Server): SpecialEndpoint | number {
     const { tls, config, http2 } = this.#group
     const { host, port, name } = server
     if (!isSecure(config.scheme)) return { key: `${config.scheme}/${name}`, host, port, http2, server }
+    if (typeof tls === 'number') return this.#unusable(server, tls)
     const servername = hostName(this.#hostFor(server))
     return {
       key: `${config.scheme}/${servername}/${tls.id}/${name}`,
@@ -79,6 +80,12 @@ export class UpstreamPlan implements ForwardPlan {
       tls: { servername, verify: tls.verify, context: tls.context },
       server,
     }
+  }
+
+  #unusable(server: Server, status: number): number {
+    this.#group.ended(server)
+    this.#log.error({ route: this.#context.route?.id }, 'the certificate towards the upstream is not there')
+    return status
   }
 
   #hostFor(server: Server): string {

@@ -8,7 +8,6 @@ import {
 import { type Chain, compileChain, EMPTY_CHAIN } from '../plugins/compile.ts'
 import { AuthIndex } from '../plugins/consumers.ts'
 import type { PluginEnvironment } from '../plugins/plugin.ts'
-import { resolveReferences } from '../plugins/references.ts'
 import { isAuthentication } from '../plugins/registry.ts'
 import { compileParameters, Router } from '../route/index.ts'
 import { Secrets } from '../secrets/index.ts'
@@ -122,10 +121,7 @@ export class Tables {
       return
     }
     try {
-      this.certificates.set(
-        id,
-        resolveReferences(value, (reference) => this.secrets.get(reference)),
-      )
+      this.certificates.set(id, this.secrets.resolve(value))
     } catch (error) {
       this.#options.log.error(
         { object: `ssls/${id}`, err: error },
@@ -268,7 +264,12 @@ export class Tables {
   /** What the upstream of an object needs beside its configuration. */
   surroundings(owner: string): UpstreamSurroundings {
     const { discovery, shared } = this.#options
-    return { discovery, health: shared.within(`health ${owner}`) }
+    return {
+      discovery,
+      health: shared.within(`health ${owner}`),
+      identity: (id) => this.certificates.identity(id),
+      resolve: (value) => this.secrets.resolve(value),
+    }
   }
 
   environment(plugin: string, owner: string): PluginEnvironment {

@@ -67,8 +67,6 @@ function isPort(text: string): boolean {
 function checkClientCertificate(tls: unknown): string | undefined {
   if (!isObject(tls)) return undefined
   const { client_cert: cert, client_key: key } = tls
-  if (cert === undefined && key === undefined) return undefined
-  if (typeof cert !== 'string' || typeof key !== 'string')
-    return 'tls.client_cert and tls.client_key go together'
+  if (typeof cert !== 'string' || typeof key !== 'string') return undefined
   return checkPairs({ id: 0, cert, key })
 }

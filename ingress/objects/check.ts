@@ -42,7 +42,7 @@ export function checkObject(
     (kind === 'upstreams' ? checkUpstream(value, options) : undefined) ??
     (isObject(value.upstream) ? checkUpstream(value.upstream, options) : undefined) ??
     (kind === 'routes' ? checkRoute(value) : undefined) ??
-    (options.references === 'checked' ? checkReferences(value, context) : undefined)
+    (options.references === 'checked' ? checkReferences(kind, value, context) : undefined)
   )
 }
 
@@ -194,7 +194,15 @@ function checkRoute(route: JsonObject): string | undefined {
   }
 }
 
-function checkReferences(value: JsonObject, { catalogue }: CheckContext): string | undefined {
+function checkReferences(kind: Kind, value: JsonObject, { catalogue }: CheckContext): string | undefined {
+  const upstream = kind === 'upstreams' ? value : value.upstream
+  const certificate = isObject(upstream) && isObject(upstream.tls) ? upstream.tls.client_cert_id : undefined
+  if (certificate !== undefined) {
+    const ssl = catalogue.get('ssls', String(certificate))
+    const fault = ssl === undefined ? 'response code: 404' : 'wrong ssl type'
+    if ((ssl?.value as Ssl | undefined)?.type !== 'client')
+      return `failed to fetch ssl info by ssl id [${String(certificate)}], ${fault}`
+  }
   for (const [field, kind, words] of REFERENCES) {
     const id = value[field]
     if (id === undefined || catalogue.get(kind, String(id)) !== undefined) continue

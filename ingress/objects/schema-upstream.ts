@@ -1,5 +1,5 @@
 import { CHECKS } from './schema-checks.ts'
-import { common, host, port, timeout, weight } from './schema-fields.ts'
+import { common, host, id, port, timeout, weight } from './schema-fields.ts'
 import type { Schema } from './validator.ts'
 
 const nodes: Schema = {
@@ -51,7 +51,13 @@ export const UPSTREAM: Schema = {
       properties: {
         client_cert: { type: 'string', minLength: 128 },
         client_key: { type: 'string', minLength: 32 },
+        client_cert_id: id,
         verify: { type: 'boolean', default: false },
+      },
+      dependencies: {
+        client_cert: { required: ['client_key'] },
+        client_key: { required: ['client_cert'] },
+        client_cert_id: { not: { required: ['client_cert', 'client_key'] } },
       },
       additionalProperties: false,
     },

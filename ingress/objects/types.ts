@@ -56,7 +56,13 @@ export interface Upstream {
   readonly discovery_type?: string | undefined
   readonly timeout?: Timeout | undefined
   readonly tls?:
-    | { readonly client_cert?: string; readonly client_key?: string; readonly verify?: boolean }
+    | {
+        readonly client_cert?: string
+        readonly client_key?: string
+        /** An `ssls` object of type client. */
+        readonly client_cert_id?: string | number
+        readonly verify?: boolean
+      }
     | undefined
   readonly checks?: JsonObject | undefined
   readonly keepalive_pool?:

@@ -7,6 +7,8 @@ export interface Schema {
   readonly patternProperties?: Readonly<Record<string, Schema>>
   readonly additionalProperties?: boolean | Schema
   readonly required?: readonly string[]
+  /** What else must hold of an object that has the property. */
+  readonly dependencies?: Readonly<Record<string, Schema>>
   readonly minProperties?: number
   readonly maxProperties?: number
   readonly items?: Schema
@@ -146,6 +148,10 @@ function checkObject(schema: Schema, value: JsonObject): string | undefined {
   }
   if (schema.maxProperties !== undefined && names.length > schema.maxProperties) {
     return `expect object to have at most ${schema.maxProperties} properties`
+  }
+  for (const [name, schemaOfRest] of Object.entries(schema.dependencies ?? {})) {
+    const fault = value[name] === undefined ? undefined : validate(schemaOfRest, value)
+    if (fault !== undefined) return `failed to validate dependent schema for "${name}": ${fault}`
   }
   for (const name of names) {
     const fault = checkProperty(schema, name, value[name])

@@ -31,6 +31,17 @@ export interface SecretsOptions {
   readonly onChange: (changes: readonly ObjectChange[]) => void
 }
 
+/** Where an object may hold references: its plugins, an upstream's certificate; all of an `ssls` object. */
+function holdersOf({ kind, value }: ObjectChange): unknown {
+  if (kind === 'ssls' || value === undefined) return value
+  const { plugins, upstream, tls } = value as {
+    plugins?: unknown
+    upstream?: { tls?: unknown }
+    tls?: unknown
+  }
+  return [plugins, upstream?.tls, tls]
+}
+
 /**
  * Values of `$secret://manager/id/key`, from the managers that `secrets` objects describe. What is asked for is fetched, kept,
  * and asked for again every five minutes; while a manager is away, what was known stays.
@@ -56,9 +67,7 @@ export class Secrets {
       return
     }
     const key = `${change.kind}/${change.id}`
-    const holder =
-      change.kind === 'ssls' ? change.value : (change.value as { plugins?: unknown } | undefined)?.plugins
-    if (refersToSecret(holder)) this.#referring.set(key, change)
+    if (refersToSecret(holdersOf(change))) this.#referring.set(key, change)
     else this.#referring.delete(key)
   }
 
@@ -85,6 +94,11 @@ export class Secrets {
     }
     if (held.value === undefined) throw new UnresolvedReference(`${reference} is not there (yet)`)
     return held.value
+  }
+
+  /** A configuration with all its references replaced. Throws UnresolvedReference. */
+  resolve<T>(value: T): T {
+    return resolveReferences(value, (reference) => this.get(reference))
   }
 
   #tick(): void {

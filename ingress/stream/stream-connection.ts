@@ -97,6 +97,12 @@ export class StreamConnection implements Receiver, Timed {
       this.destroy()
       return
     }
+    const { tls } = group
+    if (typeof tls === 'number') {
+      this.#context.log.error({ route: route.id }, 'the certificate towards the upstream is not there')
+      this.destroy()
+      return
+    }
     group.begun(server)
     const failed = (kind: 'unreachable' | 'timeout', error: Error | undefined) => {
       clearTimeout(this.#timer)
@@ -117,7 +123,7 @@ export class StreamConnection implements Receiver, Timed {
     const cancel = this.#context.network.connect({
       host: server.host,
       port: server.port,
-      ...(group.config.scheme === 'tls' ? { tls: { servername: server.host, ...group.tls } } : {}),
+      ...(group.config.scheme === 'tls' ? { tls: { servername: server.host, ...tls } } : {}),
       onConnect: (transport) => {
         clearTimeout(this.#timer)
         this.#cancel = undefined

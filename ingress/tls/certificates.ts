@@ -40,29 +40,46 @@ function pairsOf(ssl: Ssl): { readonly cert: string; readonly key: string }[] {
   return [ssl.cert, ...(ssl.certs ?? [])].map((cert, index) => ({ cert, key: keys[index] ?? '' }))
 }
 
-/** A sentence in the Admin API's words if certificate and key are not usable. What is kept elsewhere is not looked at. */
+const BAD_CERT = 'failed to parse cert: PEM_read_bio_X509_AUX() failed'
+
+/** A sentence in the Admin API's words if certificate and key are not usable; what they refer to may come later. */
 export function checkPairs(ssl: Ssl): string | undefined {
   if ((ssl.certs?.length ?? 0) !== (ssl.keys?.length ?? 0)) return 'mismatched number of certs and keys'
-  for (const [index, { cert, key }] of pairsOf(ssl).entries()) {
-    if (isReference(cert) || isReference(key)) continue
-    const where = index === 0 ? '' : `failed to handle cert-key pair[${index}]: `
-    try {
-      new X509Certificate(cert)
-    } catch {
-      return `${where}failed to parse cert: PEM_read_bio_X509_AUX() failed`
-    }
-    try {
-      createPrivateKey(key)
-    } catch {
-      return `${where}failed to parse key: PEM_read_bio_PrivateKey() failed`
-    }
-    try {
-      createSecureContext({ cert, key })
-    } catch (error) {
-      return `${where}failed to parse key: ${error instanceof Error ? error.message : String(error)}`
-    }
+  for (const [index, pair] of pairsOf(ssl).entries()) {
+    const fault = checkPair(pair)
+    if (fault !== undefined) return index === 0 ? fault : `failed to handle cert-key pair[${index}]: ${fault}`
   }
-  return undefined
+  const ca = ssl.client?.ca
+  return ca === undefined || isReference(ca) || isCertificate(ca)
+    ? undefined
+    : `failed to validate client_cert: ${BAD_CERT}`
+}
+
+function isCertificate(text: string): boolean {
+  try {
+    return new X509Certificate(text).serialNumber !== ''
+  } catch {
+    return false
+  }
+}
+
+function checkPair({ cert, key }: { readonly cert: string; readonly key: string }): string | undefined {
+  if (!isReference(cert) && !isCertificate(cert)) return BAD_CERT
+  if (isReference(key)) return undefined
+  // APISIX takes keys that it has encrypted itself.
+  if (!key.startsWith('---')) return 'failed to decrypt previous encrypted key'
+  try {
+    createPrivateKey(key)
+  } catch {
+    return 'failed to parse key: PEM_read_bio_PrivateKey() failed'
+  }
+  if (isReference(cert)) return undefined
+  try {
+    createSecureContext({ cert, key })
+    return undefined
+  } catch (error) {
+    return `failed to parse key: ${error instanceof Error ? error.message : String(error)}`
+  }
 }
 
 function credentialsOf(ssl: Ssl): Credentials {
@@ -81,6 +98,14 @@ function credentialsOf(ssl: Ssl): Credentials {
   return { context: createSecureContext(options), options, mutual: ssl.client !== undefined, exempt }
 }
 
+/** `id` is another one after each change. */
+interface Identity {
+  readonly id: string
+  readonly context: SecureContext
+}
+
+let made = 0
+
 interface Holder {
   readonly names: readonly string[]
   readonly credentials: Credentials
@@ -91,6 +116,7 @@ interface Holder {
  * one affects handshakes from then on; open connections keep theirs.
  */
 export class Certificates {
+  readonly #identities = new Map<string, Identity>()
   readonly #holders = new Map<string, Holder>()
   readonly #byName = new Map<string, Map<string, Credentials>>()
 
@@ -100,12 +126,16 @@ export class Certificates {
 
   /** Throws OpenSSL's error if the certificate or key is not usable; the object's last good one then stays. */
   set(id: string, ssl: Ssl): void {
-    if (ssl.status === 0 || ssl.type === 'client') {
+    if (ssl.status === 0) {
       this.delete(id)
       return
     }
     const credentials = credentialsOf(ssl)
     this.delete(id)
+    if (ssl.type === 'client') {
+      this.#identities.set(id, { id: `ssls/${id}/${++made}`, context: credentials.context })
+      return
+    }
     const names = namesOf(ssl)
     this.#holders.set(id, { names, credentials })
     for (const name of names) {
@@ -114,7 +144,13 @@ export class Certificates {
     }
   }
 
+  /** The gateway's own certificate towards servers: that of an object of type client. */
+  identity(id: string): Identity | undefined {
+    return this.#identities.get(id)
+  }
+
   delete(id: string): void {
+    this.#identities.delete(id)
     const holder = this.#holders.get(id)
     if (holder === undefined) return
     this.#holders.delete(id)

@@ -1,13 +1,13 @@
-import { createSecureContext, type SecureContext } from 'node:tls'
 import type { PoolSettings } from '../http/index.ts'
 import { DEFAULT_POOL } from '../http/index.ts'
 import type { Upstream } from '../objects/index.ts'
 import { type RecordSpace, SharedRecords, sharedBytes } from '../sharing/index.ts'
+import { type ClientTls, type IdentitySources, UpstreamTls } from './client-tls.ts'
 import { DnsDiscovery, type DnsDiscoverySettings } from './dns-discovery.ts'
 import { HashRing } from './hash-ring.ts'
 import { HealthChecker } from './health/health-checker.ts'
 import type { Checks } from './health/settings.ts'
-import { isSecure, type Server, serversOf } from './nodes.ts'
+import { type Server, serversOf } from './nodes.ts'
 import { observe, pickEwma, pickLeastConnections } from './pickers.ts'
 import { pickRoundRobin } from './round-robin.ts'
 
@@ -24,14 +24,12 @@ const SYSTEM_RESOLVER: DnsDiscoverySettings = { servers: [] }
 /** Enough for the servers of one upstream. */
 const PRIVATE_BUCKETS = 16
 
-export interface UpstreamSurroundings {
+export interface UpstreamSurroundings extends IdentitySources {
   /** How names are resolved; by default as the system does. */
   readonly discovery?: DnsDiscoverySettings | undefined
   /** Where the health of the servers is kept; by default in memory of this process. */
   readonly health?: RecordSpace | undefined
 }
-const NO_CERTIFICATE = { id: '', verify: false, context: undefined }
-let certificateCount = 0
 
 /** An upstream at run time: its settings in the engine's units and the balancer over its servers. */
 export class UpstreamGroup {
@@ -45,19 +43,18 @@ export class UpstreamGroup {
   http2 = false
   /** Spoken to in HTTP/1.1 without TLS. */
   plain = true
-  /** How servers of an https upstream are met; `id` sets connections with different certificates apart. */
-  tls: { readonly id: string; readonly verify: boolean; readonly context: SecureContext | undefined } =
-    NO_CERTIFICATE
   /** undefined: no health checks. */
   health: HealthChecker | undefined
   #tiers: readonly Tier[] = []
   readonly #surroundings: UpstreamSurroundings
+  readonly #tls: UpstreamTls
   #discovery: DnsDiscovery | undefined
   #slowStartMs = 0
 
   constructor(config: Upstream, surroundings: UpstreamSurroundings = {}) {
     this.config = config
     this.#surroundings = surroundings
+    this.#tls = new UpstreamTls(surroundings)
     this.update(config)
   }
 
@@ -100,7 +97,7 @@ export class UpstreamGroup {
     this.#check(config)
     this.http2 = config.scheme === 'grpc' || config.scheme === 'grpcs'
     this.plain = !this.http2 && config.scheme !== 'https'
-    this.tls = isSecure(config.scheme) ? clientTls(config) : NO_CERTIFICATE
+    this.#tls.update(config)
     const pool = config.keepalive_pool
     this.pool =
       pool === undefined
@@ -141,6 +138,11 @@ export class UpstreamGroup {
   #endChecks(): void {
     this.health?.close()
     this.health = undefined
+  }
+
+  /** How servers that speak TLS are met; a number is the status to answer because a certificate is missing. */
+  get tls(): ClientTls | number {
+    return this.#tls.current
   }
 
   get retries(): number {
@@ -218,13 +220,6 @@ export class UpstreamGroup {
   failed(server: Server, kind: 'unreachable' | 'timeout'): void {
     this.health?.failed(server, kind)
   }
-}
-
-function clientTls({ tls }: Upstream): UpstreamGroup['tls'] {
-  const verify = tls?.verify ?? false
-  if (tls?.client_cert === undefined) return { id: verify ? 'verified' : '', verify, context: undefined }
-  const context = createSecureContext({ cert: tls.client_cert, key: tls.client_key })
-  return { id: String(++certificateCount), verify, context }
 }
 
 /** Weight 0 gets no traffic, unless all have it. */

@@ -1,10 +1,12 @@
 import test from 'ava'
+import { authority } from './support/certificates.ts'
 import { testGateway } from './support/gateway.ts'
 
 const UPSTREAM = { nodes: { '127.0.0.1:1980': 1 } }
 
 test('answers to what cannot be done, in the words of APISIX', async (t) => {
   const { admin } = await testGateway(t)
+  const { cert, key } = authority(t).issue('a')
   const refusals: [method: string, path: string, body: unknown, status: number, message: string][] = [
     ['PUT', '/routes/1', undefined, 400, 'missing configurations'],
     ['POST', '/routes', undefined, 400, 'missing configurations'],
@@ -53,6 +55,34 @@ test('answers to what cannot be done, in the words of APISIX', async (t) => {
       { nodes: [{ host: 'fd00::1', port: 80, weight: 1 }] },
       400,
       "invalid configuration: IPv6 address must be enclosed with '[' and ']'",
+    ],
+    [
+      'POST',
+      '/upstreams',
+      { nodes: {}, tls: { client_cert: 'x'.repeat(200) } },
+      400,
+      'invalid configuration: property "tls" validation failed: failed to validate dependent schema for "client_cert": property "client_key" is required',
+    ],
+    [
+      'POST',
+      '/upstreams',
+      { nodes: {}, tls: { client_cert: 'x'.repeat(200), client_key: 'y'.repeat(200), client_cert_id: 1 } },
+      400,
+      'invalid configuration: property "tls" validation failed: failed to validate dependent schema for "client_cert_id": value wasn\'t supposed to match schema',
+    ],
+    [
+      'POST',
+      '/ssls',
+      { cert, sni: 'a', key: 'bm8gUEVN'.repeat(8) },
+      400,
+      'failed to decrypt previous encrypted key',
+    ],
+    [
+      'POST',
+      '/ssls',
+      { cert, key, sni: 'a', client: { ca: 'x'.repeat(200) } },
+      400,
+      'failed to validate client_cert: failed to parse cert: PEM_read_bio_X509_AUX() failed',
     ],
     [
       'POST',

@@ -271,7 +271,7 @@ test('upstreams with scheme https get TLS with the name of the Host sent; mTLS t
     backend.closeAllConnections()
     backend.close()
   })
-  const { put, url } = await testGateway(t)
+  const { put, url, admin } = await testGateway(t)
   const node = { [`127.0.0.1:${(backend.address() as AddressInfo).port}`]: 1 }
   const upstream = {
     scheme: 'https',
@@ -287,4 +287,31 @@ test('upstreams with scheme https get TLS with the name of the Host sent; mTLS t
   t.is(await (await fetch(`${url}/plain`)).text(), 'unknown')
   t.is(await (await fetch(`${url}/mutual`)).text(), 'known')
   t.deepEqual(names, ['backend.example.org', 'backend.example.org'])
+
+  const named = { ...upstream, tls: { client_cert_id: 'gateway' } }
+  const refused = async () => String((await admin('PUT', '/upstreams/1', named)).body.error_msg)
+  t.is(await refused(), 'failed to fetch ssl info by ssl id [gateway], response code: 404')
+  await put('/ssls/gateway', { sni: 'gateway', cert: client.cert, key: client.key })
+  t.is(await refused(), 'failed to fetch ssl info by ssl id [gateway], wrong ssl type')
+  await put('/ssls/gateway', { type: 'client', cert: client.cert, key: client.key })
+  await put('/upstreams/1', named)
+  await put('/routes/3', { uri: '/named', upstream_id: '1' })
+  const asked = async (path: string) => {
+    const answer = await fetch(url + path)
+    return answer.status === 200 ? answer.text() : answer.status
+  }
+  t.is(await asked('/named'), 'known')
+  const stranger = authority(t).issue('gateway')
+  await put('/ssls/gateway', { type: 'client', cert: stranger.cert, key: stranger.key })
+  t.is(await asked('/named'), 'unknown')
+  await admin('DELETE', '/ssls/gateway')
+  t.is(await asked('/named'), 502)
+
+  const kept = { client_cert: '$env://PLEXUS_TEST_CERT', client_key: '$env://PLEXUS_TEST_KEY' }
+  await put('/routes/4', { uri: '/kept', upstream: { ...upstream, tls: kept } })
+  t.is(await asked('/kept'), 503)
+  process.env.PLEXUS_TEST_CERT = client.cert
+  process.env.PLEXUS_TEST_KEY = client.key
+  await put('/routes/4', { uri: '/kept', upstream: { ...upstream, tls: kept } })
+  t.is(await asked('/kept'), 'known')
 })
