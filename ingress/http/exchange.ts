@@ -181,6 +181,8 @@ export class Exchange {
   /** Sends the head of a response, after the header filters. */
   begin(response: Response): void {
     if (this.ended || this.responded) return
+    // The filters may ask for it.
+    this.status = response.status
     this.observer?.onResponse(response)
     if (this.bodyFilter !== undefined) {
       response.length = -1
@@ -232,6 +234,8 @@ export class Exchange {
     if (this.ended || this.#draining) return
     if (this.bodyFilter !== undefined) {
       const rest = this.bodyFilter(undefined, { last: true, trailers })
+      // It could not make a body of what came and cut the response.
+      if (this.ended) return
       if (rest !== undefined) this.writer.content(rest, 0, rest.length)
     }
     this.writer.end(trailers)

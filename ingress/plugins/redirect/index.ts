@@ -1,5 +1,6 @@
-import { compileRegex, encodePath } from '../../route/index.ts'
+import { encodePath } from '../../route/index.ts'
 import type { Plugin } from '../plugin.ts'
+import { Substitution } from '../substitution.ts'
 
 interface Conf {
   readonly ret_code: number
@@ -30,9 +31,10 @@ export const redirect: Plugin = {
     const { regex_uri, http_to_https, append_query_string } = conf as unknown as Conf
     if (regex_uri !== undefined) {
       try {
-        compileRegex(regex_uri[0])
-      } catch {
-        return `invalid regex_uri(${regex_uri[0]}, ${regex_uri[1]})`
+        new Substitution(...regex_uri)
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error)
+        return `invalid regex_uri (${regex_uri.join(', ')}), err:${why}`
       }
     }
     return http_to_https === true && append_query_string
@@ -41,7 +43,7 @@ export const redirect: Plugin = {
   },
   compile(conf, environment) {
     const own = conf as unknown as Conf
-    const regex = own.regex_uri === undefined ? undefined : compileRegex(own.regex_uri[0])
+    const substitution = own.regex_uri === undefined ? undefined : new Substitution(...own.regex_uri)
     const port =
       typeof environment.attributes.https_port === 'number' ? environment.attributes.https_port : 443
     return {
@@ -54,15 +56,15 @@ export const redirect: Plugin = {
           const query = context.query === '' ? '' : `?${context.query}`
           location = `https://${context.host}${port === 443 ? '' : `:${port}`}${encodePath(context.path)}${query}`
           status = context.method === 'GET' || context.method === 'HEAD' ? 301 : 308
-        } else if (regex !== undefined) {
-          const match = regex.exec(context.path)
-          if (match === null) return undefined
-          const template = own.regex_uri?.[1] ?? ''
-          location = context.expand(
-            template.replace(/\$(\d)/g, (_, digit: string) => match[Number(digit)] ?? ''),
-          )
+        } else if (substitution !== undefined) {
+          const found = substitution.apply(context.path)
+          if (found === undefined) return undefined
+          location = found.text
         } else location = context.expand(own.uri ?? '')
-        if (own.encode_uri) location = encodePath(location)
+        const mark = location.indexOf('?')
+        if (own.encode_uri && mark !== -1)
+          location = encodePath(location.slice(0, mark)) + location.slice(mark)
+        else if (own.encode_uri) location = encodePath(location)
         if (own.append_query_string && context.query !== '') {
           location += `${location.includes('?') ? '&' : '?'}${context.query}`
         }

@@ -1,14 +1,10 @@
 import type { RequestContext } from '../../dataplane/context.ts'
-import { compileExpression, compileRegex } from '../../route/index.ts'
-import { applyHeaders, checkHeaders, HEADERS_SCHEMA, headerOperations } from '../header-operations.ts'
+import type { Response } from '../../http/index.ts'
+import { isReference } from '../../objects/index.ts'
+import { compileExpression } from '../../route/index.ts'
+import { applyHeaders, checkHeaders, FIELD_NAMES, fieldMap, headerOperations } from '../header-operations.ts'
 import type { Plugin } from '../plugin.ts'
-
-interface Filter {
-  readonly regex: string
-  readonly replace: string
-  readonly scope?: 'once' | 'global'
-  readonly options?: string
-}
+import { BodyRewrite, compileFilters, type Filter } from './filters.ts'
 
 interface Conf {
   readonly status_code?: number
@@ -20,15 +16,31 @@ interface Conf {
   readonly max_resp_body_size: number
 }
 
-function compileFilters(filters: readonly Filter[]): (text: string) => string {
-  const rules = filters.map(({ regex, replace, scope, options }) => ({
-    regex: compileRegex(
-      regex,
-      `${options?.includes('i') === true ? 'i' : ''}u${scope === 'global' ? 'g' : ''}`,
-    ),
-    replace,
-  }))
-  return (text) => rules.reduce((current, { regex, replace }) => current.replace(regex, replace), text)
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,3}=*)?$/
+
+function checkBody({ body, body_base64, filters }: Conf): string | undefined {
+  if (body !== undefined && filters !== undefined)
+    return 'failed to validate dependent schema for "body": value wasn\'t supposed to match schema'
+  if (!body_base64 || isReference(body)) return undefined
+  return body !== undefined && body !== '' && BASE64.test(body) ? undefined : 'invalid base64 content'
+}
+
+function checkVars(vars: readonly unknown[] | undefined): string | undefined {
+  try {
+    if (vars !== undefined) compileExpression(vars)
+    return undefined
+  } catch (error) {
+    return `failed to validate the 'vars' expression: ${error instanceof Error ? error.message : String(error)}`
+  }
+}
+
+function checkFilters(filters: readonly Filter[] = []): string | undefined {
+  try {
+    compileFilters(filters)
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
 }
 
 /** Changes the answer: status, header fields, body. */
@@ -41,7 +53,22 @@ export const responseRewrite: Plugin = {
       status_code: { type: 'integer', minimum: 200, maximum: 598 },
       body: { type: 'string' },
       body_base64: { type: 'boolean', default: false },
-      headers: HEADERS_SCHEMA,
+      headers: {
+        anyOf: [
+          fieldMap(),
+          {
+            properties: {
+              add: {
+                type: 'array',
+                minItems: 1,
+                items: { type: 'string', pattern: '^[^:]+:[^:]*[^/]$' },
+              },
+              set: fieldMap(),
+              remove: FIELD_NAMES,
+            },
+          },
+        ],
+      },
       vars: { type: 'array' },
       filters: {
         type: 'array',
@@ -55,7 +82,6 @@ export const responseRewrite: Plugin = {
             options: { type: 'string', default: 'jo' },
           },
           required: ['regex', 'replace'],
-          additionalProperties: false,
         },
       },
       max_resp_body_size: { type: 'integer', minimum: 1, default: 67_108_864 },
@@ -63,61 +89,52 @@ export const responseRewrite: Plugin = {
     minProperties: 1,
   },
   check(conf) {
-    const { body, filters, vars, headers } = conf as unknown as Conf
-    if (body !== undefined && filters !== undefined) return 'only one of body or filters is allowed'
-    try {
-      if (vars !== undefined) compileExpression(vars)
-      if (filters !== undefined) compileFilters(filters)
-    } catch (error) {
-      return error instanceof Error ? error.message : String(error)
-    }
-    return checkHeaders(headers)
+    const own = conf as unknown as Conf
+    return checkBody(own) ?? checkHeaders(own.headers) ?? checkVars(own.vars) ?? checkFilters(own.filters)
   },
-  compile(conf) {
+  compile(conf, environment) {
     const own = conf as unknown as Conf
     const applies = compileExpression(own.vars ?? [])
     const operations = headerOperations(own.headers)
-    const rewrite = own.filters === undefined ? undefined : compileFilters(own.filters)
+    const filters = own.filters === undefined ? undefined : compileFilters(own.filters)
     const body =
       own.body === undefined ? undefined : Buffer.from(own.body, own.body_base64 ? 'base64' : 'utf8')
-    const matched = new WeakSet<RequestContext>()
-    const collected = new WeakMap<RequestContext, { pieces: Buffer[]; size: number }>()
+    const replaced = new WeakSet<RequestContext>()
+    const rewrites = new WeakMap<RequestContext, BodyRewrite>()
+    const beginBody = (context: RequestContext, { headers }: Response): void => {
+      if (body !== undefined) replaced.add(context)
+      else if (filters !== undefined) {
+        const coding = headers.get('content-encoding')
+        if (!BodyRewrite.decodes(coding)) return
+        rewrites.set(context, new BodyRewrite(filters, { coding, limit: own.max_resp_body_size }))
+      } else return
+      for (const name of ['content-encoding', 'last-modified', 'etag']) headers.remove(name)
+    }
     return {
       headerFilter(context, response) {
         if (!applies(context.variables)) return
-        matched.add(context)
         if (own.status_code !== undefined) {
           response.status = own.status_code
           response.reason = ''
         }
-        if (body !== undefined || rewrite !== undefined) response.headers.remove('content-encoding')
+        beginBody(context, response)
         applyHeaders(response.headers, operations, context)
       },
-      ...(body === undefined && rewrite === undefined
-        ? {}
-        : {
-            bodyFilter(
-              context: RequestContext,
-              chunk: Buffer | undefined,
-              state: { readonly last: boolean },
-            ) {
-              if (!matched.has(context)) return chunk
-              if (body !== undefined) return state.last ? body : undefined
-              const held = collected.get(context) ?? { pieces: [], size: 0 }
-              collected.set(context, held)
-              if (chunk !== undefined) {
-                held.pieces.push(chunk)
-                held.size += chunk.length
-              }
-              if (held.size > own.max_resp_body_size) {
-                // Too large to rewrite: pass on what is held and let the rest through.
-                matched.delete(context)
-                return Buffer.concat(held.pieces)
-              }
-              if (!state.last || rewrite === undefined) return undefined
-              return Buffer.from(rewrite(Buffer.concat(held.pieces).toString('utf8')))
-            },
-          }),
+      filtersBody: (context) => replaced.has(context) || rewrites.has(context),
+      bodyFilter(context, chunk, { last }) {
+        if (body !== undefined) return last ? body : undefined
+        try {
+          return rewrites.get(context)?.push(chunk, { last })
+        } catch (error) {
+          const object = environment.owner
+          environment.log.error(
+            { plugin: 'response-rewrite', object, err: error },
+            'cannot decompress an answer',
+          )
+          context.exchange.cut()
+          return undefined
+        }
+      },
     }
   },
 }
