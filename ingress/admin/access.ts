@@ -37,7 +37,8 @@ function digest(text: string): Buffer {
 function givenKey(request: FastifyRequest): string | undefined {
   const query = request.query as Readonly<Record<string, unknown>>
   const cookie = /(?:^|;\s*)x_api_key=([^;]*)/.exec(request.headers.cookie ?? '')?.[1]
-  const given = [query.api_key, request.headers['x-api-key'], cookie].find((one) => typeof one === 'string')
+  const { 'x-api-key': field, x_api_key: underlined } = request.headers
+  const given = [query.api_key, field, underlined, cookie].find((one) => typeof one === 'string')
   return typeof given === 'string' && given !== '' ? given : undefined
 }
 

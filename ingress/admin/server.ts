@@ -16,6 +16,8 @@ import { registerSchemaRoutes } from './schema-routes.ts'
 
 const PREFIX = '/apisix/admin'
 const BODY_LIMIT = 1_572_864
+/** What is too large is read up to here nevertheless: whoever is still sending does not see an answer. */
+const READ_LIMIT = 16 * BODY_LIMIT
 
 export interface AdminOptions extends CheckContext {
   readonly config: Pick<AdminConfig, 'allow' | 'cors' | 'keyRequired'>
@@ -33,7 +35,7 @@ export function adminApi(options: AdminOptions): FastifyInstance {
   const { config, keys, log } = options
   const allowed = config.allow.length === 0 ? undefined : new AddressSet(config.allow)
   const app = fastify({
-    bodyLimit: BODY_LIMIT,
+    bodyLimit: READ_LIMIT,
     exposeHeadRoutes: false,
     routerOptions: { ignoreDuplicateSlashes: true },
   })
@@ -42,6 +44,11 @@ export function adminApi(options: AdminOptions): FastifyInstance {
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, text, done) => {
     if (text === '') {
       done(null, undefined)
+      return
+    }
+    const size = Buffer.byteLength(text)
+    if (size > BODY_LIMIT) {
+      done(new Refused(tooLarge(size)))
       return
     }
     try {
@@ -68,7 +75,8 @@ export function adminApi(options: AdminOptions): FastifyInstance {
     if (request.method === 'HEAD' && request.routeOptions.url === PREFIX) return undefined
     const description = refusal(request, keys)
     if (description === undefined) return undefined
-    return send(reply, { status: 401, body: { error_msg: 'failed to check token', description } })
+    const body = `${JSON.stringify({ error_msg: 'failed to check token', description })}\n`
+    return reply.code(401).type('application/json').send(body)
   })
   app.addHook('onSend', async (request, _reply, payload) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') await options.settled?.()
@@ -77,13 +85,7 @@ export function adminApi(options: AdminOptions): FastifyInstance {
   app.setErrorHandler((error: Error & { code?: string; statusCode?: number }, request, reply) => {
     if (error instanceof Refused) return send(reply, error.answer)
     if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-      const size = request.headers['content-length'] ?? 'unknown'
-      return send(
-        reply,
-        failure(
-          `invalid request body: request size ${size} is greater than the maximum size ${BODY_LIMIT} allowed`,
-        ),
-      )
+      return send(reply, tooLarge(request.headers['content-length'] ?? 'unknown'))
     }
     log.error({ err: error, url: request.url }, 'Admin API request failed')
     return send(reply, failure(error.message, error.statusCode ?? 500))
@@ -91,6 +93,12 @@ export function adminApi(options: AdminOptions): FastifyInstance {
   app.setNotFoundHandler((_request, reply) => send(reply, { status: 404, body: { error_msg: 'not found' } }))
   registerRoutes(app, options)
   return app
+}
+
+function tooLarge(size: number | string): AdminAnswer {
+  return failure(
+    `invalid request body: request size ${size} is greater than the maximum size ${BODY_LIMIT} allowed`,
+  )
 }
 
 function registerRoutes(app: FastifyInstance, options: AdminOptions): void {

@@ -65,7 +65,7 @@ function checkProto(content: string): string | undefined {
     loadDefinitions(content)
     return undefined
   } catch (error) {
-    return `invalid configuration: failed to load the proto: ${error instanceof Error ? error.message : String(error)}`
+    return `invalid content: ${error instanceof Error ? error.message : String(error)}`
   }
 }
 

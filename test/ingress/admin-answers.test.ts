@@ -108,6 +108,9 @@ test('answers to what cannot be done, in the words of APISIX', async (t) => {
       'invalid configuration: object matches none of the required: ["script"] or ["plugins"] or ["upstream"] or ["upstream_id"] or ["service_id"]',
     ],
   ]
+  const large = JSON.stringify({ desc: 'x'.repeat(2 ** 21) })
+  const size = `request size ${large.length} is greater than the maximum size 1572864 allowed`
+  refusals.push(['PUT', '/routes/1', large, 400, `invalid request body: ${size}`])
   for (const [method, path, body, status, message] of refusals) {
     const answer = await admin(method, path, body)
     t.is(answer.status, status, `${method} ${path}`)

@@ -22,6 +22,7 @@ test('keys and roles', async (t) => {
     body: { total: 0, list: [] },
   } as never)
   t.is((await admin('GET', `/routes?api_key=${VIEWER}`, undefined, {})).status, 200)
+  t.is((await admin('GET', '/routes', undefined, { x_api_key: VIEWER })).status, 200)
   const denied = await admin('PUT', '/upstreams/1', UPSTREAM, { 'X-API-KEY': VIEWER })
   t.deepEqual(denied, failed('invalid method for role viewer') as never)
   const response = await fetch(`http://127.0.0.1:${gateway.adminListen?.port}/apisix/admin/routes`, {

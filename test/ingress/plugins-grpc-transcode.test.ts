@@ -160,7 +160,7 @@ test('failures get the HTTP status of theirs, and a body if asked for; streams o
   t.is(await (await post('twice', { name: 'a' })).text(), '{"name":"a"}\n{"name":"a"}')
   const bad = await admin('PUT', '/protos/2', { content: 'syntax = "proto3"; message {' })
   t.is(bad.status, 400)
-  t.regex(String(bad.body.error_msg), /failed to load the proto: illegal type name/)
+  t.regex(String(bad.body.error_msg), /invalid content: illegal type name/)
   t.is((await admin('DELETE', '/protos/1')).status, 400)
 })
 

@@ -174,3 +174,11 @@ PUT /apisix/admin/secrets/vault/1
 GET /apisix/admin/routes?page=-1&page_size=10
 --- response_body
 {"total": 1}
+
+=== TEST 26: a proto that is none
+--- admin
+PUT /apisix/admin/protos/3
+{"content": "message {"}
+--- error_code: 400
+--- response_body_like
+invalid content: 
