@@ -236,7 +236,10 @@ test('prometheus counts what happened', async (t) => {
   await (await get()).text()
   await (await get()).text()
   const text = await metrics.metrics()
-  t.regex(text, /apisix_http_status\{[^}]*code="200"[^}]*\} 2/)
+  t.regex(
+    text,
+    /^apisix_http_status\{code="200",route="[^"]+",matched_uri="[^"]+",matched_host="",service="",consumer="",node="127.0.0.1",request_type="traditional_http",request_llm_model="",llm_model="",response_source="upstream"\} 2$/m,
+  )
   t.regex(text, /apisix_http_latency_count\{[^}]*type="request"[^}]*\} 2/)
   t.regex(text, /apisix_bandwidth\{[^}]*type="egress"[^}]*\} [1-9]/)
 })

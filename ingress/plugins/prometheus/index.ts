@@ -1,7 +1,8 @@
 import { performance } from 'node:perf_hooks'
 import type { RequestContext } from '../../dataplane/context.ts'
 import type { Plugin } from '../plugin.ts'
-import { TrafficMetrics, type TrafficSeries } from './metrics.ts'
+import { extraLabels, METADATA } from './labels.ts'
+import { sourceOf, TrafficMetrics, type TrafficSeries } from './metrics.ts'
 
 /** Series remembered per route, so that a request finds its own by one short key. */
 const REMEMBERED = 1000
@@ -11,8 +12,10 @@ export const prometheus: Plugin = {
   name: 'prometheus',
   priority: 500,
   schema: { type: 'object', properties: { prefer_name: { type: 'boolean', default: false } } },
+  metadataSchema: METADATA,
   compile(conf, environment) {
-    const metrics = TrafficMetrics.of(environment.metrics)
+    const extras = extraLabels(environment.attributes)
+    const metrics = TrafficMetrics.of(environment, extras)
     const preferName = conf.prefer_name === true
     const named = (id: string | number | undefined, name: string | undefined) =>
       String((preferName ? (name ?? id) : id) ?? '')
@@ -26,17 +29,19 @@ export const prometheus: Plugin = {
         known = new Map()
         remembered.set(route ?? noRoute, known)
       }
-      const host = context.service === undefined ? context.host : ''
-      const key = `${upstreamAddr} ${host} ${consumer?.username ?? ''}`
+      const extra = extras.map(({ read }) => read(context))
+      const who = consumer === undefined ? upstreamAddr : `${upstreamAddr} ${consumer.username}`
+      const key = extra.length === 0 ? who : `${who} ${extra.join(' ')}`
       let series = known.get(key)
       if (series === undefined) {
         series = metrics.series({
           route: named(route?.id, route?.route.name),
-          service: named(context.service?.id, context.service?.name) || context.host,
+          service: named(context.service?.id, context.service?.name),
           consumer: consumer?.username ?? '',
           node: upstreamAddr.slice(0, Math.max(0, upstreamAddr.lastIndexOf(':'))),
           matched_uri: route?.match.uris[0] ?? '',
           matched_host: route?.match.hosts[0] ?? '',
+          extra,
         })
         if (known.size >= REMEMBERED) known.clear()
         known.set(key, series)
@@ -47,7 +52,7 @@ export const prometheus: Plugin = {
       log(context) {
         const { exchange } = context
         const series = seriesOf(context)
-        series.statuses.set(exchange.status, (series.statuses.get(exchange.status) ?? 0) + 1)
+        series.countStatus(exchange.status, sourceOf(context))
         const total = performance.now() - exchange.startedAt
         series.request.observe(total)
         if (context.upstreamStartedAt > 0) series.upstream.observe(context.upstreamMs)
