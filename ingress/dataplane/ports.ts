@@ -1,6 +1,4 @@
-import dgram from 'node:dgram'
 import net from 'node:net'
-import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import type {
   GatewayConfig,
@@ -10,17 +8,27 @@ import type {
   TlsListenAddress,
 } from '../config/gateway-config.ts'
 import { GatewayListenError } from '../errors.ts'
-import { type Deadlines, Listener, type Network, type TlsSettings } from '../http/index.ts'
+import { type Deadlines, type InheritedPort, Listener, type TlsSettings } from '../http/index.ts'
 import { StreamListener, UdpListener } from '../stream/index.ts'
-import type { DataPlane } from './data-plane.ts'
+import {
+  type Closable,
+  isKept,
+  isSamePort,
+  keptOf,
+  listenersOf,
+  NONE,
+  type Opened,
+  type OpenPort,
+  opened,
+  type Planned,
+  type PortUse,
+  type TcpListener,
+  turn,
+} from './open-ports.ts'
+import { claimTcp, claimUdp } from './port-claims.ts'
 import type { ConnectionCounts } from './serving-metrics.ts'
 
-/** What ports serve with. */
-export interface PortUse {
-  readonly config: GatewayConfig
-  readonly plane: DataPlane
-  readonly network: Network
-}
+type Start<A, L> = (address: A, inherited?: InheritedPort | undefined) => Promise<L>
 
 export interface PortsOptions {
   readonly deadlines: Deadlines
@@ -30,33 +38,18 @@ export interface PortsOptions {
   readonly log: Logger
 }
 
-interface OpenPort<A, L> {
-  readonly address: A
-  readonly network: string
-  readonly listener: L
-}
-
-interface Closable {
-  close(graceMs: number): Promise<void>
-}
-
-interface Opened {
-  readonly plain: OpenPort<PlainListenAddress, Listener>[]
-  readonly tls: OpenPort<TlsListenAddress, Listener>[]
-  readonly tcp: OpenPort<StreamListenAddress, StreamListener>[]
-  readonly udp: OpenPort<ListenAddress, UdpListener>[]
-}
-
-const NONE: Opened = { plain: [], tls: [], tcp: [], udp: [] }
-
 /**
  * The open ports of this process. They are shared (SO_REUSEPORT) with the other processes of the gateway, and a port that is
  * in the next configuration as well stays open with its connections: closing a port resets those that the kernel has queued.
+ * If it is to work otherwise (TLS, HTTP/2, transport ...), another listener goes on with it, and connections there are go on
+ * as they began.
  */
 export class Ports {
   readonly #options: PortsOptions
   readonly #closing = new Set<Promise<void>>()
   #open: Opened = NONE
+  /** Listeners whose port another one has taken over, with the kind of their sockets, as long as they have connections. */
+  readonly #lingering = new Map<TcpListener, string>()
   /** Of ports that are closed. */
   readonly #gone = { accepted: 0 }
   #use: PortUse | undefined
@@ -80,14 +73,13 @@ export class Ports {
   }
 
   get connections(): ConnectionCounts {
-    const { plain, tls, tcp, udp } = this.#open
     const counts = { ...this.#gone, active: 0, waiting: 0 }
-    for (const { listener } of [...plain, ...tls]) {
-      counts.accepted += listener.accepted
+    for (const listener of [...listenersOf(this.#open), ...this.#lingering.keys()]) {
       counts.active += listener.connections
+      if (!(listener instanceof Listener)) continue
+      counts.accepted += listener.accepted
       counts.waiting += listener.waiting
     }
-    for (const { listener } of [...tcp, ...udp]) counts.active += listener.connections
     return counts
   }
 
@@ -96,62 +88,101 @@ export class Ports {
    * and nothing has changed then.
    */
   async change(use: PortUse): Promise<void> {
-    const { config } = use
+    const { config, network } = use
     const fresh: Closable[] = []
     const before = this.#open
+    const kept = new Set<Closable>([
+      ...keptOf(before.plain, config.listen, network),
+      ...keptOf(before.tls, config.tlsListen, network),
+      ...keptOf(before.tcp, config.stream.tcp, network),
+      ...keptOf(before.udp, config.stream.udp, network),
+    ])
+    const heirless = new Set(
+      [...before.plain, ...before.tls, ...before.tcp]
+        .map(({ listener }) => listener)
+        .filter((one) => !kept.has(one)),
+    )
+    const plan = <A extends ListenAddress, L extends Closable & { readonly address: ListenAddress }>(
+      open: readonly OpenPort<A, L>[],
+      wanted: readonly A[],
+      start: Start<A, L>,
+    ) => this.#plan({ use, open, wanted, start, fresh, heirless })
     try {
-      this.#open = {
-        plain: await this.#fit(use, before.plain, config.listen, fresh, (address) =>
-          this.#openHttp(use, address, undefined),
+      const [plain, tls, tcp, udp] = [
+        await plan<PlainListenAddress, Listener>(before.plain, config.listen, (address, inherited) =>
+          this.#openHttp(use, address, undefined, inherited),
         ),
-        tls: await this.#fit(use, before.tls, config.tlsListen, fresh, (address) =>
-          this.#openHttp(use, address, this.#tls(address)),
+        await plan<TlsListenAddress, Listener>(before.tls, config.tlsListen, (address, inherited) =>
+          this.#openHttp(use, address, this.#tls(address), inherited),
         ),
-        tcp: await this.#fit(use, before.tcp, config.stream.tcp, fresh, (address) =>
-          this.#openStream(use, address),
+        await plan<StreamListenAddress, StreamListener>(before.tcp, config.stream.tcp, (address, inherited) =>
+          this.#openStream(use, address, inherited),
         ),
-        udp: await this.#fit(use, before.udp, config.stream.udp, fresh, (address) =>
+        await plan<ListenAddress, UdpListener>(before.udp, config.stream.udp, (address) =>
           this.#openUdp(use, address),
         ),
+      ]
+      this.#use = use
+      this.#open = {
+        plain: await opened(plain),
+        tls: await opened(tls),
+        tcp: await opened(tcp),
+        udp: await opened(udp),
       }
     } catch (error) {
       for (const listener of fresh) void listener.close(0)
       throw error
     }
-    this.#use = use
-    for (const { listener } of [...this.#open.plain, ...this.#open.tls])
-      listener.turnTo(use.plane, config.server)
-    for (const { listener } of this.#open.tcp) listener.turnTo(use.plane.streams, config.stream)
-    for (const { listener } of this.#open.udp) listener.turnTo(use.plane.streams)
-    const kept = new Set<Closable>(listenersOf(this.#open))
-    for (const listener of listenersOf(before)) if (!kept.has(listener)) this.#drain(listener, config)
+    this.#retire(before, use)
+    for (const listener of [...listenersOf(this.#open), ...this.#lingering.keys()]) turn(listener, use)
   }
 
-  #drain(listener: Closable & { readonly accepted?: number }, { shutdownTimeout }: GatewayConfig): void {
-    this.#gone.accepted += listener.accepted ?? 0
+  /** What happens to listeners that have no port any more, or none to keep. */
+  #retire(before: Opened, use: PortUse): void {
+    const now = new Set<Closable>(listenersOf(this.#open))
+    for (const { listener, network } of [...before.plain, ...before.tls, ...before.tcp]) {
+      if (now.has(listener)) continue
+      if (listener.released) this.#lingering.set(listener, network)
+      else this.#drain(listener, use.config)
+    }
+    for (const { listener } of before.udp) if (!now.has(listener)) this.#drain(listener, use.config)
+    // The new data plane serves connections of its own kind of sockets.
+    for (const [listener, network] of this.#lingering)
+      if (network !== use.network.name || listener.connections === 0) this.#drain(listener, use.config)
+  }
+
+  #drain(listener: TcpListener | UdpListener, { shutdownTimeout }: GatewayConfig): void {
+    if (listener instanceof Listener) this.#gone.accepted += listener.accepted
+    if (!(listener instanceof UdpListener)) this.#lingering.delete(listener)
     const closing = listener.close(shutdownTimeout).finally(() => this.#closing.delete(closing))
     this.#closing.add(closing)
   }
 
-  async #fit<A extends ListenAddress, L extends Closable & { readonly address: ListenAddress }>(
-    { network: { name: network } }: PortUse,
-    open: readonly OpenPort<A, L>[],
-    wanted: readonly A[],
-    fresh: Closable[],
-    start: (address: A) => Promise<L>,
-  ): Promise<OpenPort<A, L>[]> {
-    const result: OpenPort<A, L>[] = []
+  async #plan<A extends ListenAddress, L extends Closable & { readonly address: ListenAddress }>(given: {
+    readonly use: PortUse
+    readonly open: readonly OpenPort<A, L>[]
+    readonly wanted: readonly A[]
+    readonly start: Start<A, L>
+    /** Gets what is opened. */
+    readonly fresh: Closable[]
+    /** Listeners that will not be needed; who takes a port over takes the listener out. */
+    readonly heirless: Set<TcpListener>
+  }): Promise<Planned<A, L>[]> {
+    const { use, open, wanted, start, fresh, heirless } = given
+    const network = use.network.name
+    const result: Planned<A, L>[] = []
     for (const address of wanted) {
-      const same = open.find(
-        (port) => port.network === network && isAt(port, address) && !result.includes(port),
-      )
-      if (same !== undefined) {
-        result.push(same)
-        continue
+      const same = open.find((port) => isKept(port, address, use.network) && !result.includes(port))
+      const predecessor = [...heirless].find((listener) => isSamePort(listener.address, address))
+      if (same !== undefined) result.push(same)
+      else if (predecessor !== undefined) {
+        heirless.delete(predecessor)
+        result.push(async () => ({ address, network, listener: await start(address, predecessor.release()) }))
+      } else {
+        const listener = await start(address)
+        fresh.push(listener)
+        result.push({ address, network, listener })
       }
-      const listener = await start(address)
-      fresh.push(listener)
-      result.push({ address, network, listener })
     }
     return result
   }
@@ -160,12 +191,22 @@ export class Ports {
     { config, plane, network }: PortUse,
     address: PlainListenAddress,
     tls: TlsSettings | undefined,
+    inherited: InheritedPort | undefined,
   ): Promise<Listener> {
     const { host, port, http2, proxyProtocol } = address
     const shared = { network, deadlines: this.#options.deadlines, handler: plane, settings: config.server }
     try {
-      await this.#claim(address)
-      return await Listener.open({ host, port, http2, proxyProtocol, tls, reusePort: true, ...shared })
+      if (inherited === undefined) await this.#claim(address)
+      return await Listener.open({
+        host,
+        port,
+        http2,
+        proxyProtocol,
+        tls,
+        reusePort: true,
+        inherited,
+        ...shared,
+      })
     } catch (error) {
       throw new GatewayListenError('the gateway', `${host}:${port}`, error)
     }
@@ -174,16 +215,18 @@ export class Ports {
   async #openStream(
     { config, plane, network }: PortUse,
     address: StreamListenAddress,
+    inherited: InheritedPort | undefined,
   ): Promise<StreamListener> {
     const { host, port, tls, proxyProtocol = false } = address
     const { deadlines, streamConnection, log } = this.#options
     const names = tls ? { ...this.#tls({ host, port, http2: false }), alpn: undefined } : undefined
     try {
-      await this.#claim(address)
+      if (inherited === undefined) await this.#claim(address)
       return await StreamListener.open({
         host,
         port,
         reusePort: true,
+        inherited,
         tls: names,
         proxyProtocol,
         proxyProtocolOut: config.stream.proxyProtocolOut,
@@ -243,42 +286,7 @@ export class Ports {
   async drain(graceMs: number): Promise<void> {
     await Promise.all([
       ...this.#closing,
-      ...listenersOf(this.#open).map((listener) => listener.close(graceMs)),
+      ...[...listenersOf(this.#open), ...this.#lingering.keys()].map((listener) => listener.close(graceMs)),
     ])
   }
-}
-
-/** Whether the port is the one that is wanted: as it was configured, or as it was bound then (port 0 gives a free one). */
-function isAt<A extends ListenAddress>(
-  { address, listener }: { readonly address: A; readonly listener: { readonly address: ListenAddress } },
-  wanted: A,
-): boolean {
-  const { port } = listener.address
-  return isDeepStrictEqual(address, wanted) || isDeepStrictEqual({ ...address, port }, wanted)
-}
-
-function listenersOf({ plain, tls, tcp, udp }: Opened): (Listener | StreamListener | UdpListener)[] {
-  return [...plain, ...tls, ...tcp, ...udp].map(({ listener }) => listener)
-}
-
-/** Rejects if somebody listens there, which a port that is shared would not tell. */
-async function claimTcp(host: string, port: number): Promise<void> {
-  if (port === 0) return
-  const server = net.createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host, port }, resolve)
-  })
-  await new Promise((resolve) => server.close(resolve))
-}
-
-/** As claimTcp. */
-async function claimUdp(host: string, port: number): Promise<void> {
-  if (port === 0) return
-  const socket = dgram.createSocket(net.isIPv6(host) ? 'udp6' : 'udp4')
-  await new Promise<void>((resolve, reject) => {
-    socket.once('error', reject)
-    socket.bind(port, host, resolve)
-  })
-  await new Promise<void>((resolve) => socket.close(resolve))
 }

@@ -35,6 +35,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   #running = false
   #paused = false
   #inputEnded = false
+  #drained = false
   #lingered = 0
   #tunnel: Tunnel | undefined
 
@@ -281,9 +282,13 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     this.transport.destroy()
   }
 
-  /** Drain: an idle connection closes now, a busy one after its response. */
+  /**
+   * Drain: a connection kept alive closes now, a busy one after its response. One whose first request may be on its way is
+   * left for it until the second call.
+   */
   drain(): void {
-    if (this.idle) this.#close()
+    if (this.idle && (this.#requests > 0 || this.#drained)) this.#close()
+    this.#drained = true
   }
   destroy(): void {
     this.transport.destroy()

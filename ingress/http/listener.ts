@@ -1,7 +1,7 @@
 import { ClientConnection } from './client-connection.ts'
 import type { Deadlines } from './deadlines.ts'
 import { H2ClientConnection } from './h2/h2-client-connection.ts'
-import type { Network, Port } from './network.ts'
+import type { InheritedPort, Network, Port } from './network.ts'
 import { ProxiedConnection } from './proxied-connection.ts'
 import type { ConnectionContext, ServerHandler } from './server-handler.ts'
 import type { ServerSettings } from './settings.ts'
@@ -13,6 +13,8 @@ export interface ListenOptions {
   readonly port: number
   /** Several processes may listen on the port; the kernel spreads connections (SO_REUSEPORT). */
   readonly reusePort?: boolean
+  /** Go on with the port that another listener released. */
+  readonly inherited?: InheritedPort | undefined
   readonly network: Network
   /** Given: the port speaks TLS. */
   readonly tls?: TlsSettings | undefined
@@ -25,6 +27,9 @@ export interface ListenOptions {
   readonly handler: ServerHandler
 }
 
+/** How long a connection that was just accepted may take to ask, once the port is closed. */
+const FIRST_REQUEST_MS = 500
+
 /** A listening socket and its client connections. */
 export class Listener implements ConnectionContext {
   settings: ServerSettings
@@ -35,6 +40,8 @@ export class Listener implements ConnectionContext {
   /** Connections taken so far. */
   accepted = 0
   #port: Port | undefined
+  /** Another listener has its port. */
+  released = false
   readonly #connections = new Set<ClientConnection | H2ClientConnection>()
   #whenEmpty: (() => void) | undefined
 
@@ -51,7 +58,7 @@ export class Listener implements ConnectionContext {
   /** Resolves once the port is open; rejects with the system's error (EADDRINUSE ...). */
   static async open(options: ListenOptions): Promise<Listener> {
     const listener = new Listener(options)
-    const { host, port, reusePort = false, network, tls } = options
+    const { host, port, reusePort = false, inherited, network, tls } = options
     const proxied = options.proxyProtocol
       ? { deadlines: options.deadlines, timeout: options.settings.headerTimeout }
       : undefined
@@ -59,7 +66,7 @@ export class Listener implements ConnectionContext {
       if (proxied === undefined || tls !== undefined) listener.take(transport)
       else new ProxiedConnection(transport, proxied, (one) => listener.take(one))
     }
-    const shared = { host, port, reusePort, onConnection }
+    const shared = { host, port, reusePort, inherited, onConnection }
     listener.#port =
       tls === undefined
         ? await network.accept(shared)
@@ -74,6 +81,12 @@ export class Listener implements ConnectionContext {
             },
           })
     return listener
+  }
+
+  /** Gives the port up for another listener to go on with; connections stay here. */
+  release(): InheritedPort | undefined {
+    this.released = true
+    return this.#port?.release()
   }
 
   /** From now on requests go there, also those of connections that are open already. */
@@ -131,6 +144,7 @@ export class Listener implements ConnectionContext {
     const closed = this.#port?.close()
     for (const connection of this.#connections) connection.drain()
     if (this.#connections.size > 0) {
+      const first = setTimeout(() => this.#drainFresh(), Math.min(graceMs, FIRST_REQUEST_MS))
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, graceMs)
         this.#whenEmpty = () => {
@@ -138,8 +152,14 @@ export class Listener implements ConnectionContext {
           resolve()
         }
       })
+      clearTimeout(first)
     }
     for (const connection of this.#connections) connection.destroy()
     await closed
+  }
+
+  /** Connections that were accepted and have asked for nothing yet. */
+  #drainFresh(): void {
+    for (const connection of this.#connections) if (connection instanceof ClientConnection) connection.drain()
   }
 }

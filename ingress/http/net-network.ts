@@ -1,14 +1,17 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import { NetTransport, type NetTransportOptions } from './net-transport.ts'
-import type { AcceptOptions, ConnectOptions, Network, Port } from './network.ts'
+import type { AcceptOptions, ConnectOptions, InheritedPort, Network, Port } from './network.ts'
+
+const BACKLOG = 4096
 
 /** Listens with a Node server (net or tls) and wraps it as a Port. */
 export function openPort(server: net.Server, options: Omit<AcceptOptions, 'onConnection'>): Promise<Port> {
-  const { host, port, reusePort } = options
+  const { host, port, reusePort, inherited } = options
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host, port, backlog: 4096, reusePort }, () => {
+    let released = false
+    const onListening = () => {
       server.removeListener('error', reject)
       const address = server.address()
       resolve({
@@ -16,12 +19,18 @@ export function openPort(server: net.Server, options: Omit<AcceptOptions, 'onCon
           address === null || typeof address === 'string'
             ? { host, port }
             : { host: address.address, port: address.port },
+        release() {
+          released = true
+          return server as unknown as InheritedPort
+        },
         // The server's own callback waits for every connection, also those whose handshake failed: the port is closed at once.
         close: async () => {
-          server.close()
+          if (!released) server.close()
         },
       })
-    })
+    }
+    if (inherited === undefined) server.listen({ host, port, backlog: BACKLOG, reusePort }, onListening)
+    else server.listen(inherited, BACKLOG, onListening)
   })
 }
 

@@ -23,12 +23,21 @@ export interface AcceptOptions {
   readonly port: number
   /** Several processes may listen on the port; the kernel spreads connections (SO_REUSEPORT). */
   readonly reusePort: boolean
+  /** Go on with that port instead of opening one. */
+  readonly inherited?: InheritedPort | undefined
   onConnection(transport: Transport): void
+}
+
+/** A port that was given up while it is open: a net.Server, or what is in one. */
+export interface InheritedPort {
+  readonly _handle: object
 }
 
 /** A port that is listened on. */
 export interface Port {
   readonly address: { readonly host: string; readonly port: number }
+  /** Gives the port up without closing it, as closing would reset what the kernel has queued. It must be inherited at once. */
+  release(): InheritedPort
   /** Stops accepting; connections stay. */
   close(): Promise<void>
 }

@@ -4,7 +4,7 @@ import tls from 'node:tls'
 import type { Deadlines } from './deadlines.ts'
 import { openPort } from './net-network.ts'
 import { NetTransport } from './net-transport.ts'
-import type { Port } from './network.ts'
+import type { InheritedPort, Port } from './network.ts'
 import { ProxiedConnection } from './proxied-connection.ts'
 import { NOBODY, type Peer, type Transport } from './transport.ts'
 
@@ -30,6 +30,7 @@ export interface TlsPortOptions {
   readonly host: string
   readonly port: number
   readonly reusePort: boolean
+  readonly inherited?: InheritedPort | undefined
   readonly tls: TlsSettings
   /** Bytes sent may lie in buffers of raw transports. */
   readonly copy: boolean

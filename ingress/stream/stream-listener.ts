@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import {
   type Deadlines,
+  type InheritedPort,
   type Network,
   openTlsPort,
   type Port,
@@ -15,6 +16,8 @@ export interface StreamListenOptions {
   readonly host: string
   readonly port: number
   readonly reusePort: boolean
+  /** Go on with the port that another listener released. */
+  readonly inherited?: InheritedPort | undefined
   /** Given: the port ends TLS, and routes may go by the name of the handshake. */
   readonly tls: TlsSettings | undefined
   readonly proxyProtocol: boolean
@@ -34,6 +37,8 @@ export class StreamListener {
   readonly #connections = new Set<StreamConnection>()
   #options: StreamListenOptions
   #port: Port | undefined
+  /** Another listener has its port. */
+  released = false
   #draining = false
   #whenEmpty: (() => void) | undefined
 
@@ -44,13 +49,13 @@ export class StreamListener {
   /** Resolves once the port is open; rejects with the system's error (EADDRINUSE ...). */
   static async open(options: StreamListenOptions): Promise<StreamListener> {
     const listener = new StreamListener(options)
-    const { host, port, reusePort, network, tls } = options
+    const { host, port, reusePort, inherited, network, tls } = options
     const proxied = options.proxyProtocol ? { deadlines: options.deadlines, timeout: HEADER_MS } : undefined
     const onConnection = (transport: Transport) => {
       if (proxied === undefined || tls !== undefined) listener.#take(transport)
       else new ProxiedConnection(transport, proxied, (one) => listener.#take(one))
     }
-    const shared = { host, port, reusePort, onConnection }
+    const shared = { host, port, reusePort, inherited, onConnection }
     const copy = network.name === 'raw'
     listener.#port =
       tls === undefined
@@ -64,6 +69,12 @@ export class StreamListener {
   }
   get connections(): number {
     return this.#connections.size
+  }
+
+  /** Gives the port up for another listener to go on with; connections stay here. */
+  release(): InheritedPort | undefined {
+    this.released = true
+    return this.#port?.release()
   }
 
   /** From now on connections are routed by that table; those that are open stay where they are. */

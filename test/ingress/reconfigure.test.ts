@@ -2,9 +2,11 @@ import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import tls from 'node:tls'
 import test from 'ava'
 import { parseGatewayConfig } from '#ingress'
 import { httpBackend, rawBackend } from './support/backend.ts'
+import { authority } from './support/certificates.ts'
 import { KEY, temporaryDirectory, testGateway } from './support/gateway.ts'
 import { exchange, statusOf } from './support/raw-client.ts'
 
@@ -24,7 +26,10 @@ const config = (settings: Parameters<typeof text>[0]) => parseGatewayConfig(text
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
 
 /** Requests on connections of their own and on kept-alive ones, until told to end: the failures, and how many there were. */
-function load(port: number): { end(): Promise<{ failed: string[]; requests: number }> } {
+function load(
+  port: number,
+  { kept = 4 }: { readonly kept?: number } = {},
+): { end(): Promise<{ failed: string[]; requests: number }> } {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 4 })
   const failed: string[] = []
   let requests = 0
@@ -50,7 +55,7 @@ function load(port: number): { end(): Promise<{ failed: string[]; requests: numb
     while (goesOn) await send(options)
   }
   const clients = [
-    ...Array.from({ length: 4 }, () => client({ agent })),
+    ...Array.from({ length: kept }, () => client({ agent })),
     ...Array.from({ length: 4 }, () => client({ agent: false })),
   ]
   return {
@@ -168,22 +173,67 @@ test('a port that cannot be had leaves everything as it was', async (t) => {
   t.is(statusOf(await exchange(port, GET.replace('/', '/two'))), 200)
 })
 
-test('a port that is to work otherwise is opened anew before the old one closes', async (t) => {
+for (const workers of [1, 2]) {
+  test(`a port that is to work otherwise resets nobody, with ${workers} processes`, async (t) => {
+    const backend = await httpBackend(t)
+    const { gateway, port, put } = await testGateway(t, { text: text({ workers }) })
+    await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
+    const clients = load(port)
+    for (const http2 of [false, true, false, true, false]) {
+      const ports = `{ ip: 127.0.0.1, port: ${port}, enable_http2: ${http2} }`
+      await gateway.reconfigure(config({ workers, ports }))
+      t.is(gateway.listen[0]?.port, port)
+      t.is(statusOf(await exchange(port, GET)), 200)
+    }
+    const { failed, requests } = await clients.end()
+    t.deepEqual(failed, [])
+    t.log(`${requests} requests`)
+  })
+}
+
+test('a port goes from one kind of sockets to the other, and to TLS and back', async (t) => {
   const backend = await httpBackend(t)
-  const { gateway, port, put } = await testGateway(t, { text: text({ workers: 2 }) })
+  const { gateway, port, put } = await testGateway(t, { text: text({}) })
   await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
+  const { cert, key } = authority(t).issue('shop.example')
+  await put('/ssls/1', { snis: ['shop.example'], cert, key })
   const ports = `{ ip: 127.0.0.1, port: ${port} }`
-  const kept = http.get({ host: '127.0.0.1', port, agent: new http.Agent({ keepAlive: true }) })
-  const [response] = (await once(kept, 'response')) as [http.IncomingMessage]
-  response.resume()
-  for (const transport of ['net', 'auto']) {
-    await gateway.reconfigure(config({ workers: 2, ports, rest: `plexus: { transport: ${transport} }` }))
-    t.is(gateway.listen[0]?.port, port)
-    const statuses = await Promise.all(
-      Array.from({ length: 12 }, async () => statusOf(await exchange(port, GET))),
-    )
-    t.deepEqual(new Set(statuses), new Set([200]))
+  // New connections only: one that is kept alive may end with its kind of sockets.
+  const clients = load(port, { kept: 0 })
+  for (const transport of ['net', 'raw', 'net', 'auto', 'net', 'raw']) {
+    const rest = `plexus: { transport: ${transport} }`
+    await gateway.reconfigure({ ...config({ ports, rest }), shutdownTimeout: 20_000 })
+    t.is(statusOf(await exchange(port, GET)), 200)
   }
+  t.deepEqual((await clients.end()).failed, [])
+
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  const ask = async () => {
+    const request = http.get({ host: '127.0.0.1', port, agent })
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    response.resume()
+    await once(response, 'end')
+    return { status: response.statusCode, from: request.socket?.localPort }
+  }
+  const first = await ask()
+  const elsewhere = '{ ip: 127.0.0.1, port: 0 }'
+  const secure = `apisix: { node_listen: [${elsewhere}], ssl: { listen: [${ports}] } }`
+  await gateway.reconfigure(parseGatewayConfig(text({}).replace(/^apisix:.*$/m, secure), 'test'))
+  t.is(gateway.listen[1]?.port, port)
+  // The connection there was goes on, new ones shake hands.
+  t.deepEqual(await ask(), first)
+  const shaken = tls.connect({
+    host: '127.0.0.1',
+    port,
+    servername: 'shop.example',
+    rejectUnauthorized: false,
+  })
+  await once(shaken, 'secureConnect')
+  shaken.destroy()
+  await gateway.reconfigure(config({ ports }))
+  t.deepEqual(await ask(), first)
+  t.is(statusOf(await exchange(port, GET)), 200)
 })
 
 test('processes come and go with the configuration', async (t) => {

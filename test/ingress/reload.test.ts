@@ -67,6 +67,20 @@ for (const command of ['gateway', 'agent']) {
     await waitUntil(() => tryStatus(9081) === '' && status(9080) === '200', {
       what: 'the first configuration',
     })
+    if (command === 'gateway') {
+      // The port works otherwise from now on: without HTTP/2, on other sockets.
+      writeFileSync(config, gatewayConfig({ ports: '{ port: 9080, enable_http2: false }', limit: '10' }))
+      const http2 = () => {
+        try {
+          return curl('--http2-prior-knowledge', 'http://127.0.0.1:9080/x') === 'hello'
+        } catch {
+          return false
+        }
+      }
+      await waitUntil(() => !http2(), { what: 'the port without HTTP/2' })
+      writeFileSync(config, `${gatewayConfig({ ports: '9080', limit: '10' })}plexus: { transport: net }\n`)
+      await waitUntil(() => http2(), { what: 'HTTP/2 again' })
+    }
     if (command === 'agent') {
       // The agent's own file names another one, and what it says else of the gateway is taken over as well.
       writeFileSync(join(folder, 'other.yaml'), gatewayConfig({ ports: '9080, 9082', limit: '10' }))

@@ -22,17 +22,19 @@ export class RawNetwork implements Network {
   }
 
   async accept(options: AcceptOptions): Promise<Port> {
-    const { port, reusePort } = options
-    const host = net.isIP(options.host) === 0 ? (await lookup(options.host)).address : options.host
+    const { port, reusePort, inherited } = options
     const binding = this.#binding
-    const handle = new binding.TCP(binding.SERVER)
+    const handle = (inherited?._handle ?? new binding.TCP(binding.SERVER)) as TcpHandle
     const check = (call: string, status: number) => {
       if (status === 0) return
       handle.close()
       throw systemError(call, status)
     }
-    const flags = reusePort ? binding.REUSEPORT : 0
-    check('bind', host.includes(':') ? handle.bind6(host, port, flags) : handle.bind(host, port, flags))
+    if (inherited === undefined) {
+      const host = net.isIP(options.host) === 0 ? (await lookup(options.host)).address : options.host
+      const flags = reusePort ? binding.REUSEPORT : 0
+      check('bind', host.includes(':') ? handle.bind6(host, port, flags) : handle.bind(host, port, flags))
+    }
     const bound: { address?: string; port?: number } = {}
     handle.onconnection = (status, client) => {
       // Out of descriptors, or gone before it was taken: the listener itself goes on.
@@ -41,9 +43,14 @@ export class RawNetwork implements Network {
     }
     check('listen', handle.listen(BACKLOG))
     check('getsockname', handle.getsockname(bound))
+    let released = false
     return {
-      address: { host: bound.address ?? host, port: bound.port ?? port },
-      close: () => new Promise((done) => handle.close(done)),
+      address: { host: bound.address ?? options.host, port: bound.port ?? port },
+      release() {
+        released = true
+        return { _handle: handle }
+      },
+      close: () => (released ? Promise.resolve() : new Promise((done) => handle.close(done))),
     }
   }
 
