@@ -47,8 +47,9 @@ const apisixKinds = [
   'ApisixConsumer',
   'ApisixPluginConfig',
   'ApisixGlobalRule',
+  'ApisixUpstream',
 ] as const
-const watched = ['Ingress', 'IngressClass', 'Service', 'Secret', 'ApisixUpstream', ...apisixKinds] as const
+const watched = ['Ingress', 'IngressClass', 'Service', 'Secret', ...apisixKinds] as const
 /** The controllers whose IngressClasses are served here, as in the gateway. */
 const controllers: ReadonlySet<string> = new Set([
   'apisix.apache.org/apisix-ingress-controller',

@@ -2,8 +2,7 @@ import type { Ingress } from '#watch'
 import type { JsonObject, Plugins, Route, Timeout, Upstream } from '../objects/index.ts'
 import { checkPlugins } from '../plugins/index.ts'
 import { ANNOTATED_PLUGINS, type AnnotatedPlugin, PLUGIN_ANNOTATIONS } from './annotated-plugins.ts'
-import { idOf } from './names.ts'
-import type { TranslationContext } from './plugin-settings.ts'
+import { sharedPlugins, type TranslationContext } from './plugin-settings.ts'
 import type { Translation } from './translation.ts'
 
 const PREFIX = 'k8s.apisix.apache.org/'
@@ -62,6 +61,13 @@ export function annotationSettings(
   }
   const shared = values.get('plugin-config-name')
   const sharedIn = values.get('plugin-config-namespace') ?? ingress.metadata.namespace
+  const configId = (name: string) =>
+    sharedPlugins(
+      context.store,
+      translation,
+      { namespace: sharedIn, name },
+      `metadata.annotations[${PREFIX}plugin-config-name]`,
+    )
   const timeout = timeouts(values, problem)
   return {
     regex: values.get('use-regex') === 'true',
@@ -72,7 +78,7 @@ export function annotationSettings(
       ...(values.get('enable-websocket') === 'true' ? { enable_websocket: true } : {}),
       ...(timeout === undefined ? {} : { timeout }),
       ...(Object.keys(plugins).length === 0 ? {} : { plugins }),
-      ...(shared === undefined ? {} : { plugin_config_id: idOf(`${sharedIn}_${shared}`) }),
+      ...(shared === undefined ? {} : { plugin_config_id: configId(shared) }),
     },
   }
 }

@@ -3,10 +3,12 @@ import { keyFrom } from '#watch'
 import type { Plugins, Route } from '../objects/index.ts'
 import { checkPlugins } from '../plugins/index.ts'
 import { AddressSet, compileExpression } from '../route/index.ts'
-import { addBackend, externalUpstream, speaksWebSocket } from './backends.ts'
+import { STREAM_PLUGINS } from '../stream/index.ts'
+import { externalUpstream, useSecret } from './apisix-upstream.ts'
+import { addBackend, speaksWebSocket } from './backends.ts'
 import { resourceIsOurs } from './classes.ts'
 import { DESCRIPTION, idOf, MANAGED_BY, routeName } from './names.ts'
-import { pluginsOf, type TranslationContext } from './plugin-settings.ts'
+import { pluginsOf, sharedPlugins, type TranslationContext } from './plugin-settings.ts'
 import { Translation } from './translation.ts'
 
 const DEFAULT_TIMEOUT_S = 60
@@ -64,11 +66,13 @@ function translateRule(
   }
   const upstreams = upstreamsOf(context, translation, namespace, rule, field)
   const [first, ...others] = upstreams
-  if (first === undefined) {
+  const answered = Object.keys(plugins).length > 0 || rule.plugin_config_name !== ''
+  // Plugins may answer by themselves; what was named and is not there is no reason to do without it.
+  if (first === undefined && (rule.upstreams.length > 0 || !answered)) {
     translation.problem(`${field}.backends`, 'neither backends nor upstreams')
     return undefined
   }
-  if (others.length > 0) {
+  if (first !== undefined && others.length > 0) {
     const shares = [
       { weight: first.weight },
       ...others.map(({ id, weight }) => ({ upstream_id: id, weight })),
@@ -84,7 +88,7 @@ function translateRule(
     return undefined
   }
   const shared = rule.plugin_config_name
-  const sharedNamespace = rule.plugin_config_namespace === '' ? namespace : rule.plugin_config_namespace
+  const sharedKey = { namespace: rule.plugin_config_namespace || namespace, name: shared }
   return {
     priority: rule.priority,
     uris: match.paths,
@@ -103,8 +107,17 @@ function translateRule(
           },
         }),
     ...(Object.keys(plugins).length === 0 ? {} : { plugins }),
-    ...(shared === '' ? {} : { plugin_config_id: idOf(`${sharedNamespace}_${shared}`) }),
-    upstream_id: first.id,
+    ...(shared === ''
+      ? {}
+      : {
+          plugin_config_id: sharedPlugins(
+            context.store,
+            translation,
+            sharedKey,
+            `${field}.plugin_config_name`,
+          ),
+        }),
+    ...(first === undefined ? {} : { upstream_id: first.id }),
   }
 }
 
@@ -118,11 +131,13 @@ function speaksFirst({ store }: TranslationContext, namespace: string, rule: Api
 /** The rules of `stream`, each a route of the TCP and UDP proxy. */
 function translateStream(context: TranslationContext, translation: Translation, object: ApisixRoute): void {
   const { namespace, name } = object.metadata
+  const registry = new Map([...context.registry].filter(([plugin]) => STREAM_PLUGINS.includes(plugin)))
+  const ofStreams = { ...context, registry }
   for (const [index, rule] of object.spec.stream.entries()) {
     const field = `spec.stream[${index}]`
     const full = `${routeName(namespace, name, rule.name)}_${rule.protocol.toLowerCase()}`
     const id = idOf(full)
-    const plugins = pluginsOf(context, translation, namespace, rule.plugins, `${field}.plugins`)
+    const plugins = pluginsOf(ofStreams, translation, namespace, rule.plugins, `${field}.plugins`)
     if (plugins === undefined) {
       translation.failed.add(`stream_routes/${id}`)
       continue
@@ -172,7 +187,10 @@ function upstreamsOf(
     }
     for (const node of upstream.spec.externalNodes)
       if (node.type === 'Service') translation.uses.add(`Service ${keyFrom(namespace, node.name)}`)
+    useSecret(translation, namespace, upstream.spec.tlsSecret)
     const external = externalUpstream(context.store, upstream)
+    if (external.nodes !== undefined && upstream.spec.externalNodes.length === 0)
+      translation.problem(`${field}.upstreams[${index}]`, `ApisixUpstream ${key} has no externalNodes`)
     translation.upstreams.push(external)
     found.push({ id: String(external.id), weight: reference.weight })
   }

@@ -1,7 +1,7 @@
-import type { ApisixUpstream, Endpoint, Service, Store } from '#watch'
+import type { Endpoint, Service, Store } from '#watch'
 import { endpointsOfPort, keyFrom } from '#watch'
 import type { Upstream, UpstreamNode } from '../objects/index.ts'
-import { checksOf } from './health-check.ts'
+import { upstreamSettings, useSecret } from './apisix-upstream.ts'
 import { DESCRIPTION, idOf, MANAGED_BY, upstreamName } from './names.ts'
 import { inSubset, subsetLabels } from './subsets.ts'
 import type { ServiceBackend, Translation } from './translation.ts'
@@ -44,10 +44,11 @@ export function addBackend(
   if (granularity === 'service' && service?.spec.clusterIP === 'None')
     translation.problem(field, `Service ${key} is headless: resolveGranularity service needs a cluster IP`)
   const upstream = store.get('ApisixUpstream', key)
-  const secret = upstream?.spec.tlsSecret
-  if (secret !== undefined)
-    translation.uses.add(`Secret ${keyFrom(secret.namespace || namespace, secret.name)}`)
+  for (const settings of [upstream?.spec, ...(upstream?.spec.portLevelSettings ?? [])])
+    useSecret(translation, namespace, settings?.tlsSecret)
   const number = port?.port ?? reference.port
+  if (subset !== '' && granularity === 'service')
+    translation.problem(field, `subset ${subset} means nothing with resolveGranularity service`)
   if (subset !== '' && granularity === 'endpoint' && subsetLabels(upstream, number, subset) === undefined)
     translation.problem(field, `ApisixUpstream ${key} has no subset ${subset}: there are no endpoints`)
   const { settings } = reference
@@ -155,93 +156,4 @@ function nearby(
 
 function node(host: string, port: number, priority = 0): UpstreamNode {
   return { host, port, weight: WEIGHT, priority }
-}
-
-/** The part of an upstream that an ApisixUpstream decides, its port's settings over the general ones. */
-export function upstreamSettings(
-  store: Store,
-  upstream: ApisixUpstream | undefined,
-  port: number | string,
-): Partial<Upstream> {
-  if (upstream === undefined) return {}
-  const own = upstream.spec.portLevelSettings.find((one) => one.port === port)
-  const merged: Partial<Record<keyof Upstream, unknown>> = {}
-  for (const settings of [upstream.spec, own]) {
-    if (settings === undefined) continue
-    // The decoder gives http where nothing was said.
-    if (settings.scheme !== 'http') merged.scheme = settings.scheme
-    const tls = clientCertificate(store, upstream.metadata.namespace, settings.tlsSecret)
-    if (tls !== undefined) merged.tls = tls
-    if (settings.retries !== undefined) merged.retries = settings.retries
-    if (settings.timeout !== undefined) {
-      merged.timeout = { connect: 60, send: 60, read: 60, ...withoutUndefined(settings.timeout) }
-    }
-    if (settings.passHost !== undefined) merged.pass_host = settings.passHost
-    if (settings.upstreamHost !== '') merged.upstream_host = settings.upstreamHost
-    const balancer = settings.loadbalancer?.type
-    if (balancer === 'roundrobin' || balancer === 'least_conn' || balancer === 'ewma') merged.type = balancer
-    const checks = checksOf(settings.healthCheck)
-    if (checks !== undefined) merged.checks = checks
-    if (settings.loadbalancer?.type === 'chash') {
-      merged.type = 'chash'
-      merged.hash_on = settings.loadbalancer.hashOn === '' ? 'vars' : settings.loadbalancer.hashOn
-      merged.key = settings.loadbalancer.key
-    }
-  }
-  return merged as Partial<Upstream>
-}
-
-/** An ApisixUpstream that lists servers itself. */
-export function externalUpstream(store: Store, upstream: ApisixUpstream): Upstream {
-  const { namespace, name } = upstream.metadata
-  const { discovery, externalNodes } = upstream.spec
-  const full = `${namespace}_${name}`
-  return {
-    id: idOf(full),
-    name: full,
-    desc: DESCRIPTION,
-    labels: MANAGED_BY,
-    type: 'roundrobin',
-    hash_on: 'vars',
-    scheme: 'http',
-    pass_host: 'pass',
-    ...upstreamSettings(store, upstream, 0),
-    ...(discovery === undefined
-      ? {
-          nodes: externalNodes.map((one) => ({
-            host: one.type === 'Service' ? externalName(store, namespace, one.name) : one.name,
-            ...(one.port === undefined ? {} : { port: one.port }),
-            weight: one.weight,
-            priority: 0,
-          })),
-        }
-      : {
-          service_name: discovery.serviceName,
-          discovery_type: discovery.type,
-          discovery_args: discovery.args,
-        }),
-  }
-}
-
-/** An external node of type Service names a Service of type ExternalName. */
-function externalName(store: Store, namespace: string, name: string): string {
-  const found = store.get('Service', keyFrom(namespace, name))?.spec.externalName ?? ''
-  return found === '' ? `${name}.${namespace}.svc` : found
-}
-
-/** The certificate shown to servers, from a Secret; undefined as long as the Secret is not there. */
-function clientCertificate(
-  store: Store,
-  namespace: string,
-  reference: { readonly name: string; readonly namespace: string } | undefined,
-): Upstream['tls'] | undefined {
-  if (reference === undefined) return undefined
-  const secret = store.get('Secret', keyFrom(reference.namespace || namespace, reference.name))
-  const cert = (secret?.data['tls.crt'] ?? secret?.data.cert)?.toString('utf8')
-  const key = (secret?.data['tls.key'] ?? secret?.data.key)?.toString('utf8')
-  return cert === undefined || key === undefined ? undefined : { client_cert: cert, client_key: key }
-}
-
-function withoutUndefined<T extends object>(value: T): Partial<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as Partial<T>
 }

@@ -21,16 +21,21 @@ function seconds(value: unknown): unknown {
 function renamed(value: unknown): unknown {
   if (!isObject(value)) return value
   const entries = Object.entries(value).map(([name, one]) => {
+    // The CRD calls the count of timeouts `timeout`, as it calls how long a probe may take.
+    if (name === 'unhealthy' && isObject(one)) {
+      const { timeout, ...others } = one
+      return [name, renamed(timeout === undefined ? others : { timeouts: timeout, ...others })]
+    }
     const inner = name === 'interval' || name === 'timeout' ? seconds(one) : renamed(one)
     return [NAMES[name] ?? name, inner]
   })
   return Object.fromEntries(entries)
 }
 
-/** `healthCheck` of an ApisixUpstream as `checks` of an upstream; undefined if there is none or it is not usable. */
-export function checksOf(healthCheck: JsonObject | undefined): JsonObject | undefined {
+/** `healthCheck` of an ApisixUpstream as `checks` of an upstream; a sentence if it is not usable. */
+export function checksOf(healthCheck: JsonObject | undefined): JsonObject | string | undefined {
   if (healthCheck === undefined) return undefined
   const checks = renamed(structuredClone(healthCheck)) as JsonObject
   const schema = SCHEMAS.upstreams.properties?.checks
-  return schema === undefined || validate(schema, checks) === undefined ? checks : undefined
+  return schema === undefined ? checks : (validate(schema, checks) ?? checks)
 }

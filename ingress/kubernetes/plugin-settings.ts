@@ -3,6 +3,7 @@ import { keyFrom } from '#watch'
 import { setAt } from '../admin/merge.ts'
 import type { JsonObject, Plugins } from '../objects/index.ts'
 import { checkPlugins, type Plugin } from '../plugins/index.ts'
+import { idOf } from './names.ts'
 import type { Translation } from './translation.ts'
 
 export interface TranslationContext {
@@ -49,4 +50,18 @@ export function pluginsOf(
     } else plugins[plugin.name] = conf
   }
   return good ? plugins : undefined
+}
+
+/** The id of the plugin configuration an ApisixPluginConfig stands for. Without it routes are answered with 503. */
+export function sharedPlugins(
+  store: Store,
+  translation: Translation,
+  { namespace, name }: { readonly namespace: string; readonly name: string },
+  field: string,
+): string {
+  const key = keyFrom(namespace, name)
+  translation.uses.add(`ApisixPluginConfig ${key}`)
+  if (store.get('ApisixPluginConfig', key) === undefined)
+    translation.problem(field, `ApisixPluginConfig ${key} does not exist`)
+  return idOf(`${namespace}_${name}`)
 }

@@ -5,6 +5,7 @@ import type {
   ApisixPluginConfig,
   ApisixRoute,
   ApisixTls,
+  ApisixUpstream,
   ChangeSet,
   Ingress,
   Kind,
@@ -12,6 +13,7 @@ import type {
 import { keyOf } from '#watch'
 import type { ObjectChange } from '../objects/index.ts'
 import { translateApisixRoute } from './apisix-route.ts'
+import { translateUpstream } from './apisix-upstream.ts'
 import { backendUpstream } from './backends.ts'
 import { translateIngress } from './ingress.ts'
 import type { TranslationContext } from './plugin-settings.ts'
@@ -27,13 +29,21 @@ const SOURCES = [
   'ApisixGlobalRule',
   'ApisixConsumer',
   'ApisixTls',
+  'ApisixUpstream',
 ] as const
 /** Kinds they refer to. */
-const REFERRED = ['Secret', 'ApisixUpstream', 'IngressClass'] as const
-export const WATCHED: readonly Kind[] = [...SOURCES, ...REFERRED]
+const REFERRED = ['Secret', 'ApisixUpstream', 'ApisixPluginConfig', 'IngressClass'] as const
+export const WATCHED: readonly Kind[] = [...new Set<Kind>([...SOURCES, ...REFERRED])]
 
 type SourceKind = (typeof SOURCES)[number]
-type SourceObject = Ingress | ApisixTls | ApisixRoute | ApisixPluginConfig | ApisixGlobalRule | ApisixConsumer
+type SourceObject =
+  | Ingress
+  | ApisixTls
+  | ApisixRoute
+  | ApisixPluginConfig
+  | ApisixGlobalRule
+  | ApisixConsumer
+  | ApisixUpstream
 
 interface Output {
   readonly text: string
@@ -165,6 +175,8 @@ export class Translator {
         return translateApisixRoute(this.#context, object)
       case 'ApisixTls':
         return translateTls(this.#context, object)
+      case 'ApisixUpstream':
+        return translateUpstream(this.#context, object)
       case 'ApisixConsumer':
         return translateConsumer(this.#context, object)
       default:

@@ -45,7 +45,7 @@ test('jwtAuth and hmacAuth with consumers whose keys are in Secrets', async (t) 
       route('ldap', {
         match: { paths: ['/ldap'] },
         backends,
-        authentication: { enable: true, type: 'wolfRBAC' },
+        authentication: { enable: true, type: 'ldapAuth' },
       }),
     ],
   })

@@ -162,7 +162,7 @@ test('one bad rule affects only itself and keeps what was good', async (t) => {
       }),
       apisixRoute('locked', {
         match: { hosts: ['locked.org'], paths: ['/*'] },
-        authentication: { enable: true, type: 'wolfRBAC' },
+        authentication: { enable: true, type: 'ldapAuth' },
       }),
     ],
   })

@@ -15,7 +15,8 @@ export interface ApisixExternalNode {
 /** What can be said of an upstream as a whole or of one of its ports. */
 export interface ApisixUpstreamSettings {
   readonly loadbalancer?: { readonly type: string; readonly hashOn: string; readonly key: string } | undefined
-  readonly scheme: string
+  /** undefined: http, unless the Service's port says otherwise */
+  readonly scheme?: string | undefined
   readonly retries?: number | undefined
   readonly timeout?: ApisixTimeout | undefined
   /** as in the CRD: `active` and `passive` with camelCase names; checked by the gateway */
@@ -75,7 +76,9 @@ function settingsIn(field: Field): ApisixUpstreamSettings {
           hashOn: loadbalancer.at('hashOn').string(),
           key: loadbalancer.at('key').string(),
         },
-    scheme: field.at('scheme').oneOf(['http', 'https', 'grpc', 'grpcs', 'tcp', 'tls', 'udp'], 'http'),
+    scheme: field.at('scheme').missing
+      ? undefined
+      : field.at('scheme').oneOf(['http', 'https', 'grpc', 'grpcs', 'tcp', 'tls', 'udp'], 'http'),
     retries: field.at('retries').optionalInteger({ min: 0, max: 2 ** 31 - 1 }),
     timeout: timeoutIn(field.at('timeout')),
     healthCheck: field.at('healthCheck').missing ? undefined : field.at('healthCheck').jsonObject(),

@@ -64,6 +64,7 @@ test('no right is there without being used: watches by all components, writes by
       'ApisixConsumer',
       'ApisixPluginConfig',
       'ApisixGlobalRule',
+      'ApisixUpstream',
     ] as const
     for (const kind of written) server.put({ kind, metadata, spec: {} } as never)
     const store = await open()

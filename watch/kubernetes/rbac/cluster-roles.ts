@@ -16,6 +16,7 @@ const apisixStatus = [
   'apisixpluginconfigs',
   'apisixroutes',
   'apisixtlses',
+  'apisixupstreams',
 ]
 
 /** What a component writes, beside what it watches. */
