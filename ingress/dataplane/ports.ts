@@ -270,7 +270,8 @@ export class Ports {
   }
 
   #tls(address: TlsListenAddress): TlsSettings {
-    const alpn = address.http2 ? ['h2', 'http/1.1'] : ['http/1.1']
+    // nginx takes clients that only say http/1.0, too.
+    const alpn = [...(address.http2 ? ['h2'] : []), 'http/1.1', 'http/1.0']
     // RFC 6066 §3: an address is no server name, but some clients send one.
     const named = (name: string) => name !== '' && net.isIP(name) === 0
     return {

@@ -5,7 +5,7 @@ import type { InheritedPort, Network, Port } from './network.ts'
 import { ProxiedConnection } from './proxied-connection.ts'
 import type { ConnectionContext, ServerHandler } from './server-handler.ts'
 import type { ServerSettings } from './settings.ts'
-import { openTlsPort, type TlsSettings } from './tls-port.ts'
+import type { TlsSettings } from './tls-settings.ts'
 import type { Transport } from './transport.ts'
 
 export interface ListenOptions {
@@ -59,9 +59,8 @@ export class Listener implements ConnectionContext {
   static async open(options: ListenOptions): Promise<Listener> {
     const listener = new Listener(options)
     const { host, port, reusePort = false, inherited, network, tls } = options
-    const proxied = options.proxyProtocol
-      ? { deadlines: options.deadlines, timeout: options.settings.headerTimeout }
-      : undefined
+    const { deadlines } = options
+    const proxied = options.proxyProtocol ? { deadlines, timeout: options.settings.headerTimeout } : undefined
     const onConnection = (transport: Transport) => {
       if (proxied === undefined || tls !== undefined) listener.take(transport)
       else new ProxiedConnection(transport, proxied, (one) => listener.take(one))
@@ -70,10 +69,10 @@ export class Listener implements ConnectionContext {
     listener.#port =
       tls === undefined
         ? await network.accept(shared)
-        : await openTlsPort({
+        : await network.acceptTls({
             ...shared,
             tls,
-            copy: network.name === 'raw',
+            deadlines,
             proxied,
             onHttp2: (transport) => {
               listener.accepted++

@@ -1,38 +1,9 @@
 import net from 'node:net'
 import tls from 'node:tls'
+import { openPort } from './net-port.ts'
 import { NetTransport, type NetTransportOptions } from './net-transport.ts'
-import type { AcceptOptions, ConnectOptions, InheritedPort, Network, Port } from './network.ts'
-
-const BACKLOG = 4096
-
-/** Listens with a Node server (net or tls) and wraps it as a Port. */
-export function openPort(server: net.Server, options: Omit<AcceptOptions, 'onConnection'>): Promise<Port> {
-  const { host, port, reusePort, inherited } = options
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    let released = false
-    const onListening = () => {
-      server.removeListener('error', reject)
-      const address = server.address()
-      resolve({
-        address:
-          address === null || typeof address === 'string'
-            ? { host, port }
-            : { host: address.address, port: address.port },
-        release() {
-          released = true
-          return server as unknown as InheritedPort
-        },
-        // The server's own callback waits for every connection, also those whose handshake failed: the port is closed at once.
-        close: async () => {
-          if (!released) server.close()
-        },
-      })
-    }
-    if (inherited === undefined) server.listen({ host, port, backlog: BACKLOG, reusePort }, onListening)
-    else server.listen(inherited, BACKLOG, onListening)
-  })
-}
+import type { ConnectOptions, Network } from './network.ts'
+import { openTlsPort } from './tls-port.ts'
 
 /** Connects through `net` or `tls`; a name is looked up by Node. */
 export function connectSocket(options: ConnectOptions, transport: NetTransportOptions): () => void {
@@ -79,5 +50,6 @@ export const NET_NETWORK: Network = {
     )
     return openPort(server, options)
   },
+  acceptTls: (options) => openTlsPort(options, { copy: false }),
   connect: (options) => connectSocket(options, { copy: false }),
 }

@@ -1,4 +1,5 @@
 import type { SecureContext } from 'node:tls'
+import type { TlsAcceptOptions } from './tls-settings.ts'
 import type { Transport } from './transport.ts'
 
 /** TLS towards an upstream server. */
@@ -47,6 +48,8 @@ export interface Network {
   readonly name: 'net' | 'raw'
   /** Resolves once the port is open; rejects with the system's error (EADDRINUSE ...). */
   accept(options: AcceptOptions): Promise<Port>
+  /** As accept, with TLS on every connection. */
+  acceptTls(options: TlsAcceptOptions): Promise<Port>
   /** Opens a connection; exactly one of the callbacks is called, unless the returned function cancels it before. */
   connect(options: ConnectOptions): () => void
 }

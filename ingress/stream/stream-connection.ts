@@ -3,12 +3,12 @@ import {
   type Deadlines,
   type Network,
   type Receiver,
+  serverNameOf,
   type Timed,
   type Transport,
   writeProxyHeader,
 } from '../http/index.ts'
 import type { Server, UpstreamGroup } from '../upstream/index.ts'
-import { serverNameOf } from './client-hello.ts'
 import { Splice } from './splice.ts'
 import type { CompiledStream, StreamPeer, StreamTable } from './stream-table.ts'
 
@@ -69,8 +69,8 @@ export class StreamConnection implements Receiver, Timed {
       if (this.#held.length > HOLD_BYTES) this.#client.pause()
       return
     }
-    const name = serverNameOf(this.#held)
-    if (name !== 'incomplete') this.#route(name)
+    const found = serverNameOf(this.#held)
+    if (found !== 'incomplete') this.#route(found?.name)
     else if (this.#held.length > NAME_BYTES) this.destroy()
   }
 

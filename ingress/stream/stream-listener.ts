@@ -3,7 +3,6 @@ import {
   type Deadlines,
   type InheritedPort,
   type Network,
-  openTlsPort,
   type Port,
   ProxiedConnection,
   type TlsSettings,
@@ -49,18 +48,23 @@ export class StreamListener {
   /** Resolves once the port is open; rejects with the system's error (EADDRINUSE ...). */
   static async open(options: StreamListenOptions): Promise<StreamListener> {
     const listener = new StreamListener(options)
-    const { host, port, reusePort, inherited, network, tls } = options
-    const proxied = options.proxyProtocol ? { deadlines: options.deadlines, timeout: HEADER_MS } : undefined
+    const { host, port, reusePort, inherited, network, tls, deadlines } = options
+    const proxied = options.proxyProtocol ? { deadlines, timeout: HEADER_MS } : undefined
     const onConnection = (transport: Transport) => {
       if (proxied === undefined || tls !== undefined) listener.#take(transport)
       else new ProxiedConnection(transport, proxied, (one) => listener.#take(one))
     }
     const shared = { host, port, reusePort, inherited, onConnection }
-    const copy = network.name === 'raw'
     listener.#port =
       tls === undefined
         ? await network.accept(shared)
-        : await openTlsPort({ ...shared, tls, copy, proxied, onHttp2: (socket) => void socket.destroy() })
+        : await network.acceptTls({
+            ...shared,
+            tls,
+            deadlines,
+            proxied,
+            onHttp2: (socket) => socket.destroy(),
+          })
     return listener
   }
 

@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { constants, createPrivateKey, X509Certificate } from 'node:crypto'
 import {
   createSecureContext,
   type SecureContext,
@@ -92,6 +92,7 @@ function credentialsOf(ssl: Ssl): Credentials {
     key: pairs.map(({ key }) => key),
     minVersion: versions[0] ?? 'TLSv1.2',
     maxVersion: versions.at(-1) ?? 'TLSv1.3',
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
     ...(ssl.client === undefined ? {} : { ca: ssl.client.ca }),
   }
   const exempt = (ssl.client?.skip_mtls_uri_regex ?? []).map((regex) => compileRegex(regex))

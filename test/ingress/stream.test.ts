@@ -3,7 +3,7 @@ import dgram from 'node:dgram'
 import net, { type AddressInfo } from 'node:net'
 import tls from 'node:tls'
 import test, { type ExecutionContext } from 'ava'
-import { serverNameOf } from '../../ingress/stream/client-hello.ts'
+import { serverNameOf } from '../../ingress/http/client-hello.ts'
 import { CLOSED_PORT, rawBackend } from './support/backend.ts'
 import { authority, type Pair } from './support/certificates.ts'
 import { type TestGateway, testGateway } from './support/gateway.ts'
@@ -182,7 +182,7 @@ test('a ClientHello in pieces is incomplete, other bytes are no handshake', asyn
       tls.connect({ port, host: '127.0.0.1', servername: 'Name.Example.org' }).on('error', () => {})
     })
   })
-  t.is(serverNameOf(hello), 'name.example.org')
+  t.deepEqual(serverNameOf(hello), { name: 'name.example.org' })
   for (let length = 0; length < hello.length; length++)
     t.is(serverNameOf(hello.subarray(0, length)), 'incomplete')
   // The same handshake in records of seven bytes each (RFC 8446 §5.1 allows that).
@@ -191,7 +191,7 @@ test('a ClientHello in pieces is incomplete, other bytes are no handshake', asyn
     const piece = hello.subarray(at, at + 7)
     records.push(Buffer.from([22, 3, 1, 0, piece.length]), piece)
   }
-  t.is(serverNameOf(Buffer.concat(records)), 'name.example.org')
+  t.deepEqual(serverNameOf(Buffer.concat(records)), { name: 'name.example.org' })
   for (const text of ['GET / HTTP/1.1', 'SSH-2.0-x', '\x16\x02'])
     t.is(serverNameOf(Buffer.from(text)), undefined, text)
   for (let n = 0; n < 2000; n++) {

@@ -5,15 +5,19 @@ import type { AddressInfo } from 'node:net'
 import tls from 'node:tls'
 import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
+import type { GatewayConfig } from '#ingress'
 import { httpBackend } from './support/backend.ts'
 import { authority } from './support/certificates.ts'
 import { type TestGateway, testGateway } from './support/gateway.ts'
 
 const run = promisify(execFile)
 
-async function tlsGateway(t: ExecutionContext): Promise<TestGateway & { readonly tlsPort: number }> {
+async function tlsGateway(
+  t: ExecutionContext,
+  config: Partial<GatewayConfig> = {},
+): Promise<TestGateway & { readonly tlsPort: number }> {
   const gateway = await testGateway(t, {
-    config: { tlsListen: [{ host: '127.0.0.1', port: 0, http2: true }] },
+    config: { tlsListen: [{ host: '127.0.0.1', port: 0, http2: true }], ...config },
   })
   return { ...gateway, tlsPort: gateway.gateway.listen[1]?.port ?? 0 }
 }
@@ -52,157 +56,157 @@ async function curl(
   }
 }
 
-test('certificates by server name: exact before wildcard, one label deep, changed without a restart', async (t) => {
-  const { issue, caFile } = authority(t)
-  const backend = await httpBackend(t)
-  const { tlsPort, put, admin } = await tlsGateway(t)
-  const [shop, wild, renewed] = [
-    issue('shop.example.org'),
-    issue('*.example.org'),
-    issue('renewed.example.org'),
-  ]
-  await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
-  t.is(await presented(tlsPort, 'shop.example.org'), undefined)
-  await put('/ssls/shop', { snis: ['shop.example.org'], cert: shop.cert, key: shop.key })
-  await put('/ssls/wild', { sni: '*.example.org', cert: wild.cert, key: wild.key })
-  t.is(await presented(tlsPort, 'shop.example.org'), 'shop.example.org')
-  t.is(await presented(tlsPort, 'other.example.org'), '*.example.org')
-  t.is(await presented(tlsPort, 'a.b.example.org'), undefined)
-  const answer = await curl(
-    tlsPort,
-    'shop.example.org',
-    '--http1.1',
-    '--cacert',
-    caFile,
-    `https://shop.example.org:${tlsPort}/echo`,
-    '-d',
-    'hello',
-  )
-  t.is(answer.status, 200)
-  t.true(answer.body.startsWith('hello'))
-  t.is(backend.seen[0]?.headers['x-forwarded-proto'], 'https')
-  await put('/ssls/shop', { snis: ['shop.example.org'], cert: renewed.cert, key: renewed.key })
-  t.is(await presented(tlsPort, 'shop.example.org'), 'renewed.example.org')
-  t.is((await admin('GET', '/ssls/shop')).body.value?.key, undefined)
-  t.is((await admin('PUT', '/ssls/bad', { sni: 'x.org', cert: shop.cert, key: wild.key })).status, 400)
-  t.is((await admin('PUT', '/ssls/bad', { cert: shop.cert, key: shop.key })).status, 400)
-  await admin('DELETE', '/ssls/shop')
-  t.is(await presented(tlsPort, 'shop.example.org'), '*.example.org')
-})
-
-test('a client that names nobody gets the certificate of fallback_sni, and the new one after a change', async (t) => {
-  const { issue } = authority(t)
-  const { gateway, put } = await testGateway(t, {
-    config: { tlsListen: [{ host: '127.0.0.1', port: 0, http2: true }], fallbackSni: 'shop.example.org' },
-  })
-  const port = gateway.listen[1]?.port ?? 0
-  t.is(await presented(port, ''), undefined)
-  const [first, second] = [issue('shop.example.org'), issue('renewed.example.org')]
-  await put('/ssls/1', { sni: 'shop.example.org', cert: first.cert, key: first.key })
-  t.is(await presented(port, ''), 'shop.example.org')
-  await put('/ssls/1', { sni: 'shop.example.org', cert: second.cert, key: second.key })
-  t.is(await presented(port, ''), 'renewed.example.org')
-  // wrk and others send an address as a name.
-  const { stdout } = await run('sh', [
-    '-c',
-    'openssl s_client "$@" </dev/null',
-    'sh',
-    '-connect',
-    `127.0.0.1:${port}`,
-    '-servername',
-    '127.0.0.1',
-  ])
-  t.regex(stdout, /CN ?= ?renewed\.example\.org/)
-  await put('/ssls/1', {
-    sni: 'shop.example.org',
-    cert: second.cert,
-    key: second.key,
-    client: { ca: first.cert },
-  })
-  t.is(await presented(port, ''), undefined)
-})
-
-test('mTLS: a certificate of the right authority opens the name, and only that name', async (t) => {
-  const ours = authority(t)
-  const theirs = authority(t)
-  const backend = await httpBackend(t)
-  const { tlsPort, put } = await tlsGateway(t)
-  const server = ours.issue('secret.example.org')
-  const open = ours.issue('open.example.org')
-  await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
-  await put('/ssls/1', {
-    sni: 'secret.example.org',
-    cert: server.cert,
-    key: server.key,
-    client: { ca: ours.ca },
-  })
-  await put('/ssls/2', { sni: 'open.example.org', cert: open.cert, key: open.key })
-  const url = `https://secret.example.org:${tlsPort}/`
-  const good = ours.issue('client')
-  const bad = theirs.issue('client')
-  const withCertificate = ({ certFile, keyFile }: typeof good) => [
-    '--cert',
-    certFile,
-    '--key',
-    keyFile,
-    '--cacert',
-    ours.caFile,
-  ]
-  for (const version of ['--http1.1', '--http2']) {
-    t.is((await curl(tlsPort, 'secret.example.org', version, ...withCertificate(good), url)).status, 200)
-    await t.throwsAsync(curl(tlsPort, 'secret.example.org', version, ...withCertificate(bad), url))
-    await t.throwsAsync(curl(tlsPort, 'secret.example.org', version, '--cacert', ours.caFile, url))
-    // A handshake for an open name does not lead to the protected one by its Host.
-    const other = `https://open.example.org:${tlsPort}/`
-    const sneaky = await curl(
+for (const transport of ['net', 'raw'] as const) {
+  test(`certificates by server name: exact before wildcard, one label deep, changed without a restart, on ${transport}`, async (t) => {
+    const { issue, caFile } = authority(t)
+    const backend = await httpBackend(t)
+    const { tlsPort, put, admin } = await tlsGateway(t, { transport })
+    const [shop, wild, renewed] = [
+      issue('shop.example.org'),
+      issue('*.example.org'),
+      issue('renewed.example.org'),
+    ]
+    await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
+    t.is(await presented(tlsPort, 'shop.example.org'), undefined)
+    await put('/ssls/shop', { snis: ['shop.example.org'], cert: shop.cert, key: shop.key })
+    await put('/ssls/wild', { sni: '*.example.org', cert: wild.cert, key: wild.key })
+    t.is(await presented(tlsPort, 'shop.example.org'), 'shop.example.org')
+    t.is(await presented(tlsPort, 'other.example.org'), '*.example.org')
+    t.is(await presented(tlsPort, 'a.b.example.org'), undefined)
+    const answer = await curl(
       tlsPort,
-      'open.example.org',
-      version,
+      'shop.example.org',
+      '--http1.1',
+      '--cacert',
+      caFile,
+      `https://shop.example.org:${tlsPort}/echo`,
+      '-d',
+      'hello',
+    )
+    t.is(answer.status, 200)
+    t.true(answer.body.startsWith('hello'))
+    t.is(backend.seen[0]?.headers['x-forwarded-proto'], 'https')
+    await put('/ssls/shop', { snis: ['shop.example.org'], cert: renewed.cert, key: renewed.key })
+    t.is(await presented(tlsPort, 'shop.example.org'), 'renewed.example.org')
+    t.is((await admin('GET', '/ssls/shop')).body.value?.key, undefined)
+    t.is((await admin('PUT', '/ssls/bad', { sni: 'x.org', cert: shop.cert, key: wild.key })).status, 400)
+    t.is((await admin('PUT', '/ssls/bad', { cert: shop.cert, key: shop.key })).status, 400)
+    await admin('DELETE', '/ssls/shop')
+    t.is(await presented(tlsPort, 'shop.example.org'), '*.example.org')
+  })
+
+  test(`a client that names nobody gets the certificate of fallback_sni, and the new one after a change, on ${transport}`, async (t) => {
+    const { issue } = authority(t)
+    const { tlsPort: port, put } = await tlsGateway(t, { transport, fallbackSni: 'shop.example.org' })
+    t.is(await presented(port, ''), undefined)
+    const [first, second] = [issue('shop.example.org'), issue('renewed.example.org')]
+    await put('/ssls/1', { sni: 'shop.example.org', cert: first.cert, key: first.key })
+    t.is(await presented(port, ''), 'shop.example.org')
+    await put('/ssls/1', { sni: 'shop.example.org', cert: second.cert, key: second.key })
+    t.is(await presented(port, ''), 'renewed.example.org')
+    // wrk and others send an address as a name.
+    const { stdout } = await run('sh', [
+      '-c',
+      'openssl s_client "$@" </dev/null',
+      'sh',
+      '-connect',
+      `127.0.0.1:${port}`,
+      '-servername',
+      '127.0.0.1',
+    ])
+    t.regex(stdout, /CN ?= ?renewed\.example\.org/)
+    await put('/ssls/1', {
+      sni: 'shop.example.org',
+      cert: second.cert,
+      key: second.key,
+      client: { ca: first.cert },
+    })
+    // TLS 1.3 lets a client think for a moment that it has been taken.
+    await t.throwsAsync(run('curl', ['-sSk', '--max-time', '20', `https://127.0.0.1:${port}/`]))
+  })
+
+  test(`mTLS: a certificate of the right authority opens the name, and only that name, on ${transport}`, async (t) => {
+    const ours = authority(t)
+    const theirs = authority(t)
+    const backend = await httpBackend(t)
+    const { tlsPort, put } = await tlsGateway(t, { transport })
+    const server = ours.issue('secret.example.org')
+    const open = ours.issue('open.example.org')
+    await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
+    await put('/ssls/1', {
+      sni: 'secret.example.org',
+      cert: server.cert,
+      key: server.key,
+      client: { ca: ours.ca },
+    })
+    await put('/ssls/2', { sni: 'open.example.org', cert: open.cert, key: open.key })
+    const url = `https://secret.example.org:${tlsPort}/`
+    const good = ours.issue('client')
+    const bad = theirs.issue('client')
+    const withCertificate = ({ certFile, keyFile }: typeof good) => [
+      '--cert',
+      certFile,
+      '--key',
+      keyFile,
       '--cacert',
       ours.caFile,
-      '-H',
-      'Host: secret.example.org',
-      other,
-    )
-    t.is(sneaky.status, 400)
-    t.is((await curl(tlsPort, 'open.example.org', version, '--cacert', ours.caFile, other)).status, 200)
-  }
-})
-
-test('mTLS with paths that need none: a request without a good certificate gets only those', async (t) => {
-  const ours = authority(t)
-  const theirs = authority(t)
-  const backend = await httpBackend(t)
-  const { tlsPort, put, admin } = await tlsGateway(t)
-  const { cert, key } = ours.issue('secret.example.org')
-  await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
-  const client = { ca: ours.ca, skip_mtls_uri_regex: ['^/open/', '^/health$'] }
-  await put('/ssls/1', { sni: 'secret.example.org', cert, key, client })
-  const good = ours.issue('client')
-  const bad = theirs.issue('client')
-  for (const version of ['--http1.1', '--http2']) {
-    const status = async (path: string, ...more: string[]) => {
-      const url = `https://secret.example.org:${tlsPort}${path}`
-      const flags = ['--path-as-is', '--cacert', ours.caFile, ...more]
-      return (await curl(tlsPort, 'secret.example.org', version, ...flags, url)).status
+    ]
+    for (const version of ['--http1.1', '--http2']) {
+      t.is((await curl(tlsPort, 'secret.example.org', version, ...withCertificate(good), url)).status, 200)
+      await t.throwsAsync(curl(tlsPort, 'secret.example.org', version, ...withCertificate(bad), url))
+      await t.throwsAsync(curl(tlsPort, 'secret.example.org', version, '--cacert', ours.caFile, url))
+      // A handshake for an open name does not lead to the protected one by its Host.
+      const other = `https://open.example.org:${tlsPort}/`
+      const sneaky = await curl(
+        tlsPort,
+        'open.example.org',
+        version,
+        '--cacert',
+        ours.caFile,
+        '-H',
+        'Host: secret.example.org',
+        other,
+      )
+      t.is(sneaky.status, 400)
+      t.is((await curl(tlsPort, 'open.example.org', version, '--cacert', ours.caFile, other)).status, 200)
     }
-    t.is(await status('/open/x'), 200)
-    t.is(await status('/health'), 200)
-    t.is(await status('/closed'), 400)
-    t.is(await status('/open/../closed'), 400)
-    t.is(await status('/%6fpen/x'), 200)
-    t.is(await status('/closed', '--cert', good.certFile, '--key', good.keyFile), 200)
-    t.is(await status('/closed', '--cert', bad.certFile, '--key', bad.keyFile), 400)
-    t.is(await status('/open/x', '--cert', bad.certFile, '--key', bad.keyFile), 200)
-  }
-  const refused = await admin('PUT', '/ssls/2', {
-    sni: 'x.example.org',
-    cert,
-    key,
-    client: { ca: ours.ca, skip_mtls_uri_regex: ['('] },
   })
-  t.is(refused.status, 400)
-})
+
+  test(`mTLS with paths that need none: a request without a good certificate gets only those, on ${transport}`, async (t) => {
+    const ours = authority(t)
+    const theirs = authority(t)
+    const backend = await httpBackend(t)
+    const { tlsPort, put, admin } = await tlsGateway(t, { transport })
+    const { cert, key } = ours.issue('secret.example.org')
+    await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
+    const client = { ca: ours.ca, skip_mtls_uri_regex: ['^/open/', '^/health$'] }
+    await put('/ssls/1', { sni: 'secret.example.org', cert, key, client })
+    const good = ours.issue('client')
+    const bad = theirs.issue('client')
+    for (const version of ['--http1.1', '--http2']) {
+      const status = async (path: string, ...more: string[]) => {
+        const url = `https://secret.example.org:${tlsPort}${path}`
+        const flags = ['--path-as-is', '--cacert', ours.caFile, ...more]
+        return (await curl(tlsPort, 'secret.example.org', version, ...flags, url)).status
+      }
+      t.is(await status('/open/x'), 200)
+      t.is(await status('/health'), 200)
+      t.is(await status('/closed'), 400)
+      t.is(await status('/open/../closed'), 400)
+      t.is(await status('/%6fpen/x'), 200)
+      t.is(await status('/closed', '--cert', good.certFile, '--key', good.keyFile), 200)
+      t.is(await status('/closed', '--cert', bad.certFile, '--key', bad.keyFile), 400)
+      t.is(await status('/open/x', '--cert', bad.certFile, '--key', bad.keyFile), 200)
+    }
+    const refused = await admin('PUT', '/ssls/2', {
+      sni: 'x.example.org',
+      cert,
+      key,
+      client: { ca: ours.ca, skip_mtls_uri_regex: ['('] },
+    })
+    t.is(refused.status, 400)
+  })
+}
 
 test('HTTP/2: requests side by side, bodies both ways, HEAD, an upload without a length, a refusal', async (t) => {
   const { issue, ca } = authority(t)

@@ -13,10 +13,10 @@ interface AddressOut {
   port?: number
 }
 
-export interface TcpHandle {
+/** What is read from and written to. */
+export interface StreamHandle {
   owner?: unknown
-  onread: ((this: TcpHandle) => void) | undefined
-  onconnection: ((status: number, handle: TcpHandle | undefined) => void) | undefined
+  onread: ((this: StreamHandle) => void) | undefined
   useUserBuffer(buffer: Uint8Array): void
   readStart(): number
   readStop(): number
@@ -24,6 +24,12 @@ export interface TcpHandle {
   writeBuffer(request: Request, data: Uint8Array): number
   writev(request: Request, chunks: unknown[], allBuffers: boolean): number
   shutdown(request: Request): number
+}
+
+export interface TcpHandle extends StreamHandle {
+  /** Bytes that the kernel has not taken yet. */
+  readonly writeQueueSize: number
+  onconnection: ((status: number, handle: TcpHandle | undefined) => void) | undefined
   setNoDelay(on: boolean): number
   getpeername(out: AddressOut): number
   getsockname(out: AddressOut): number

@@ -2,8 +2,14 @@ import { lookup } from 'node:dns/promises'
 import net from 'node:net'
 import { connectSocket } from '../net-network.ts'
 import type { AcceptOptions, ConnectOptions, Network, Port } from '../network.ts'
+import { ProxiedConnection } from '../proxied-connection.ts'
+import { openTlsPort } from '../tls-port.ts'
+import type { TlsAcceptOptions } from '../tls-settings.ts'
 import type { Binding, TcpHandle } from './binding.ts'
-import { RawTransport, systemError } from './raw-transport.ts'
+import { systemError } from './handle-transport.ts'
+import { RawTransport } from './raw-transport.ts'
+import type { TlsBinding } from './tls-binding.ts'
+import { alpnList, type HandshakePort, TlsHandshake } from './tls-handshake.ts'
 
 const READ_SIZE = 65_536
 const BACKLOG = 4096
@@ -15,13 +21,38 @@ const BACKLOG = 4096
 export class RawNetwork implements Network {
   readonly name = 'raw'
   readonly #binding: Binding
+  readonly #tls: TlsBinding | undefined
   readonly #shared = Buffer.allocUnsafeSlow(READ_SIZE)
 
-  constructor(binding: Binding) {
+  /** Without `tls`, TLS runs on Node's TLS sockets. */
+  constructor(binding: Binding, tls?: TlsBinding) {
     this.#binding = binding
+    this.#tls = tls
   }
 
-  async accept(options: AcceptOptions): Promise<Port> {
+  accept(options: AcceptOptions): Promise<Port> {
+    return this.#listen(options, options.onConnection)
+  }
+
+  acceptTls(options: TlsAcceptOptions): Promise<Port> {
+    if (this.#tls === undefined) return openTlsPort(options, { copy: true })
+    const { proxied, deadlines } = options
+    const { alpn } = options.tls
+    const port: HandshakePort = {
+      binding: this.#binding,
+      tls: this.#tls,
+      buffer: this.#shared,
+      options,
+      alpn: alpn === undefined ? undefined : alpnList(alpn),
+    }
+    return this.#listen(options, (transport) => {
+      if (proxied === undefined) new TlsHandshake(transport, port)
+      else
+        new ProxiedConnection(transport, { ...proxied, deadlines }, () => new TlsHandshake(transport, port))
+    })
+  }
+
+  async #listen(options: AcceptOptions, onConnection: (transport: RawTransport) => void): Promise<Port> {
     const { port, reusePort, inherited } = options
     const binding = this.#binding
     const handle = (inherited?._handle ?? new binding.TCP(binding.SERVER)) as TcpHandle
@@ -39,7 +70,7 @@ export class RawNetwork implements Network {
     handle.onconnection = (status, client) => {
       // Out of descriptors, or gone before it was taken: the listener itself goes on.
       if (status !== 0 || client === undefined) return
-      options.onConnection(new RawTransport(binding, client, this.#shared, bound.port))
+      onConnection(new RawTransport(binding, client, this.#shared, bound.port))
     }
     check('listen', handle.listen(BACKLOG))
     check('getsockname', handle.getsockname(bound))

@@ -4,14 +4,15 @@ const SERVER_NAME = 0
 const LONGEST = 32_768
 
 /**
- * The server name of a TLS ClientHello (RFC 8446 §4.1.2, RFC 6066 §3), without taking part in the handshake: '' if it names
- * none, 'incomplete' while bytes are missing, undefined if this is no TLS.
+ * The server name of a TLS ClientHello (RFC 8446 §4.1.2, RFC 6066 §3) in lower case, without taking part in the handshake: ''
+ * if it names none, 'incomplete' while bytes are missing, undefined if this is no TLS.
  */
-export function serverNameOf(bytes: Buffer): string | 'incomplete' | undefined {
+export function serverNameOf(bytes: Buffer): { readonly name: string } | 'incomplete' | undefined {
   const handshake = handshakeBytes(bytes)
-  if (typeof handshake === 'string' || handshake === undefined) return handshake
+  if (handshake === 'incomplete' || handshake === undefined) return handshake
   try {
-    return nameIn(handshake)
+    const name = nameIn(handshake)
+    return name === undefined ? undefined : { name }
   } catch (error) {
     if (error instanceof RangeError) return undefined
     throw error
@@ -31,7 +32,7 @@ function handshakeBytes(bytes: Buffer): Buffer | 'incomplete' | undefined {
     pieces.push(piece)
     size += piece.length
     pos = end
-    const whole = size >= 4 ? Buffer.concat(pieces) : undefined
+    const whole = size < 4 ? undefined : pieces.length === 1 ? piece : Buffer.concat(pieces)
     if (whole === undefined) continue
     if (whole[0] !== CLIENT_HELLO || whole.readUIntBE(1, 3) > LONGEST) return undefined
     const length = 4 + whole.readUIntBE(1, 3)
