@@ -1,8 +1,15 @@
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { withoutSecrets } from '../admin/secret-fields.ts'
-import { type Catalogue, type Entry, type JsonObject, type Kind, SCHEMAS } from '../objects/index.ts'
+import {
+  type Catalogue,
+  type Entry,
+  isObject,
+  type JsonObject,
+  type Kind,
+  SCHEMAS,
+} from '../objects/index.ts'
 import type { Plugin } from '../plugins/index.ts'
-import type { UpstreamGroup } from '../upstream/index.ts'
+import { type Server, splitAddress, type UpstreamGroup } from '../upstream/index.ts'
 
 export interface ControlOptions {
   readonly catalogue: Catalogue
@@ -18,9 +25,12 @@ const startedAt = Math.floor(Date.now() / 1000)
 export function controlApi(options: ControlOptions): FastifyInstance {
   const { catalogue, registry } = options
   const app = fastify()
+  app.addHook('onSend', async (_request, reply, payload) =>
+    String(reply.getHeader('content-type')).startsWith('application/json') ? `${payload}\n` : payload,
+  )
   const shown = (kind: Kind, { id, value, createdIndex, modifiedIndex }: Entry<Kind>): JsonObject => ({
     key: `/apisix/${kind}/${id}`,
-    value: withoutSecrets(kind, value as unknown as JsonObject, registry),
+    value: withNodeLists(withoutSecrets(kind, value as unknown as JsonObject, registry)),
     createdIndex,
     modifiedIndex,
   })
@@ -48,7 +58,8 @@ export function controlApi(options: ControlOptions): FastifyInstance {
     app.get(`/v1/${single}/:id`, (request, reply) => {
       const { id } = request.params as { id: string }
       const entry = catalogue.get(kind, id)
-      return entry === undefined ? missing(reply, `${single}[${id}] not found`) : shown(kind, entry)
+      const what = single.replace('_metadata', ' metadata')
+      return entry === undefined ? missing(reply, `${what}[${id}] not found`) : shown(kind, entry)
     })
   }
   app.get('/v1/healthcheck', () =>
@@ -88,14 +99,31 @@ function missing(reply: FastifyReply, message: string): FastifyReply {
 function describeChecks(owner: string, group: UpstreamGroup): JsonObject | undefined {
   const { health, servers } = group
   if (health === undefined) return undefined
-  const { active } = (group.config.checks ?? {}) as { active?: { type?: string; host?: string } }
+  const { active } = (group.config.checks ?? {}) as {
+    active?: { type?: string; host?: string; port?: number }
+  }
+  const target = ({ host, port }: Server) => `${host} ${active?.port ?? port}`
   return {
     name: `/${owner}`,
     type: active?.type ?? 'http',
-    nodes: servers.map((server) => {
+    nodes: [...new Map(servers.map((server) => [target(server), server])).values()].map((server) => {
       const { status, counter } = health.of(server)
-      const { host, port } = server
-      return { ip: host, port, hostname: active?.host ?? host, status, counter }
+      const { host } = server
+      return { ip: host, port: active?.port ?? server.port, hostname: active?.host ?? host, status, counter }
     }),
   }
+}
+
+/** The object with its servers as a list, as the data plane takes them. */
+function withNodeLists(value: JsonObject): JsonObject {
+  const { nodes, upstream } = value
+  return {
+    ...value,
+    ...(isObject(nodes) ? { nodes: Object.entries(nodes).map(listed) } : {}),
+    ...(isObject(upstream) ? { upstream: withNodeLists(upstream) } : {}),
+  }
+}
+
+function listed([address, weight]: [string, unknown]): JsonObject {
+  return { ...splitAddress(address), weight }
 }

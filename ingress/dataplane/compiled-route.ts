@@ -35,9 +35,15 @@ export function matchOf(route: Route, service: Service | undefined): RouteMatch 
   }
 }
 
-export function inlineUpstream(route: Route, service: Service | undefined): Upstream | undefined {
-  if (route.upstream !== undefined || route.upstream_id !== undefined) return route.upstream
-  return service?.upstream
+/** The upstream a route or its service holds itself, with who holds it (`services/1`). */
+export function inlineUpstream(
+  id: string,
+  route: Route,
+  service: Service | undefined,
+): { readonly owner: string; readonly config: Upstream } | undefined {
+  if (route.upstream !== undefined) return { owner: `routes/${id}`, config: route.upstream }
+  if (route.upstream_id !== undefined || service?.upstream === undefined) return undefined
+  return { owner: `services/${route.service_id}`, config: service.upstream }
 }
 
 export function upstreamIdOf(route: Route, service: Service | undefined): string | undefined {

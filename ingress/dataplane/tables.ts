@@ -12,10 +12,11 @@ import { isAuthentication } from '../plugins/registry.ts'
 import { compileParameters, Router } from '../route/index.ts'
 import { Secrets } from '../secrets/index.ts'
 import { Certificates } from '../tls/index.ts'
-import { UpstreamGroup, type UpstreamSurroundings } from '../upstream/index.ts'
+import type { UpstreamGroup, UpstreamSurroundings } from '../upstream/index.ts'
 import { BodyUse } from './body-variables.ts'
 import { type CompiledRoute, inlineUpstream, matchOf, upstreamIdOf } from './compiled-route.ts'
 import type { TablesOptions } from './tables-options.ts'
+import { UpstreamGroups } from './upstream-groups.ts'
 
 /**
  * Everything a request needs, compiled: routes, upstreams, consumers, global rules. Fed with object changes only (it knows
@@ -25,8 +26,8 @@ import type { TablesOptions } from './tables-options.ts'
 export class Tables {
   readonly router: Router<CompiledRoute>
   readonly auth: AuthIndex
-  readonly upstreams = new Map<string, UpstreamGroup>()
   readonly certificates = new Certificates()
+  readonly #groups = new UpstreamGroups((owner) => this.surroundings(owner))
   globalChain: Chain = EMPTY_CHAIN
   readonly #options: TablesOptions
   readonly #routes = new Map<string, ObjectOf['routes']>()
@@ -70,6 +71,7 @@ export class Tables {
           break
         case 'services':
           store(this.#services, change.id, change.value)
+          if (change.value?.upstream === undefined) this.#groups.release(`services/${change.id}`)
           this.#dependents(routes, 'service_id', change.id)
           break
         case 'plugin_configs':
@@ -77,7 +79,7 @@ export class Tables {
           this.#dependents(routes, 'plugin_config_id', change.id)
           break
         case 'upstreams':
-          this.#setUpstream(change.id, change.value)
+          this.#groups.set(change.id, change.value)
           break
         case 'consumers':
           if (change.value === undefined) this.auth.delete(change.id)
@@ -109,6 +111,15 @@ export class Tables {
     for (const id of routes) this.#compileRoute(id)
   }
 
+  /** Every upstream there is, by the object that has it. */
+  groups(): Iterable<readonly [owner: string, group: UpstreamGroup]> {
+    return this.#groups.all()
+  }
+
+  get upstreams(): ReadonlyMap<string, UpstreamGroup> {
+    return this.#groups.named
+  }
+
   #dependents(into: Set<string>, field: 'service_id' | 'plugin_config_id', id: string): void {
     for (const [routeId, route] of this.#routes) {
       if (route[field] !== undefined && String(route[field]) === id) into.add(routeId)
@@ -130,23 +141,11 @@ export class Tables {
     }
   }
 
-  #setUpstream(id: string, value: ObjectOf['upstreams'] | undefined): void {
-    if (value === undefined) {
-      this.upstreams.get(id)?.retire()
-      this.upstreams.delete(id)
-      return
-    }
-    const group = this.upstreams.get(id)
-    if (group === undefined)
-      this.upstreams.set(id, new UpstreamGroup(value, this.surroundings(`upstreams/${id}`)))
-    else group.update(value)
-  }
-
   #compileRoute(id: string): void {
     const route = this.#routes.get(id)
     if (route === undefined || route.status === 0) {
       this.router.delete(id)
-      this.#compiled.get(id)?.inline?.retire()
+      this.#groups.release(`routes/${id}`)
       this.#options.states.end(`routes/${id}`, {})
       this.#compiled.delete(id)
       return
@@ -171,8 +170,8 @@ export class Tables {
         ? undefined
         : this.#pluginConfigs.get(String(route.plugin_config_id))
     const plugins: Plugins = { ...service?.plugins, ...shared?.plugins, ...route.plugins }
-    const before = this.#compiled.get(id)
-    const inline = inlineUpstream(route, service)
+    const inline = inlineUpstream(id, route, service)
+    if (inline?.owner !== `routes/${id}`) this.#groups.release(`routes/${id}`)
     const broken =
       route.service_id !== undefined && service === undefined
         ? 404
@@ -193,17 +192,11 @@ export class Tables {
       plugins,
       websocket: route.enable_websocket ?? service?.enable_websocket ?? false,
       timeout: route.timeout,
-      inline: inline === undefined ? undefined : this.#inlineGroup(id, inline, before?.inline),
+      inline: inline === undefined ? undefined : this.#groups.hold(inline.owner, inline.config),
       upstreamId: upstreamIdOf(route, service),
       broken,
       perConsumer: new Map(),
     }
-  }
-
-  #inlineGroup(id: string, config: ObjectOf['upstreams'], before: UpstreamGroup | undefined): UpstreamGroup {
-    if (before === undefined) return new UpstreamGroup(config, this.surroundings(`routes/${id}`))
-    before.update(config)
-    return before
   }
 
   #compileGlobalRules(): void {
@@ -234,7 +227,8 @@ export class Tables {
       Object.entries(consumer.plugins ?? {}).filter(([name]) => !isAuthentication(name)),
     )
     const groupId = consumer.group_id === undefined ? undefined : String(consumer.group_id)
-    const group = groupId === undefined ? {} : (this.#consumerGroups.get(groupId)?.plugins ?? {})
+    const group = groupId === undefined ? {} : this.#consumerGroups.get(groupId)?.plugins
+    if (group === undefined) return withoutGroup(route.chain)
     const ownerOf = (plugin: string): string => {
       if (Object.hasOwn(own, plugin)) return `consumers/${consumer.username}`
       return Object.hasOwn(group, plugin) ? `consumer_groups/${groupId}` : `routes/${route.id}`
@@ -249,15 +243,9 @@ export class Tables {
     return chain
   }
 
-  /** Every upstream there is, by the object that has it. */
-  *groups(): Iterable<readonly [owner: string, group: UpstreamGroup]> {
-    for (const [id, group] of this.upstreams) yield [`upstreams/${id}`, group]
-    for (const [id, { inline }] of this.#compiled) if (inline !== undefined) yield [`routes/${id}`, inline]
-  }
-
   /** Ends health checks, the following of names and of secrets. */
   close(): void {
-    for (const [, group] of this.groups()) group.close()
+    this.#groups.close()
     this.secrets.close()
   }
 
@@ -297,4 +285,11 @@ export class Tables {
 function store<T>(table: Map<string, T>, id: string, value: T | undefined): void {
   if (value === undefined) table.delete(id)
   else table.set(id, value)
+}
+
+/** A consumer's group may be what keeps it from something: without it there is no way through. */
+function withoutGroup(chain: Chain): Chain {
+  const run = () => ({ status: 503 })
+  const refusal = { plugin: 'consumer_group', run, filter: undefined, errorResponse: undefined }
+  return { ...chain, rewrite: [refusal] }
 }

@@ -157,6 +157,11 @@ test('a credential of a consumer, its group and its labels', async (t) => {
     String(used.body.error_msg),
     'can not delete this consumer group, consumer [ann] is still using it now',
   )
+  const known = async () => (await fetch(url, { headers: { apikey: 'first' } })).status
+  await put('/consumer_groups/gold', { plugins: {} })
+  t.is(await known(), 200)
+  await admin('DELETE', '/consumer_groups/gold?force=true')
+  t.is(await known(), 503, 'what the group would keep from it is not known')
   const twice = await admin('PUT', '/consumers/ann/credentials/three', {
     plugins: { 'key-auth': { key: 'first' } },
   })

@@ -194,3 +194,42 @@ test('checks of an upstream inside traffic-split outlive edits of the route, and
   await sleep(2500)
   t.is(probes, last)
 })
+
+test('the routes of a service share its upstream; the control API tells of it once, with servers as a list', async (t) => {
+  const [first, second] = [await httpBackend(t), await httpBackend(t)]
+  const control = { host: '127.0.0.1', port: 0 }
+  const { put, url, gateway, admin } = await testGateway(t, { config: { control } })
+  const upstream = {
+    nodes: { [`127.0.0.1:${first.port}`]: 1, [`127.0.0.1:${second.port}`]: 1 },
+    checks: { active: { port: CLOSED_PORT, unhealthy: { interval: 60 } } },
+  }
+  await put('/services/1', { upstream })
+  await put('/routes/a', { uri: '/a', service_id: 1 })
+  await put('/routes/b', { uri: '/b', service_id: 1 })
+  for (let n = 0; n < 4; n++) await fetch(`${url}/a`).then(() => fetch(`${url}/b`))
+  // Turn and turn about, whichever route: each route by itself would begin with the first server.
+  t.deepEqual(
+    first.seen.map(({ url: path }) => path),
+    ['/a', '/a', '/a', '/a'],
+  )
+  const told = async (path: string) =>
+    (await fetch(`http://127.0.0.1:${gateway.controlListen?.port}/v1${path}`)).json()
+  const checks = (await told('/healthcheck')) as { name: string; nodes: { port: number }[] }[]
+  t.deepEqual(
+    checks.map(({ name, nodes }) => [name, nodes.map(({ port }) => port)]),
+    [['/services/1', [CLOSED_PORT]]],
+  )
+  t.like(await told('/healthcheck/services/1'), { name: '/services/1' })
+  const shown = (await told('/service/1')) as { value: { upstream: { nodes: unknown } } }
+  t.deepEqual(shown.value.upstream.nodes, [
+    { host: '127.0.0.1', port: first.port, weight: 1 },
+    { host: '127.0.0.1', port: second.port, weight: 1 },
+  ])
+  await put('/services/1', {})
+  t.deepEqual(await told('/healthcheck'), [])
+  await put('/routes/b', { uri: '/b', upstream: { nodes: upstream.nodes } })
+  t.is((await fetch(`${url}/b`)).status, 200)
+  t.is((await fetch(`${url}/a`)).status, 503)
+  await admin('DELETE', '/routes/b')
+  t.is((await fetch(`${url}/b`)).status, 404)
+})

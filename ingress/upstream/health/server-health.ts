@@ -87,11 +87,13 @@ export class ServerHealth {
   }
 
   #fail(field: number, limit: number): void {
+    // More of the same says nothing new.
+    if (limit === 0 || (!this.healthy && this.#records.peek(this.#key, SUCCESSES) === 0)) return
     this.#change((record) => {
       record.set(SUCCESSES, 0)
       const count = record.get(field) + 1
       record.set(field, count)
-      if (limit > 0 && count >= limit) record.set(UNHEALTHY, 1)
+      if (count >= limit) record.set(UNHEALTHY, 1)
     })
   }
 
