@@ -17,6 +17,7 @@ const scrapeKeptMs = 200
 export class WorkerPool {
   readonly #options: { store: Store | undefined; log: Logger }
   readonly #workers = new Map<number, Worker>()
+  /** of workers that ended, until another one serves in their place */
   readonly #restarts = new Map<number, NodeJS.Timeout>()
   readonly #delays = new Map<number, number>()
   #order: Order | undefined
@@ -34,6 +35,7 @@ export class WorkerPool {
   async serve(order: Order, size: number): Promise<void> {
     this.#order = order
     this.#size = size
+    for (const number of this.#restarts.keys()) if (number > size) this.#forgetRestart(number)
     const kinds = kindsFor(order.corefile)
     const surplus = [...this.#workers].filter(([number, worker]) => number > size || !worker.holds(kinds))
     await Promise.all(surplus.map(([, worker]) => worker.stop()))
@@ -58,9 +60,7 @@ export class WorkerPool {
     const own = [...this.#workers].flatMap(([number, worker]) =>
       worker.troubles.map((trouble) => `worker ${number}: ${trouble}`),
     )
-    const away = [...this.#restarts.keys()].map(
-      (number) => `worker ${number} ended and is about to be started again`,
-    )
+    const away = [...this.#restarts.keys()].map((number) => `worker ${number} ended and is started again`)
     return [...own, ...away]
   }
 
@@ -85,8 +85,6 @@ export class WorkerPool {
   async #start(number: number): Promise<void> {
     const order = this.#order
     if (this.#stopped || order === undefined || number > this.#size || this.#workers.has(number)) return
-    clearTimeout(this.#restarts.get(number))
-    this.#restarts.delete(number)
     const begun = performance.now()
     const worker: Worker = new Worker({
       ...this.#options,
@@ -106,6 +104,7 @@ export class WorkerPool {
   async #hand(number: number, worker: Worker, order: Order): Promise<void> {
     try {
       await worker.serve(order)
+      this.#forgetRestart(number)
     } catch (error) {
       // When it ended by itself it is taken care of.
       if (this.#stopped || this.#workers.get(number) !== worker) return
@@ -126,6 +125,12 @@ export class WorkerPool {
     this.#options.log.warn({ worker: number, againInMs: delay }, 'a DNS worker ended')
     const timer = setTimeout(() => void this.#start(number), delay)
     timer.unref()
+    this.#forgetRestart(number)
     this.#restarts.set(number, timer)
+  }
+
+  #forgetRestart(number: number): void {
+    clearTimeout(this.#restarts.get(number))
+    this.#restarts.delete(number)
   }
 }
