@@ -47,7 +47,7 @@ export class ObjectSources {
    */
   static async open(options: SourcesOptions, before?: ObjectSources): Promise<ObjectSources> {
     const { config, log, store } = options
-    const { registry, unknown } = selectPlugins(config.plugins)
+    const { registry, unknown } = selectPlugins(config.plugins, config.pluginAttributes)
     if (unknown.length > 0)
       log.warn({ plugins: unknown }, 'plugins of the configuration that do not exist here')
     const catalogue = new Catalogue()

@@ -75,9 +75,10 @@ function build(root: Section): GatewayConfig {
   const trustedAddresses = apisix.strings('trusted_addresses') ?? []
   checkAddresses(apisix, 'trusted_addresses', trustedAddresses)
   const adminEnabled = apisix.boolean('enable_admin') ?? true
+  const tls = tlsListen(apisix)
   const config: GatewayConfig = {
     listen,
-    tlsListen: [...tlsListen(apisix), ...proxiedListen(proxied, 'listen_https_port')],
+    tlsListen: [...tls, ...proxiedListen(proxied, 'listen_https_port')],
     stream: stream(apisix, proxied, plexus),
     fallbackSni: apisix.section('ssl').string('fallback_sni'),
     reusePort: apisix.boolean('enable_reuseport') ?? false,
@@ -107,6 +108,7 @@ function build(root: Section): GatewayConfig {
     plugins: root.strings('plugins'),
     pluginAttributes: {
       'proxy-cache': apisix.section('proxy_cache').all(),
+      redirect: { https_port: tls[0]?.port },
       ...root.section('plugin_attr').all(),
     },
     accessLog:

@@ -35,6 +35,8 @@ export class RequestContext {
   upstreamMethod: string
   upstreamTarget: string
   upstreamHost: string | undefined
+  /** Plugins that do not run any more, as another one did their part. */
+  skippedPlugins: Set<string> | undefined
   /** Chosen by traffic-split: an object of the Admin API's form, or an id. */
   chosenUpstream: UpstreamGroup | Upstream | string | undefined
   /** Filled while proxying. */

@@ -171,7 +171,7 @@ export class Pipeline implements ExchangeObserver {
     const { route, chosenUpstream } = this.#context
     const { upstreams } = this.#options.tables
     if (chosenUpstream instanceof UpstreamGroup) return chosenUpstream
-    if (typeof chosenUpstream === 'string') return upstreams.get(chosenUpstream) ?? 502
+    if (typeof chosenUpstream === 'string') return upstreams.get(chosenUpstream) ?? 500
     if (route?.upstreamId !== undefined) return upstreams.get(route.upstreamId) ?? 502
     return route?.inline ?? 503
   }
@@ -208,6 +208,8 @@ export class Pipeline implements ExchangeObserver {
   }
 
   #applies(step: Step<unknown>): boolean {
+    const { skippedPlugins } = this.#context
+    if (skippedPlugins?.has(step.plugin) === true) return false
     return step.filter === undefined || step.filter(this.#context.variables)
   }
 

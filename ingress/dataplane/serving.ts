@@ -81,7 +81,7 @@ export class Serving {
     const { log, metrics, exposition } = this.#options
     const config = this.#config
     return new DataPlane({
-      registry: selectPlugins(config.plugins).registry,
+      registry: selectPlugins(config.plugins, config.pluginAttributes).registry,
       mode: config.router,
       discovery: config.discovery,
       attributes: config.pluginAttributes,

@@ -83,8 +83,8 @@ export interface Plugin {
   /** Schema of its configuration on a consumer; makes it an authentication plugin. */
   readonly consumerSchema?: Schema
   readonly metadataSchema?: Schema
-  /** Checks beyond the schema: a sentence, or undefined. */
-  readonly check?: (conf: JsonObject) => string | undefined
+  /** Checks beyond the schema: a sentence, or undefined. `attributes` are plugin_attr's. */
+  readonly check?: (conf: JsonObject, attributes?: JsonObject) => string | undefined
   /** As `check`, for its configuration on a consumer. */
   readonly consumerCheck?: (conf: JsonObject) => string | undefined
   /** The key under which a consumer of this configuration is found. */

@@ -1,3 +1,4 @@
+import { isObject } from '../objects/index.ts'
 import { apiBreaker } from './api-breaker/index.ts'
 import { attachConsumerLabel } from './attach-consumer-label/index.ts'
 import { basicAuth } from './basic-auth/index.ts'
@@ -137,15 +138,28 @@ export function isAuthentication(name: string): boolean {
   return AUTHENTICATION.has(name)
 }
 
-/** The plugins switched on: all, or those of config.yaml's `plugins` list. Unknown names are returned apart. */
-export function selectPlugins(names: readonly string[] | undefined): {
+/**
+ * The plugins switched on: all, or those of config.yaml's `plugins` list. Unknown names are returned apart. `attributes` is its
+ * `plugin_attr`.
+ */
+export function selectPlugins(
+  names: readonly string[] | undefined,
+  attributes: Readonly<Record<string, unknown>>,
+): {
   readonly registry: ReadonlyMap<string, Plugin>
   readonly unknown: readonly string[]
 } {
-  const known = new Map(PLUGINS.map((plugin) => [plugin.name, plugin]))
-  if (names === undefined) return { registry: known, unknown: [] }
-  const registry = new Map(
-    PLUGINS.filter(({ name }) => names.includes(name)).map((plugin) => [plugin.name, plugin]),
-  )
-  return { registry, unknown: names.filter((name) => !known.has(name)) }
+  const chosen = names === undefined ? PLUGINS : PLUGINS.filter(({ name }) => names.includes(name))
+  const registry = new Map(chosen.map((plugin) => [plugin.name, configured(plugin, attributes)]))
+  const known = new Set(PLUGINS.map(({ name }) => name))
+  return { registry, unknown: (names ?? []).filter((name) => !known.has(name)) }
+}
+
+/** The plugin with its attributes at hand for checks. */
+function configured(plugin: Plugin, all: Readonly<Record<string, unknown>>): Plugin {
+  const { check } = plugin
+  if (check === undefined) return plugin
+  const own = all[plugin.attributesOf ?? plugin.name]
+  const attributes = isObject(own) ? own : {}
+  return { ...plugin, check: (conf) => check(conf, attributes) }
 }

@@ -1,3 +1,4 @@
+import type { RequestContext } from '../../dataplane/context.ts'
 import { compileRegex } from '../../route/index.ts'
 import type { Plugin } from '../plugin.ts'
 import {
@@ -28,12 +29,7 @@ interface Conf {
 function timingOrigins(own: Conf): Origins | undefined {
   if (own.timing_allow_origins_by_regex !== undefined)
     return originsByRegex(own.timing_allow_origins_by_regex)
-  if (own.timing_allow_origins === undefined) return undefined
-  const listed = listedOrigins(own.timing_allow_origins)
-  return (origin) => {
-    const found = listed(origin)
-    return found === '*' || found === origin ? found : undefined
-  }
+  return own.timing_allow_origins === undefined ? undefined : listedOrigins(own.timing_allow_origins)
 }
 
 /** Cross-origin resource sharing: answers preflights, adds the response fields. */
@@ -81,12 +77,16 @@ export const cors: Plugin = {
     // The default for all would make the named lists pointless.
     const listed = metadata === undefined || own.allow_origins !== '*' || regexes !== undefined
     const timing = timingOrigins(own)
+    // What the client said: other plugins may change the field.
+    const asked = new WeakMap<RequestContext, string>()
     return {
       rewrite(context) {
+        const from = context.exchange.headers.get('origin')
+        if (from !== undefined) asked.set(context, from)
         return context.method === 'OPTIONS' ? { status: 200, body: '' } : undefined
       },
       headerFilter(context, { headers }) {
-        const from = context.exchange.headers.get('origin')
+        const from = asked.get(context)
         // Of the regular expressions too: a cache must not give one origin's answer to another.
         if (own.allow_origins !== '*' || regexes !== undefined || metadata !== undefined)
           headers.add('Vary', 'Origin')
@@ -100,8 +100,8 @@ export const cors: Plugin = {
           own.allow_methods === '**' ? ALL_METHODS : own.allow_methods,
         )
         headers.set('Access-Control-Max-Age', String(own.max_age))
-        const asked = context.exchange.headers.get('access-control-request-headers')
-        const allowed = own.allow_headers === '**' ? asked : own.allow_headers
+        const wanted = context.exchange.headers.get('access-control-request-headers')
+        const allowed = own.allow_headers === '**' ? wanted : own.allow_headers
         if (allowed !== undefined) headers.set('Access-Control-Allow-Headers', allowed)
         if (own.expose_headers !== undefined && own.expose_headers !== '')
           headers.set('Access-Control-Expose-Headers', own.expose_headers)

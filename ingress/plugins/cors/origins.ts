@@ -18,10 +18,9 @@ export const SOURCES: Schema = {
 /** What to answer to a request from an origin; undefined: nothing. */
 export type Origins = (origin: string | undefined) => string | undefined
 
-/** A list of origins. A single one is answered whoever asks: the browser compares. */
 export function listedOrigins(text: string): Origins {
   if (text === '**') return (origin) => origin ?? '*'
-  if (!text.includes(',')) return () => text
+  if (text === '*') return () => '*'
   const listed = new Set(text.split(','))
   return (origin) => (origin !== undefined && listed.has(origin) ? origin : undefined)
 }
@@ -42,7 +41,6 @@ export function originsByMetadata(names: readonly string[], metadata: () => Json
       const texts = names.flatMap((name) => all[name] ?? [])
       compiled = { from, lists: texts.map(listedOrigins) }
     }
-    const permits = (list: Origins) => [origin, '*'].includes(list(origin))
-    return origin !== undefined && compiled.lists.some(permits) ? origin : undefined
+    return compiled.lists.some((list) => list(origin) !== undefined) ? origin : undefined
   }
 }

@@ -49,13 +49,14 @@ function findToken(context: RequestContext, own: Conf): { text: string; hide(): 
     : { text: String(cookie), hide: () => removeCookie(context, own.cookie) }
 }
 
-/** exp and nbf, if they are there (RFC 7519 §4.1) or have to be; `grace` in seconds. */
+/** exp and nbf if they are there (RFC 7519 §4.1), or those that `needed` names, which have to be; `grace` in seconds. */
 function inTime(claims: JsonObject, grace: number, needed: readonly string[]): boolean {
-  if (needed.some((name) => claims[name] === undefined)) return false
   const now = Date.now() / 1000
-  const { exp, nbf } = claims
-  if (exp !== undefined && !(typeof exp === 'number' && now < exp + grace)) return false
-  return nbf === undefined || (typeof nbf === 'number' && now >= nbf - grace)
+  const checked = needed.length > 0 ? needed : ['exp', 'nbf'].filter((name) => claims[name] !== undefined)
+  return checked.every((name) => {
+    const time = claims[name]
+    return typeof time === 'number' && (name === 'exp' ? now < time + grace : now >= time - grace)
+  })
 }
 
 function keyOf(conf: JsonObject): string | Buffer {

@@ -86,11 +86,12 @@ export function loggerPlugin(definition: LoggerDefinition): Plugin {
       properties: { log_format: { type: 'object' }, ...definition.metadataProperties },
     },
     check(conf) {
-      try {
-        for (const field of ['include_req_body_expr', 'include_resp_body_expr'])
+      for (const field of ['include_req_body_expr', 'include_resp_body_expr']) {
+        try {
           if (Array.isArray(conf[field])) compileExpression(conf[field])
-      } catch (error) {
-        return `failed to validate the 'include_*_expr' expression: ${error instanceof Error ? error.message : error}`
+        } catch (error) {
+          return `failed to validate the '${field}' expression: ${error instanceof Error ? error.message : error}`
+        }
       }
       return check?.(conf)
     },

@@ -1,10 +1,10 @@
 import type { RequestContext } from '../../dataplane/context.ts'
 import type { Response } from '../../http/index.ts'
-import type { JsonObject } from '../../objects/index.ts'
+import type { JsonObject, Schema } from '../../objects/index.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 import { directives, isPrivate, lifetime, usable } from './freshness.ts'
 import type { CachedAnswer } from './store.ts'
-import { openZone } from './zones.ts'
+import { checkZone, openZone } from './zones.ts'
 
 interface Conf {
   readonly cache_zone: string
@@ -26,10 +26,23 @@ const STATUS = 'Apisix-Cache-Status'
 const DROPPED =
   /^(?:connection|keep-alive|proxy-connection|transfer-encoding|content-length|upgrade|te|trailer|server|date|age|apisix-cache-status)$/i
 
+/** A text, or the name of one variable. */
+const PART: Schema = { type: 'string', pattern: '(^[^\\$].+$|^\\$[0-9a-zA-Z_]+$)' }
+
+/** Variables that tell clients apart already. */
+const IDENTITIES: ReadonlySet<string> = new Set([
+  '$consumer_name',
+  '$consumer_group_id',
+  '$remote_user',
+  '$http_authorization',
+])
+
 /** A request that may be stored: what is known of it so far. */
 interface Pending {
   readonly key: string
   status: string
+  /** The answer may be stored, as far as the request is concerned. */
+  readonly keep: boolean
   head: Omit<CachedAnswer, 'body'> | undefined
   readonly pieces: Buffer[]
   size: number
@@ -42,7 +55,9 @@ function anySet(names: readonly string[] | undefined, context: RequestContext): 
 
 function keyOf(own: Conf, context: RequestContext): string {
   const parts = own.cache_key.map((part) => context.expand(part))
-  if (own.consumer_isolation) parts.unshift(context.consumer?.username ?? '')
+  const told = own.cache_key.some((part) => IDENTITIES.has(part))
+  if (own.consumer_isolation && !told)
+    parts.unshift(context.consumer?.username ?? String(context.variables('remote_user') ?? ''))
   // The length of each part keeps ('a', 'bc') and ('ab', 'c') apart.
   return parts.map((part) => `${part.length}:${part}`).join('')
 }
@@ -65,7 +80,7 @@ export const proxyCache: Plugin = {
       cache_key: {
         type: 'array',
         minItems: 1,
-        items: { type: 'string', pattern: '(^[^\\$].+$|^\\$[0-9a-zA-Z_]+$)' },
+        items: PART,
         default: ['$host', '$request_uri'],
       },
       cache_http_status: {
@@ -84,24 +99,22 @@ export const proxyCache: Plugin = {
       },
       hide_cache_headers: { type: 'boolean', default: false },
       cache_control: { type: 'boolean', default: false },
-      cache_bypass: { type: 'array', minItems: 1, items: { type: 'string' } },
-      no_cache: { type: 'array', minItems: 1, items: { type: 'string' } },
+      cache_bypass: { type: 'array', minItems: 1, items: PART },
+      no_cache: { type: 'array', minItems: 1, items: PART },
       cache_ttl: { type: 'integer', minimum: 1, default: 300 },
       consumer_isolation: { type: 'boolean', default: true },
       cache_set_cookie: { type: 'boolean', default: false },
       max_resp_body_size: { type: 'integer', minimum: 1, default: 8 * 1024 * 1024 },
     },
   },
-  check(conf) {
-    return (conf.cache_key as string[]).includes('$request_method')
-      ? 'cache_key variable $request_method unsupported'
-      : undefined
+  check(conf, attributes = {}) {
+    const own = conf as unknown as Conf
+    if (own.cache_key.includes('$request_method')) return 'cache_key variable $request_method unsupported'
+    return checkZone(attributes, own.cache_zone, own.cache_strategy)
   },
   compile(conf: JsonObject, environment) {
     const own = conf as unknown as Conf
-    const zone = openZone(environment, own.cache_zone, own.cache_strategy)
-    if (zone === undefined) throw new Error(`cache_zone ${own.cache_zone} not found`)
-    const store = zone
+    const store = openZone(environment, own.cache_zone, own.cache_strategy)
     const pendings = new WeakMap<RequestContext, Pending>()
 
     const answer = (context: RequestContext, found: CachedAnswer): PluginAnswer => {
@@ -129,7 +142,7 @@ export const proxyCache: Plugin = {
         status = state
       }
       if (asked.has('only-if-cached')) return { status: 504 }
-      pendings.set(context, { key, status, head: undefined, pieces: [], size: 0 })
+      pendings.set(context, { key, status, keep: true, head: undefined, pieces: [], size: 0 })
       return undefined
     }
     return {
@@ -139,11 +152,16 @@ export const proxyCache: Plugin = {
         if (method === 'PURGE') {
           return store.purge(key).then((was) => ({ status: was ? 200 : 404, ...(was ? { body: '' } : {}) }))
         }
-        if (!own.cache_method.includes(method) || exchange.headers.has('range')) return undefined
+        if (!own.cache_method.includes(method)) {
+          const status = own.cache_strategy === 'disk' ? 'BYPASS' : 'MISS'
+          pendings.set(context, { key, status, keep: false, head: undefined, pieces: [], size: 0 })
+          return undefined
+        }
+        if (exchange.headers.has('range')) return undefined
         const asked = own.cache_control ? directives(exchange.headers.get('cache-control')) : new Map()
         const bypassed = anySet(own.cache_bypass, context) || asked.has('no-cache') || asked.has('no-store')
         if (bypassed) {
-          pendings.set(context, { key, status: 'BYPASS', head: undefined, pieces: [], size: 0 })
+          pendings.set(context, { key, status: 'BYPASS', keep: false, head: undefined, pieces: [], size: 0 })
           return undefined
         }
         const found = store.get(key)
@@ -182,7 +200,7 @@ export const proxyCache: Plugin = {
 function storable(own: Conf, context: RequestContext, response: Response, pending: Pending): Pending['head'] {
   const { headers, status } = response
   const { exchange } = context
-  if (!response.upstream || context.method === 'HEAD' || pending.status === 'BYPASS') return undefined
+  if (!response.upstream || context.method === 'HEAD' || !pending.keep) return undefined
   if (!own.cache_http_status.includes(status) || status === 206 || anySet(own.no_cache, context))
     return undefined
   if (headers.has('set-cookie') && !own.cache_set_cookie) return undefined

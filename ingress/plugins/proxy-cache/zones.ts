@@ -18,7 +18,21 @@ function bytes(size: unknown, fallback: number): number {
   return Number(match[1]) * unit
 }
 
-/** The zone of a name; undefined if config.yaml (`apisix.proxy_cache.zones`) has none of that name and kind. */
+function find(attributes: JsonObject, name: string): JsonObject | undefined {
+  const zones: unknown[] = Array.isArray(attributes.zones) ? attributes.zones : [...DEFAULT_ZONES]
+  return zones.filter(isObject).find((one) => one.name === name)
+}
+
+/** A sentence if config.yaml (`apisix.proxy_cache.zones`) has no zone of that name and kind. */
+export function checkZone(attributes: JsonObject, name: string, strategy: string): string | undefined {
+  const zone = find(attributes, name)
+  if (zone === undefined) return `cache_zone ${name} not found`
+  return (zone.disk_path !== undefined) === (strategy === 'disk')
+    ? undefined
+    : `invalid or empty cache_zone for cache_strategy: ${strategy}`
+}
+
+/** The zone of a name, which there has to be. */
 export function openZone(
   {
     attributes,
@@ -28,10 +42,10 @@ export function openZone(
   }: Pick<PluginEnvironment, 'attributes' | 'processes' | 'shared' | 'state'>,
   name: string,
   strategy: 'disk' | 'memory',
-): Zone | undefined {
-  const zones = Array.isArray(attributes.zones) ? attributes.zones : DEFAULT_ZONES
-  const zone: unknown = zones.find((one: unknown) => isObject(one) && one.name === name)
-  if (!isObject(zone) || (zone.disk_path !== undefined) !== (strategy === 'disk')) return undefined
+): Zone {
+  const fault = checkZone(attributes, name, strategy)
+  if (fault !== undefined) throw new Error(fault)
+  const zone = find(attributes, name) ?? {}
   const key = `${JSON.stringify(zone)} ${processes}`
   const store =
     (state.get(key) as CacheStore | undefined) ??

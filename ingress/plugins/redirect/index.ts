@@ -44,8 +44,8 @@ export const redirect: Plugin = {
   compile(conf, environment) {
     const own = conf as unknown as Conf
     const substitution = own.regex_uri === undefined ? undefined : new Substitution(...own.regex_uri)
-    const port =
-      typeof environment.attributes.https_port === 'number' ? environment.attributes.https_port : 443
+    const { https_port: port } = environment.attributes
+    const suffix = typeof port === 'number' && port > 0 && port !== 443 ? `:${port}` : ''
     return {
       rewrite(context) {
         let location: string | undefined
@@ -54,7 +54,7 @@ export const redirect: Plugin = {
           const scheme = context.exchange.headers.get('x-forwarded-proto') ?? context.scheme
           if (scheme === 'https') return undefined
           const query = context.query === '' ? '' : `?${context.query}`
-          location = `https://${context.host}${port === 443 ? '' : `:${port}`}${encodePath(context.path)}${query}`
+          location = `https://${context.host}${suffix}${encodePath(context.path)}${query}`
           status = context.method === 'GET' || context.method === 'HEAD' ? 301 : 308
         } else if (substitution !== undefined) {
           const found = substitution.apply(context.path)

@@ -63,7 +63,8 @@ const DEFAULTS: Readonly<Record<string, JsonObject>> = {
 export function checkRedis(conf: JsonObject): string | undefined {
   const policy = String(conf.policy)
   // APISIX says no more than this either.
-  if (NEEDED[policy]?.some((name) => conf[name] === undefined)) return 'then clause did not match'
+  if (NEEDED[policy]?.some((name) => conf[name] === undefined))
+    return policy === 'redis' ? 'then clause did not match' : 'else clause did not match'
   for (const [name, value] of Object.entries(DEFAULTS[policy] ?? {})) conf[name] ??= value
   return undefined
 }

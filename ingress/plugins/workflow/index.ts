@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from '../../objects/index.ts'
+import { type JsonObject, type Schema, validate } from '../../objects/index.ts'
 import { compileExpression } from '../../route/index.ts'
 import { checkPlugins } from '../compile.ts'
 import { limitConn } from '../limit-conn/index.ts'
@@ -13,17 +13,23 @@ interface Rule {
 
 const ACTIONS = new Map([limitConn, limitCount, limitReq].map((plugin) => [plugin.name, plugin]))
 
+const RETURN: Schema = {
+  type: 'object',
+  properties: { code: { type: 'integer', minimum: 100, maximum: 599 } },
+  required: ['code'],
+}
+
 function checkAction(action: unknown): string | undefined {
   if (!Array.isArray(action) || typeof action[0] !== 'string') return 'bad actions'
   const [name, conf] = action as [string, unknown]
-  if (name === 'return') {
-    const code = isObject(conf) ? conf.code : undefined
-    return Number.isInteger(code) && Number(code) >= 100 && Number(code) <= 599
-      ? undefined
-      : "failed to validate the 'return' action: bad code"
-  }
-  if (!ACTIONS.has(name)) return `unsupported action: ${name}`
-  const fault = checkPlugins({ [name]: conf }, ACTIONS, { forConsumer: false })
+  if (name !== 'return' && !ACTIONS.has(name)) return `unsupported action: ${name}`
+  const fault =
+    name === 'return'
+      ? validate(RETURN, conf)
+      : checkPlugins({ [name]: conf }, ACTIONS, { forConsumer: false })?.replace(
+          /^failed to check .*? err: /,
+          '',
+        )
   return fault === undefined ? undefined : `failed to validate the '${name}' action: ${fault}`
 }
 
@@ -47,10 +53,12 @@ export const workflow: Plugin = {
     properties: {
       rules: {
         type: 'array',
-        minItems: 1,
         items: {
           type: 'object',
-          properties: { case: { type: 'array' }, actions: { type: 'array', minItems: 1 } },
+          properties: {
+            case: { type: 'array', minItems: 1 },
+            actions: { type: 'array', items: { type: 'array', minItems: 1 } },
+          },
           required: ['actions'],
         },
       },
@@ -74,17 +82,21 @@ export const workflow: Plugin = {
   compile(conf, environment) {
     const rules = (conf.rules as Rule[]).map((rule, index) => ({
       holds: rule.case === undefined ? undefined : compileExpression(rule.case),
-      actions: rule.actions.map((action) =>
-        compileAction(action, { ...environment, owner: `${environment.owner} rule ${index}` }),
-      ),
+      actions: rule.actions.map((action) => ({
+        name: action[0],
+        run: compileAction(action, { ...environment, owner: `${environment.owner} rule ${index}` }),
+      })),
     }))
-    const all = rules.flatMap(({ actions }) => actions)
+    const all = rules.flatMap(({ actions }) => actions.map(({ run }) => run))
     return {
       async access(context) {
         for (const { holds, actions } of rules) {
           if (holds !== undefined && !holds(context.variables)) continue
-          for (const action of actions) {
-            const answer = await action.access?.(context)
+          for (const { name, run } of actions) {
+            // The plugin itself, if it is there too, is not to count the request again.
+            context.skippedPlugins ??= new Set()
+            context.skippedPlugins.add(name)
+            const answer = await run.access?.(context)
             if (answer !== undefined) return answer
           }
           return undefined
