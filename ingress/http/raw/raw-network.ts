@@ -10,6 +10,7 @@ import { systemError } from './handle-transport.ts'
 import { RawTransport } from './raw-transport.ts'
 import type { TlsBinding } from './tls-binding.ts'
 import { alpnList, type HandshakePort, TlsHandshake } from './tls-handshake.ts'
+import { WriteBatch } from './write-batch.ts'
 
 const READ_SIZE = 65_536
 const BACKLOG = 4096
@@ -23,6 +24,7 @@ export class RawNetwork implements Network {
   readonly #binding: Binding
   readonly #tls: TlsBinding | undefined
   readonly #shared = Buffer.allocUnsafeSlow(READ_SIZE)
+  readonly #batch = new WriteBatch()
 
   /** Without `tls`, TLS runs on Node's TLS sockets. */
   constructor(binding: Binding, tls?: TlsBinding) {
@@ -70,7 +72,8 @@ export class RawNetwork implements Network {
     handle.onconnection = (status, client) => {
       // Out of descriptors, or gone before it was taken: the listener itself goes on.
       if (status !== 0 || client === undefined) return
-      onConnection(new RawTransport(binding, client, this.#shared, bound.port))
+      const connected = { tcp: client, localPort: bound.port ?? port, batch: this.#batch }
+      onConnection(new RawTransport(binding, connected, this.#shared))
     }
     check('listen', handle.listen(BACKLOG))
     check('getsockname', handle.getsockname(bound))
@@ -105,7 +108,8 @@ export class RawNetwork implements Network {
       }
       if (settled) return
       settled = true
-      options.onConnect(new RawTransport(binding, handle, Buffer.allocUnsafeSlow(READ_SIZE)))
+      const connected = { tcp: handle, batch: this.#batch }
+      options.onConnect(new RawTransport(binding, connected, Buffer.allocUnsafeSlow(READ_SIZE)))
     }
     const status = host.includes(':')
       ? handle.connect6(request, host, port)

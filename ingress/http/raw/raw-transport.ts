@@ -1,5 +1,6 @@
-import type { Binding, Request, TcpHandle } from './binding.ts'
-import { HandleTransport, systemError } from './handle-transport.ts'
+import type { Binding, Request } from './binding.ts'
+import { type Connected, HandleTransport, systemError } from './handle-transport.ts'
+import type { Batched, WriteBatch } from './write-batch.ts'
 
 // Strings up to this size are written from the stack and tried at once by Node's stream layer, without a request of ours.
 const TEXT_LIMIT = 16_384
@@ -20,16 +21,38 @@ function writeRequest(binding: Binding): Request {
  * A transport directly on libuv's handle: no stream objects, no allocation per read (the buffer given is read into again
  * and again), and a write that the kernel takes at once leaves nothing behind.
  */
-export class RawTransport extends HandleTransport {
+export class RawTransport extends HandleTransport implements Batched {
   readonly encrypted = false
+  readonly #batch: WriteBatch
+  readonly #accepted: boolean
+  /** A client that has asked for something and got nothing yet. */
+  #asking = false
+  /** Text for the end of this turn of the event loop. */
+  #queued = ''
   #pending = 0
   #corked: (Buffer | string)[] | undefined
 
-  /** `localPort`: of connections that were accepted, where it is known. */
-  constructor(binding: Binding, tcp: TcpHandle, buffer: Buffer, localPort?: number) {
+  /** `localPort`: of connections that were accepted. */
+  constructor(
+    binding: Binding,
+    { tcp, batch, localPort }: Connected & { readonly batch: WriteBatch },
+    buffer: Buffer,
+  ) {
     super(binding, { tcp, localPort }, tcp, buffer)
+    this.#batch = batch
+    this.#accepted = localPort !== undefined
     tcp.setNoDelay(true)
     tcp.readStart()
+  }
+
+  override received(): void {
+    if (this.#accepted && !this.#asking && !this.closed) this.#setAsking({ on: true })
+    super.received()
+  }
+
+  #setAsking({ on }: { readonly on: boolean }): void {
+    this.#asking = on
+    this.#batch.asking += on ? 1 : -1
   }
 
   write(data: Buffer | string): boolean {
@@ -47,7 +70,28 @@ export class RawTransport extends HandleTransport {
 
   #writeText(text: string): boolean {
     if (this.closed || this.ending) return true
-    return this.#settle(this.stream.writeLatin1String(writeRequest(this.binding), text), undefined)
+    if (this.#queued !== '') this.#queued += text
+    else if (this.#batch.worthwhile) {
+      this.#queued = text
+      this.#batch.add(this)
+    } else this.#writeNow(text)
+    return this.#pending === 0
+  }
+
+  flushQueued(): void {
+    const text = this.#queued
+    this.#queued = ''
+    if (text !== '' && !this.closed) this.#writeNow(text)
+  }
+
+  #writeNow(text: string): void {
+    if (this.#asking) this.#setAsking({ on: false })
+    if (text.length <= TEXT_LIMIT) {
+      this.#settle(this.stream.writeLatin1String(writeRequest(this.binding), text), undefined)
+      return
+    }
+    const data = Buffer.from(text, 'latin1')
+    this.#settle(this.stream.writeBuffer(writeRequest(this.binding), data), data)
   }
 
   writeHeld(data: Buffer): boolean {
@@ -55,7 +99,9 @@ export class RawTransport extends HandleTransport {
       this.#corked.push(data)
       return this.#pending === 0
     }
+    this.flushQueued()
     if (this.closed || this.ending) return true
+    if (this.#asking) this.#setAsking({ on: false })
     return this.#settle(this.stream.writeBuffer(writeRequest(this.binding), data), data)
   }
 
@@ -95,6 +141,8 @@ export class RawTransport extends HandleTransport {
     const [first] = corked
     if (corked.length === 1 && first !== undefined)
       return typeof first === 'string' ? this.write(first) : this.writeHeld(first)
+    this.flushQueued()
+    if (this.closed) return true
     const chunks = corked.flatMap((piece) => [piece, typeof piece === 'string' ? 'latin1' : 'buffer'])
     return this.#settle(this.stream.writev(writeRequest(this.binding), chunks, false), chunks)
   }
@@ -102,11 +150,26 @@ export class RawTransport extends HandleTransport {
   end({ silent = false } = {}): void {
     if (this.closed || this.ending) return
     this.uncork()
+    this.flushQueued()
+    if (this.closed) return
     // Closing sends the FIN, once the kernel has sent what it was given.
     if (silent && this.#pending === 0) this.destroy()
     else {
       this.ending = true
       this.shutdown()
     }
+  }
+
+  override destroy(): void {
+    if (this.closed) return
+    this.#corked = undefined
+    this.flushQueued()
+    if (this.#asking) this.#setAsking({ on: false })
+    super.destroy()
+  }
+
+  override surrender(): Connected {
+    if (this.#asking) this.#setAsking({ on: false })
+    return super.surrender()
   }
 }
