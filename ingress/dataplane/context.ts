@@ -108,7 +108,7 @@ export class RequestContext {
   expand(template: string): string {
     if (!template.includes('$')) return template
     return template.replace(
-      /\\\$|\$(?:\{([^}?]+?)(?:\s*\?\?\s*([^}]*))?\}|([A-Za-z_]\w*))/g,
+      /\\\$|\$(?:\{([^}?]+?)(?:\s*\?\?\s*([^}]*))?\}|(post_arg(?:\.\w+)+|[A-Za-z_]\w*))/g,
       (whole, braced, fallback, bare) => {
         if (whole === '\\$') return '$'
         const value = this.variables(String(braced ?? bare).trim())

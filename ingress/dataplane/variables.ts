@@ -91,7 +91,12 @@ export function variable(context: RequestContext, name: string): string | number
   const read = VARIABLES[name]
   if (read !== undefined) return read(context)
   if (name.startsWith('arg_')) return queryArgument(context.query, name.slice(4))
-  if (name.startsWith('http_')) return context.exchange.headers.get(name.slice(5).replaceAll('_', '-'))
+  if (name.startsWith('http_')) {
+    const { headers } = context.exchange
+    const field = name.slice(5)
+    // A field's own underscores are as good as dashes here.
+    return headers.get(field.replaceAll('_', '-')) ?? (field.includes('_') ? headers.get(field) : undefined)
+  }
   if (name.startsWith('post_arg') || name.startsWith('graphql_')) return context.bodyVariable(name)
   if (name.startsWith('uri_param_')) return context.uriParameter(name.slice(10))
   if (name.startsWith('jwt_claim_')) {

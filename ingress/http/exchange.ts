@@ -140,14 +140,15 @@ export class Exchange {
 
   /** Reads the whole body into memory; rejects with BodyTooLarge beyond `limit` bytes. */
   collectBody(limit: number): Promise<Buffer> {
-    if (this.collected !== undefined) return Promise.resolve(this.collected)
+    const { collected } = this
+    // Who collected it may have allowed more.
+    const known = collected?.length ?? (this.body.kind === 'length' ? this.body.remaining : 0)
+    if (known > limit)
+      return Promise.reject(new BodyTooLarge(`the request body is larger than ${limit} bytes`))
+    if (collected !== undefined) return Promise.resolve(collected)
     return new Promise((resolve, reject) => {
       const pieces: Buffer[] = []
       let size = 0
-      if (this.body.kind === 'length' && this.body.remaining > limit) {
-        reject(new BodyTooLarge(`the request body is larger than ${limit} bytes`))
-        return
-      }
       this.readBody({
         onBody: (chunk) => {
           size += chunk.length

@@ -83,6 +83,7 @@ for (const file of readdirSync(OWN).filter((name) => name.endsWith('.t'))) {
     const backend = await httpBackend(t, {
       handler: (request, response) => {
         if (request.url?.startsWith('/hello')) response.end('hello\n')
+        else if (request.url?.startsWith('/echo')) request.pipe(response)
         else if (request.url?.startsWith('/headers')) response.end(JSON.stringify(request.headers))
         else response.writeHead(404).end('nothing\n')
       },

@@ -27,9 +27,14 @@ function question(context: RequestContext, own: Conf): Record<string, string> {
     'X-Forwarded-Uri': String(context.variables('request_uri') ?? ''),
     'X-Forwarded-For': context.remoteAddr,
   }
-  for (const [name, value] of Object.entries(own.extra_headers ?? {})) headers[name] = context.expand(value)
+  const coding = own.request_method === 'POST' ? context.exchange.headers.get('content-encoding') : undefined
+  if (coding !== undefined) headers['Content-Encoding'] = coding
+  for (const [name, value] of Object.entries(own.extra_headers ?? {}))
+    headers[name] = context.expand(String(value))
+  const said = new Set(Object.keys(headers).map((name) => name.toLowerCase()))
+  // What the gateway says itself is not the client's to say.
   for (const name of own.request_headers ?? []) {
-    const value = context.exchange.headers.get(name)
+    const value = said.has(name.toLowerCase()) ? undefined : context.exchange.headers.get(name)
     if (value !== undefined) headers[name] = value
   }
   return headers
@@ -76,11 +81,13 @@ export const forwardAuth: Plugin = {
     const decide = async (context: RequestContext): Promise<PluginAnswer | undefined> => {
       try {
         const post = own.request_method === 'POST'
+        // First, as extra_headers may name what is in it.
+        const body = post ? await context.exchange.collectBody(own.max_req_body_size) : undefined
         const answer = await call({
           url: own.uri,
           method: own.request_method,
           headers: question(context, own),
-          body: post ? await context.exchange.collectBody(own.max_req_body_size) : undefined,
+          body,
           timeoutMs: own.timeout,
           verify: own.ssl_verify,
         })

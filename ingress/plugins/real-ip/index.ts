@@ -1,3 +1,4 @@
+import { ADDRESS } from '../../objects/index.ts'
 import { AddressSet, clientAddress } from '../../route/index.ts'
 import type { Plugin } from '../plugin.ts'
 
@@ -15,7 +16,7 @@ export const realIp: Plugin = {
     type: 'object',
     properties: {
       source: { type: 'string', minLength: 1 },
-      trusted_addresses: { type: 'array', items: { type: 'string' }, minItems: 1 },
+      trusted_addresses: { type: 'array', items: ADDRESS, minItems: 1 },
       recursive: { type: 'boolean', default: false },
     },
     required: ['source'],
