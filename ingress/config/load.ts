@@ -5,6 +5,7 @@ import { GatewayConfigError } from '../errors.ts'
 import { DEFAULT_SERVER_SETTINGS } from '../http/settings.ts'
 import { isObject, type JsonObject } from '../objects/index.ts'
 import { AddressSet, type UriRules } from '../route/index.ts'
+import { dnsDiscovery } from './discovery.ts'
 import { withEnvironment } from './environment-text.ts'
 import type {
   AdminConfig,
@@ -104,7 +105,7 @@ function build(root: Section): GatewayConfig {
     ...standalone(deployment, plexus),
     keyring: keyring(apisix.section('data_encryption')),
     dataDirectory: plexus.string('data_dir'),
-    discovery: { servers: root.section('discovery').section('dns').strings('servers') ?? [] },
+    discovery: dnsDiscovery(root.section('discovery').section('dns')),
     plugins: root.strings('plugins'),
     pluginAttributes: {
       'proxy-cache': apisix.section('proxy_cache').all(),

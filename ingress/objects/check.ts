@@ -42,6 +42,7 @@ export function checkObject(
     (kind === 'upstreams' ? checkUpstream(value, options) : undefined) ??
     (isObject(value.upstream) ? checkUpstream(value.upstream, options) : undefined) ??
     (kind === 'routes' ? checkRoute(value) : undefined) ??
+    (kind === 'stream_routes' ? checkStreamRoute(value) : undefined) ??
     (options.references === 'checked' ? checkReferences(kind, value, context) : undefined)
   )
 }
@@ -191,6 +192,22 @@ function checkRoute(route: JsonObject): string | undefined {
     return undefined
   } catch (error) {
     return `failed to validate the 'vars' expression: ${error instanceof Error ? error.message : String(error)}`
+  }
+}
+
+function checkStreamRoute(route: JsonObject): string | undefined {
+  for (const field of ['remote_addr', 'server_addr']) {
+    const address = route[field]
+    if (typeof address === 'string' && !isAddress(address)) return `invalid ${field}: ${address}`
+  }
+  return undefined
+}
+
+function isAddress(text: string): boolean {
+  try {
+    return new AddressSet([text]) !== undefined
+  } catch {
+    return false
   }
 }
 

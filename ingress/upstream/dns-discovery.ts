@@ -3,9 +3,14 @@ import net from 'node:net'
 import type { UpstreamNode } from '../objects/index.ts'
 import { splitAddress } from './nodes.ts'
 
+/** What may be asked for, in an order; `last` stands for what was found the last time. CNAMEs are followed anyway. */
+export const DNS_ORDER = ['last', 'SRV', 'A', 'AAAA', 'CNAME'] as const
+export type DnsRecordType = (typeof DNS_ORDER)[number]
+
 export interface DnsDiscoverySettings {
   /** Servers asked, as address or address:port; empty: the system's. */
   readonly servers: readonly string[]
+  readonly order?: readonly DnsRecordType[] | undefined
 }
 
 const SHORTEST_MS = 1000
@@ -22,13 +27,16 @@ interface Found {
 
 /**
  * The servers behind a DNS name, followed while it is open: SRV records (their weights, and their priorities turned round),
- * else A, else AAAA. A name server that does not answer changes nothing; a name that is gone has no servers.
+ * else A, else AAAA, or as the order says. A port in the name goes over that of the records. A name server that does not
+ * answer changes nothing; a name that is gone has no servers.
  */
 export class DnsDiscovery {
   readonly name: string
   readonly #resolver = new dns.Resolver({ timeout: 2000, tries: 2 })
   readonly #host: string
   readonly #port: number | undefined
+  readonly #order: readonly DnsRecordType[]
+  #last: DnsRecordType | undefined
   readonly #onChange: (nodes: readonly UpstreamNode[]) => void
   #timer: NodeJS.Timeout | undefined
   #known = ''
@@ -43,6 +51,7 @@ export class DnsDiscovery {
     const { host, port } = splitAddress(name)
     this.#host = host
     this.#port = port
+    this.#order = settings.order ?? DNS_ORDER
     this.#onChange = onChange
     if (settings.servers.length > 0) this.#resolver.setServers([...settings.servers])
     void this.#look()
@@ -76,38 +85,61 @@ export class DnsDiscovery {
   }
 
   async #find(): Promise<Found> {
-    if (this.#port === undefined || this.#host.startsWith('_')) {
-      const services = await this.#services()
-      if (services !== undefined) return services
+    let failure: unknown
+    const types = this.#order.flatMap((type) => (type === 'last' ? (this.#last ?? []) : type))
+    for (const type of new Set(types)) {
+      try {
+        const found = await this.#ask(type)
+        if (found === undefined) continue
+        this.#last = type
+        return found
+      } catch (error) {
+        // That a name has no such records says less than a server that does not answer.
+        if (failure === undefined || !GONE.has((error as NodeJS.ErrnoException).code ?? '')) failure = error
+      }
     }
-    const { addresses, ttlMs } = await this.#addresses(this.#host)
-    const port = this.#port === undefined ? {} : { port: this.#port }
-    return { ttlMs, nodes: addresses.map((host) => ({ host, ...port, weight: 1, priority: 0 })) }
+    throw failure
   }
 
-  async #services(): Promise<Found | undefined> {
-    const records = await this.#resolver.resolveSrv(this.#host).catch((error: NodeJS.ErrnoException) => {
-      if (GONE.has(error.code ?? '') && !this.#host.startsWith('_')) return undefined
-      throw error
-    })
-    if (records === undefined) return undefined
+  async #ask(type: DnsRecordType): Promise<Found | undefined> {
+    if (type === 'SRV') return this.#services()
+    if (type !== 'A' && type !== 'AAAA') return undefined
+    const { addresses, ttlMs } = await this.#addresses(this.#host, type)
+    return { ttlMs, nodes: addresses.map((host) => ({ host, ...this.#portOr(0), weight: 1, priority: 0 })) }
+  }
+
+  /** The port in the name, else that of a record; 0 is none. */
+  #portOr(port: number): { readonly port?: number } {
+    const wanted = this.#port ?? port
+    return wanted === 0 ? {} : { port: wanted }
+  }
+
+  async #services(): Promise<Found> {
+    const records = await this.#resolver.resolveSrv(this.#host)
     const nodes = await Promise.all(
       records.map(async ({ name, port, weight, priority }) => {
-        const { addresses } = net.isIP(name) === 0 ? await this.#addresses(name) : { addresses: [name] }
+        const addresses = net.isIP(name) === 0 ? await this.#addressesOf(name) : [name]
         // RFC 2782: weight 0 is little, not nothing; the lowest priority is the first choice.
-        return addresses.map((host) => ({ host, port, weight: Math.max(1, weight), priority: 0 - priority }))
+        const own = { ...this.#portOr(port), weight: Math.max(1, weight), priority: 0 - priority }
+        return addresses.map((host) => ({ host, ...own }))
       }),
     )
     return { nodes: nodes.flat().sort(byAddress), ttlMs: SRV_MS }
   }
 
-  async #addresses(name: string): Promise<{ readonly addresses: string[]; readonly ttlMs: number }> {
-    const records = await this.#resolver
-      .resolve4(name, { ttl: true })
-      .catch(async (error: NodeJS.ErrnoException) => {
-        if (!GONE.has(error.code ?? '')) throw error
-        return this.#resolver.resolve6(name, { ttl: true })
-      })
+  async #addressesOf(name: string): Promise<string[]> {
+    const found = await this.#addresses(name, 'A').catch((error: NodeJS.ErrnoException) => {
+      if (!GONE.has(error.code ?? '')) throw error
+      return this.#addresses(name, 'AAAA')
+    })
+    return found.addresses
+  }
+
+  async #addresses(name: string, type: 'A' | 'AAAA'): Promise<{ addresses: string[]; ttlMs: number }> {
+    const resolver = this.#resolver
+    const records = await (type === 'A'
+      ? resolver.resolve4(name, { ttl: true })
+      : resolver.resolve6(name, { ttl: true }))
     const shortest = Math.min(...records.map(({ ttl }) => ttl))
     return { addresses: records.map(({ address }) => address).sort(), ttlMs: shortest * 1000 }
   }

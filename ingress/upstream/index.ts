@@ -1,3 +1,3 @@
-export type { DnsDiscoverySettings } from './dns-discovery.ts'
+export { DNS_ORDER, type DnsDiscoverySettings, type DnsRecordType } from './dns-discovery.ts'
 export { isSecure, type Server, splitAddress } from './nodes.ts'
 export { UpstreamGroup, type UpstreamSurroundings } from './upstream-group.ts'

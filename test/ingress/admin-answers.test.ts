@@ -42,6 +42,7 @@ test('answers to what cannot be done, in the words of APISIX', async (t) => {
     ['PUT', '/plugin_metadata', {}, 400, 'missing plugin name'],
     ['PATCH', '/secrets', {}, 400, 'no secret id'],
     ['POST', '/schema/validate/stream_routes', { plugins: { cors: {} } }, 400, 'unknown plugin [cors]'],
+    ['POST', '/schema/validate/stream_routes', { server_addr: ':/8' }, 400, 'invalid server_addr: :/8'],
     [
       'POST',
       '/routes',

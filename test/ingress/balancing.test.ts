@@ -1,7 +1,9 @@
 import dgram from 'node:dgram'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
+import { parseGatewayConfig } from '#ingress'
 import type { Upstream } from '../../ingress/objects/index.ts'
+import { DnsDiscovery, type DnsRecordType } from '../../ingress/upstream/dns-discovery.ts'
 import { UpstreamGroup } from '../../ingress/upstream/index.ts'
 import { warmth } from '../../ingress/upstream/slow-start.ts'
 import { httpBackend } from './support/backend.ts'
@@ -199,4 +201,37 @@ deployment: { admin: { admin_listen: { ip: 127.0.0.1, port: 0 }, admin_key: [{ n
   zone.srv = {}
   t.true(await settles('/a', 503))
   t.true(await settles('/srv', 503))
+})
+
+test('DNS records in the order wanted; the port in the name goes first', async (t) => {
+  const zone: Zone = {
+    a: { 'both.test': ['10.0.0.1'], 'target.test': ['10.0.0.2'] },
+    srv: {
+      'both.test': [{ target: 'target.test', port: 81, weight: 0, priority: 3 }],
+      'portless.test': [{ target: 'target.test', port: 0, weight: 7, priority: 0 }],
+    },
+  }
+  const servers = [`127.0.0.1:${await nameServer(t, zone)}`]
+  const found = (name: string, order?: readonly DnsRecordType[]) =>
+    new Promise((resolve) => {
+      const discovery = new DnsDiscovery(name, { servers, order }, resolve)
+      t.teardown(() => discovery.close())
+    })
+  const service = { host: '10.0.0.2', weight: 1, priority: -3 }
+  t.deepEqual(await found('both.test'), [{ ...service, port: 81 }])
+  t.deepEqual(await found('both.test:82'), [{ ...service, port: 82 }])
+  t.deepEqual(await found('both.test:82', ['A', 'SRV']), [
+    { host: '10.0.0.1', port: 82, weight: 1, priority: 0 },
+  ])
+  t.deepEqual(await found('portless.test'), [{ host: '10.0.0.2', weight: 7, priority: 0 }])
+  t.deepEqual(await found('target.test', ['CNAME', 'SRV', 'A']), [
+    { host: '10.0.0.2', weight: 1, priority: 0 },
+  ])
+  for (const order of ['[B]', '[A, A]'])
+    t.throws(() => parseGatewayConfig(`discovery: { dns: { order: ${order} } }`, 'x.yaml'), {
+      message: /x\.yaml.*discovery\.dns\.order/,
+    })
+  t.throws(() => parseGatewayConfig('discovery: { dns: { resolv_conf: /nowhere } }', 'x.yaml'), {
+    message: /discovery\.dns\.resolv_conf/,
+  })
 })
