@@ -23,6 +23,8 @@ export interface Transport {
   write(data: Buffer | string): boolean
   /** As write, without the copy: if it answers false, the caller leaves the bytes as they are until onDrain. */
   writeHeld(data: Buffer): boolean
+  /** Bytes are free again when write returns, and when writeHeld answers true. */
+  readonly keepsNothing?: boolean | undefined
   /** Between cork and uncork writes are gathered into one system call. */
   cork(): void
   uncork(): boolean

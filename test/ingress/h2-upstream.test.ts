@@ -133,16 +133,14 @@ test('a server that does not speak HTTP/2, or nothing at all, is left before any
   const old = await httpBackend(t)
   const silent = await rawH2Server(t, () => {}, Buffer.alloc(0))
   const good = await grpcServer(t)
-  const timeout = { connect: 0.3, send: 5, read: 5 }
+  const timeout = { connect: 2, send: 20, read: 20 }
   const gateway = await testGateway(t)
   await route(gateway, [old.port, silent.port, good.port], { timeout })
   const session = http2.connect(gateway.url)
   t.teardown(() => session.destroy())
-  for (let n = 0; n < 3; n++) {
-    const one = call(session, '/t.T/Echo', 'books')
-    one.stream.end(frame('hello'))
-    t.is((await one.done).trailers['grpc-status'], '0')
-  }
+  const calls = Array.from({ length: 3 }, () => call(session, '/t.T/Echo', 'books'))
+  for (const one of calls) one.stream.end(frame('hello'))
+  for (const one of calls) t.is((await one.done).trailers['grpc-status'], '0')
   t.is(old.seen.length, 0)
   t.false(silent.connections.some(({ frames }) => frames.some(isRequest)))
   await route(gateway, [old.port], { timeout })
@@ -155,7 +153,7 @@ test('a server that stops answering costs its request, not the next one', async 
   const server = await rawH2Server(t, (connection, one) => {
     if (isRequest(one) && connection.index > 0) connection.send(answer(one.stream))
   })
-  const { url } = await served(t, server.port, { timeout: { connect: 5, send: 5, read: 0.3 } })
+  const { url } = await served(t, server.port, { timeout: { connect: 20, send: 20, read: 2 } })
   t.is((await fetch(`${url}/a`)).status, 504)
   await waitUntil(() =>
     server.connections[0]?.frames.some(({ type, payload }) => type === Type.reset && payload[3] === CANCEL),

@@ -1,7 +1,12 @@
 import type { Transport } from '../transport.ts'
+import { FRAME_SIZE, HEAD_SIZE, type Message, messageSize, writeData, writeMessage } from './frames.ts'
 
-// One write for what was gathered, unless it is so much that joining it costs more than several pieces.
-const JOINED_BYTES = 65_536
+/** Frames of the largest size fit well. */
+const CHUNK = 4 * (HEAD_SIZE + FRAME_SIZE)
+const MOST_FREE = 64
+/** So much is copied, if it has to be, rather than a chunk given away. */
+const COPIED = 8192
+const free: Buffer[] = []
 
 /** Whose frames they are. */
 interface FrameSource {
@@ -11,12 +16,15 @@ interface FrameSource {
   onBlocked(): void
 }
 
-/** Frames on their way out: all that one turn of the event loop brings leaves together. */
+/** Frames on their way out: all that one turn of the event loop brings is written into one buffer and leaves together. */
 export class FrameQueue {
   readonly #transport: Transport
   readonly #source: FrameSource
-  #pieces: Buffer[] = []
+  /** Buffers that are full, and the one that is written into up to `#size`. */
+  #full: Buffer[] = []
+  #chunk: Buffer | undefined
   #size = 0
+  #closed = false
   #scheduled: NodeJS.Immediate | undefined
   readonly #onTurn = () => this.flush()
 
@@ -25,42 +33,73 @@ export class FrameQueue {
     this.#source = source
   }
 
+  /** Adds frames that are made already. */
   add(frames: Buffer): void {
-    this.#pieces.push(frames)
-    this.#size += frames.length
-    this.schedule()
+    if (this.#closed) return
+    const into = this.#room(frames.length)
+    this.#size += frames.copy(into, this.#size)
   }
 
+  message(stream: number, message: Message): void {
+    if (this.#closed) return
+    const into = this.#room(messageSize(message))
+    this.#size = writeMessage(into, this.#size, stream, message)
+  }
+
+  data(stream: number, content: Buffer, state: { readonly end: boolean }): void {
+    if (this.#closed) return
+    const into = this.#room(HEAD_SIZE + content.length)
+    this.#size = writeData(into, this.#size, stream, content, state)
+  }
+
+  #room(size: number): Buffer {
+    this.schedule()
+    if (this.#chunk !== undefined && this.#chunk.length - this.#size >= size) return this.#chunk
+    if (this.#chunk !== undefined) this.#full.push(this.#chunk.subarray(0, this.#size))
+    this.#chunk = size > CHUNK ? Buffer.allocUnsafeSlow(size) : (free.pop() ?? Buffer.allocUnsafeSlow(CHUNK))
+    this.#size = 0
+    return this.#chunk
+  }
+
+  /** Asks for `onFlush`, and for what is queued then to leave. */
   schedule(): void {
-    this.#scheduled ??= setImmediate(this.#onTurn)
+    if (!this.#closed) this.#scheduled ??= setImmediate(this.#onTurn)
   }
 
   flush(): void {
     this.#source.onFlush()
     if (this.#scheduled !== undefined) clearImmediate(this.#scheduled)
     this.#scheduled = undefined
-    if (this.#size === 0) return
-    const free = this.#write(this.#pieces, this.#size)
-    this.#pieces = []
-    this.#size = 0
-    if (!free) this.#source.onBlocked()
+    const chunk = this.#chunk
+    if (chunk === undefined) return
+    const taken = this.#write(chunk.subarray(0, this.#size), chunk)
+    this.#full = []
+    this.#chunk = undefined
+    if (!taken) this.#source.onBlocked()
   }
 
-  #write(pieces: readonly Buffer[], size: number): boolean {
+  #write(last: Buffer, chunk: Buffer): boolean {
     const transport = this.#transport
-    const [first] = pieces
-    if (pieces.length === 1 && first !== undefined) return transport.writeHeld(first)
-    if (size <= JOINED_BYTES) return transport.writeHeld(Buffer.concat(pieces, size))
-    transport.cork()
-    for (const piece of pieces) transport.writeHeld(piece)
-    return transport.uncork()
+    if (this.#full.length > 0) {
+      transport.cork()
+      for (const piece of this.#full) transport.writeHeld(piece)
+      transport.writeHeld(last)
+      return transport.uncork()
+    }
+    const { keepsNothing = false } = transport
+    const small = last.length <= COPIED
+    const taken = small ? transport.write(keepsNothing ? last : Buffer.from(last)) : transport.writeHeld(last)
+    if ((small || (taken && keepsNothing)) && chunk.length === CHUNK && free.length < MOST_FREE)
+      free.push(chunk)
+    return taken
   }
 
-  /** Forgets what has not left. */
-  clear(): void {
+  /** Takes nothing more, and forgets what has not left. */
+  close(): void {
+    this.#closed = true
     clearImmediate(this.#scheduled)
     this.#scheduled = undefined
-    this.#pieces = []
-    this.#size = 0
+    this.#full = []
+    this.#chunk = undefined
   }
 }

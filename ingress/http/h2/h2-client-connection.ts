@@ -106,7 +106,7 @@ export class H2ClientConnection extends H2Connection<H2ClientStream> {
   drain(): void {
     if (this.#goingAway) return
     this.#goingAway = true
-    this.send(numbersFrame(Frame.goaway, 0, this.lastStream, Code.none))
+    this.queue.add(numbersFrame(Frame.goaway, 0, this.lastStream, Code.none))
     if (this.streams.size === 0) this.end(undefined)
   }
 

@@ -1,7 +1,7 @@
 import { BodyReader } from '../body.ts'
 import type { Timed } from '../deadlines.ts'
 import { Exchange, type ExchangeConnection } from '../exchange.ts'
-import { Field } from '../fields.ts'
+import { Field, FieldTable } from '../fields.ts'
 import { emptyFraming, frameRequest } from '../framing.ts'
 import { type HeadFault, RequestHead } from '../head.ts'
 import type { ClientFields } from '../request-writer.ts'
@@ -11,6 +11,7 @@ import { Code, H2Fault } from './fault.ts'
 import type { H2ClientConnection } from './h2-client-connection.ts'
 import { type ConnectionStream, NEVER } from './h2-connection.ts'
 import { H2Writer } from './h2-writer.ts'
+import { headBytes, keepHead } from './head-memory.ts'
 import { parseTrailers, requestText } from './head-text.ts'
 import type { Fields } from './hpack-decoder.ts'
 import { encodeStatus } from './hpack-encoder.ts'
@@ -78,12 +79,12 @@ export class H2ClientStream implements ExchangeConnection, Timed, SenderOwner, C
     const written = requestText(fields)
     if (written === undefined) throw new H2Fault(Code.protocol, 'malformed request', this.id)
     const head = this.#connection.heads.pop() ?? new RequestHead()
-    const bytes = Buffer.from(written.text, 'latin1')
-    const next = head.parse(bytes, 0, bytes.length)
+    const size = written.text.length
+    const next = head.parse(headBytes(head, written.text), 0, size)
     const framing = emptyFraming()
     const fault =
       head.fault ??
-      (next === bytes.length && head.count === written.count
+      (next === size && head.count === written.count
         ? frameRequest(head, framing)
         : { status: 400, reason: 'malformed request head' })
     if (fault !== undefined) {
@@ -161,7 +162,7 @@ export class H2ClientStream implements ExchangeConnection, Timed, SenderOwner, C
     if (size === 0) return
     this.#connection.taken(size)
     const update = this.#receiveWindow.used(size)
-    if (update !== undefined && !this.#received) this.#connection.send(update)
+    if (update !== undefined && !this.#received) this.#connection.queue.add(update)
   }
 
   /** Everything was delivered, and the client has sent everything. */
@@ -179,7 +180,7 @@ export class H2ClientStream implements ExchangeConnection, Timed, SenderOwner, C
   /** The trailers. */
   fields(fields: Fields | undefined, { end }: { readonly end: boolean }): void {
     if (this.#received) throw new H2Fault(Code.streamClosed, 'HEADERS after the end', this.id)
-    const trailers = end ? parseTrailers(fields) : undefined
+    const trailers = end ? parseTrailers(fields, new FieldTable()) : undefined
     if (trailers === undefined) throw new H2Fault(Code.protocol, 'malformed trailers', this.id)
     if (trailers.count > 0) this.#body.trailers = trailers
     this.data(Buffer.alloc(0), { end: true, size: 0 })
@@ -247,8 +248,7 @@ export class H2ClientStream implements ExchangeConnection, Timed, SenderOwner, C
     // As on HTTP/1.1's connections: nobody reads the head of an exchange that has come to its end.
     if (exchange?.ended === true && !exchange.aborted) {
       this.#exchange = undefined
-      exchange.request.release()
-      this.#connection.heads.push(exchange.request)
+      keepHead(this.#connection.heads, exchange.request)
     }
     this.#connection.forget(this)
   }

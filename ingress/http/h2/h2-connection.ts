@@ -48,6 +48,8 @@ export abstract class H2Connection<S extends ConnectionStream> implements Receiv
   readonly streams = new Map<number, S>()
   readonly window = new SendWindow(this.streams)
   readonly peer = new PeerSettings()
+  /** Frames leave when everything that has arrived is handled. */
+  readonly queue: FrameQueue
   /** The highest stream that was opened. */
   protected lastStream = 0
   /** Nothing is read or sent any more. */
@@ -57,7 +59,6 @@ export abstract class H2Connection<S extends ConnectionStream> implements Receiv
   readonly #headerLimit: number
   readonly #blocks: HeaderBlocks
   readonly #decoder = new HpackDecoder()
-  readonly #queue: FrameQueue
   readonly #reader = new FrameReader((type, flags, stream, payload) =>
     this.#frame(type, flags, stream, payload),
   )
@@ -78,15 +79,15 @@ export abstract class H2Connection<S extends ConnectionStream> implements Receiv
     this.deadlines = deadlines
     this.#headerLimit = options.headerLimit
     this.#blocks = new HeaderBlocks(options.headerLimit)
-    this.#queue = new FrameQueue(transport, {
+    this.queue = new FrameQueue(transport, {
       onFlush: () => this.onFlush(),
       onBlocked: () => this.#onBlocked(),
     })
     transport.receiver = this
     deadlines.add(this)
-    if (options.preface !== undefined) this.send(options.preface)
-    this.send(settingsFrame(options.settings))
-    this.send(numbersFrame(Frame.windowUpdate, 0, CONNECTION_WINDOW - DEFAULT_WINDOW))
+    if (options.preface !== undefined) this.queue.add(options.preface)
+    this.queue.add(settingsFrame(options.settings))
+    this.queue.add(numbersFrame(Frame.windowUpdate, 0, CONNECTION_WINDOW - DEFAULT_WINDOW))
   }
 
   /** A header block that belongs to no open stream; `fields` as in ConnectionStream. */
@@ -179,7 +180,7 @@ export abstract class H2Connection<S extends ConnectionStream> implements Receiv
       case Frame.ping:
         if ((flags & Flag.ack) !== 0) break
         this.idleFrames.count()
-        this.send(ackFrame(Frame.ping, payload))
+        this.queue.add(ackFrame(Frame.ping, payload))
         break
       case Frame.goaway:
         if (payload.length < 8) throw new H2Fault(Code.frameSize, 'GOAWAY too short')
@@ -203,7 +204,7 @@ export abstract class H2Connection<S extends ConnectionStream> implements Receiv
     }
     this.idleFrames.count()
     this.peer.read(payload)
-    this.send(ackFrame(Frame.settings, Buffer.alloc(0)))
+    this.queue.add(ackFrame(Frame.settings, Buffer.alloc(0)))
     this.window.setInitial(this.peer.initialWindow)
     this.onSettings()
   }
@@ -226,7 +227,7 @@ export abstract class H2Connection<S extends ConnectionStream> implements Receiv
   /** Bytes of DATA were used: the peer may send as many more. */
   taken(size: number): void {
     const update = this.#receiveWindow.used(size)
-    if (update !== undefined) this.send(update)
+    if (update !== undefined) this.queue.add(update)
   }
 
   #message(block: HeaderBlock | undefined): void {
@@ -236,16 +237,6 @@ export abstract class H2Connection<S extends ConnectionStream> implements Receiv
     const stream = this.streams.get(id)
     if (stream === undefined) this.onFields(id, fields, { end })
     else stream.fields(fields, { end })
-  }
-
-  /** Queues frames; they leave when everything that has arrived is handled. */
-  send(frames: Buffer): void {
-    if (!this.closing) this.#queue.add(frames)
-  }
-
-  /** Asks for `onFlush` at the time when queued frames leave. */
-  protected scheduleFlush(): void {
-    if (!this.closing) this.#queue.schedule()
   }
 
   #onBlocked(): void {
@@ -261,7 +252,7 @@ export abstract class H2Connection<S extends ConnectionStream> implements Receiv
 
   /** Ends a stream from our side, with a reason. */
   reset(id: number, code: number, fault?: H2Fault): void {
-    this.send(numbersFrame(Frame.reset, id, code))
+    this.queue.add(numbersFrame(Frame.reset, id, code))
     this.streams.get(id)?.ended(fault)
   }
 
@@ -273,14 +264,15 @@ export abstract class H2Connection<S extends ConnectionStream> implements Receiv
   }
 
   protected fail(fault: H2Fault): void {
-    this.send(numbersFrame(Frame.goaway, 0, this.lastStream, fault.code))
+    this.queue.add(numbersFrame(Frame.goaway, 0, this.lastStream, fault.code))
     this.end(fault)
   }
 
   /** Sends what is queued, and closes; streams that are open end with it. */
   protected end(reason: Error | undefined): void {
     if (this.closing) return
-    this.#queue.flush()
+    this.queue.flush()
+    this.queue.close()
     this.closing = true
     this.#endStreams(reason)
     this.arm(LINGER_MS)
@@ -298,7 +290,7 @@ export abstract class H2Connection<S extends ConnectionStream> implements Receiv
 
   onClose(error: Error | undefined): void {
     this.closing = true
-    this.#queue.clear()
+    this.queue.close()
     this.deadlines.remove(this)
     this.#endStreams(error)
   }

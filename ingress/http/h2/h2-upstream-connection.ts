@@ -1,4 +1,5 @@
 import type { Deadlines } from '../deadlines.ts'
+import type { FieldTable } from '../fields.ts'
 import type { ResponseHead } from '../head.ts'
 import type { Endpoint, PoolSettings } from '../pool.ts'
 import type { Transport } from '../transport.ts'
@@ -24,8 +25,9 @@ interface ConnectionOwner {
 export class H2UpstreamConnection extends H2Connection<H2UpstreamStream> {
   readonly key: string
   readonly secure: boolean
-  /** Tables of heads that are free to be used again, at most one per stream. */
+  /** Tables of heads and trailers that are free to be used again, at most one per stream. */
   readonly heads: ResponseHead[] = []
+  readonly tables: FieldTable[] = []
   readonly #owner: ConnectionOwner
   readonly #wereReset = new RecentIds()
   /** As they were at the latest request. */
@@ -93,7 +95,7 @@ export class H2UpstreamConnection extends H2Connection<H2UpstreamStream> {
   /** The stream has something to send: it leaves, with all that comes until then, when everything that arrived is handled. */
   gather(stream: H2UpstreamStream): void {
     this.#gathered.add(stream)
-    this.scheduleFlush()
+    this.queue.schedule()
   }
 
   /** Sends what was gathered, in the order of the streams' ids as far as they begin. */
@@ -181,7 +183,7 @@ export class H2UpstreamConnection extends H2Connection<H2UpstreamStream> {
   retire(): void {
     this.#leave(undefined)
     if (this.streams.size > 0 || this.closing) return
-    this.send(numbersFrame(Frame.goaway, 0, 0, Code.none))
+    this.queue.add(numbersFrame(Frame.goaway, 0, 0, Code.none))
     this.end(undefined)
   }
 

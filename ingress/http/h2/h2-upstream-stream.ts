@@ -1,5 +1,5 @@
 import type { Timed } from '../deadlines.ts'
-import type { FieldTable } from '../fields.ts'
+import { FieldTable } from '../fields.ts'
 import type { BreakKind } from '../forward-plan.ts'
 import { emptyFraming, frameResponse } from '../framing.ts'
 import { ResponseHead } from '../head.ts'
@@ -9,6 +9,7 @@ import { Code, H2Fault } from './fault.ts'
 import { type ConnectionStream, NEVER } from './h2-connection.ts'
 import type { H2UpstreamConnection } from './h2-upstream-connection.ts'
 import { encodeLines, encodeRequest } from './head-block.ts'
+import { headBytes, keepHead } from './head-memory.ts'
 import { parseTrailers, responseText } from './head-text.ts'
 import type { Fields } from './hpack-decoder.ts'
 import { STREAM_WINDOW } from './limits.ts'
@@ -135,9 +136,10 @@ export class H2UpstreamStream implements UpstreamLink, ConnectionStream, SenderO
       this.#readHead(fields, { end })
       return
     }
-    const trailers = end ? parseTrailers(fields) : undefined
+    const { tables } = this.#connection
+    const trailers = end ? parseTrailers(fields, tables.pop() ?? new FieldTable()) : undefined
     if (trailers === undefined) throw this.#fault('malformed trailers')
-    if (trailers.count > 0) this.#trailers = trailers
+    this.#trailers = trailers
     this.#checkLength(0, { end })
     this.#ended()
   }
@@ -146,16 +148,15 @@ export class H2UpstreamStream implements UpstreamLink, ConnectionStream, SenderO
     const written = fields === undefined ? undefined : responseText(fields)
     if (written === undefined) throw this.#fault('malformed response head')
     const head = this.#connection.heads.pop() ?? new ResponseHead()
-    const bytes = Buffer.from(written.text, 'latin1')
-    const next = head.parse(bytes, 0, bytes.length)
+    const size = written.text.length
+    const next = head.parse(headBytes(head, written.text), 0, size)
     const framing = emptyFraming()
-    const sound =
-      next === bytes.length && head.count === written.count && frameResponse(head, this.#method, framing)
+    const sound = next === size && head.count === written.count && frameResponse(head, this.#method, framing)
     if (!sound || (end && head.status < 200)) throw this.#fault('malformed response head')
     if (head.status < 200) {
       this.#connection.countInterim()
       this.#user?.onInterim(head)
-      this.#connection.heads.push(head)
+      keepHead(this.#connection.heads, head)
       return
     }
     this.#head = head
@@ -204,7 +205,7 @@ export class H2UpstreamStream implements UpstreamLink, ConnectionStream, SenderO
   /** Bytes that no longer lie here: the server may send as many more. */
   #use(size: number): void {
     const update = this.#received || size === 0 ? undefined : this.#receiveWindow.used(size)
-    if (update !== undefined) this.#connection.send(update)
+    if (update !== undefined) this.#connection.queue.add(update)
   }
 
   /** Asks for `batchEnd`. */
@@ -254,8 +255,9 @@ export class H2UpstreamStream implements UpstreamLink, ConnectionStream, SenderO
     this.#held = []
     const connection = this.#connection
     connection.deadlines.remove(this)
-    // Whoever logs the response looks at its head once more in this turn; the next response may have it.
-    if (this.#head !== undefined) connection.heads.push(this.#head)
+    // Whoever logs the response looks at its fields once more in this turn; the next response may have the tables.
+    if (this.#head !== undefined) keepHead(connection.heads, this.#head)
+    if (this.#trailers !== undefined) keepHead(connection.tables, this.#trailers)
     if (connection.streams.get(this.id) !== this) return
     if (this.#begun) connection.reset(this.id, Code.cancel)
     else connection.forget(this)

@@ -1,5 +1,6 @@
-import { FieldTable } from '../fields.ts'
+import type { FieldTable } from '../fields.ts'
 import { CONNECTION_FIELDS } from './connection-fields.ts'
+import { headBytes } from './head-memory.ts'
 import type { Fields } from './hpack-decoder.ts'
 
 /** RFC 9113 §8.2.1: tokens in lower case. */
@@ -65,29 +66,29 @@ export function requestText(fields: Fields): HeadText | undefined {
 
 /** A response's head in HTTP/1.1 form; undefined if it is malformed, as above. */
 export function responseText(fields: Fields): HeadText | undefined {
-  const [first, ...rest] = fields
+  const [first] = fields
   if (first?.[0] !== ':status' || !STATUS.test(first[1])) return undefined
-  const lines = trailerText(rest)
-  if (lines === undefined) return undefined
-  return { text: `HTTP/1.1 ${first[1]} \r\n${lines.text}`, count: lines.count }
+  return lineText(`HTTP/1.1 ${first[1]} \r\n`, fields, 1)
 }
 
-/** The lines of a trailer section; undefined if it is malformed. */
-function trailerText(fields: Fields): HeadText | undefined {
-  if (!fields.every(([name]) => isFieldName(name))) return undefined
-  const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`)
-  return { text: `${lines.join('')}\r\n`, count: lines.length }
+/** Fields from `at` on as lines, behind what begins the text; undefined if one is malformed. */
+function lineText(begin: string, fields: Fields, at: number): HeadText | undefined {
+  let text = begin
+  for (let n = at; n < fields.length; n++) {
+    const [name, value] = fields[n] as Fields[number]
+    if (!isFieldName(name)) return undefined
+    text += `${name}: ${value}\r\n`
+  }
+  return { text: `${text}\r\n`, count: fields.length - at }
 }
 
-/** The fields of a trailer section; undefined if it is malformed, or too large to be known. */
-export function parseTrailers(fields: Fields | undefined): FieldTable | undefined {
-  const lines = fields === undefined ? undefined : trailerText(fields)
+/** The fields of a trailer section, in that table; undefined if it is malformed, or too large to be known. */
+export function parseTrailers(fields: Fields | undefined, table: FieldTable): FieldTable | undefined {
+  const lines = fields === undefined ? undefined : lineText('', fields, 0)
   if (lines === undefined) return undefined
-  const bytes = Buffer.from(lines.text, 'latin1')
-  const table = new FieldTable()
-  return table.parseFields(bytes, 0, bytes.length) === bytes.length && table.count === lines.count
-    ? table
-    : undefined
+  const size = lines.text.length
+  const next = table.parseFields(headBytes(table, lines.text), 0, size)
+  return next === size && table.count === lines.count ? table : undefined
 }
 
 function isFieldName(name: string): boolean {

@@ -4,6 +4,8 @@ import { decodeHuffman } from './huffman.ts'
 
 /** RFC 7541 §4.1: what an entry counts beside its bytes. */
 const OVERHEAD = 32
+/** Entries that are no more are swept out when there are so many. */
+const MOST_DEAD = 256
 /** The largest number (length, index, size) that means anything here. */
 const MOST = 1 << 21
 
@@ -12,8 +14,9 @@ export type Fields = readonly Field[]
 
 /** Header blocks of one connection (RFC 7541); our SETTINGS leave the table's size as it is. A fault ends the connection, as the tables would differ from then on. */
 export class HpackDecoder {
-  /** Newest last. */
+  /** Newest last; those before `#oldest` are no more. */
   #entries: Field[] = []
+  #oldest = 0
   #size = 0
   #limit = TABLE_SIZE
   #buffer: Buffer = Buffer.alloc(0)
@@ -60,10 +63,12 @@ export class HpackDecoder {
   }
 
   #entry(index: number): Field {
-    const field =
-      index <= STATIC.length
-        ? STATIC[index - 1]
-        : this.#entries[this.#entries.length - (index - STATIC.length)]
+    if (index <= STATIC.length) {
+      const field = STATIC[index - 1]
+      if (field !== undefined) return field
+    }
+    const at = this.#entries.length - (index - STATIC.length)
+    const field = at >= this.#oldest ? this.#entries[at] : undefined
     if (field === undefined) throw compression('no entry of that index')
     return field
   }
@@ -78,12 +83,14 @@ export class HpackDecoder {
 
   /** Drops the oldest entries until there is room. */
   #evict(room: number): void {
-    let dropped = 0
-    while (this.#size + room > this.#limit && dropped < this.#entries.length) {
-      const [name, value] = this.#entries[dropped++] as Field
+    const entries = this.#entries
+    while (this.#size + room > this.#limit && this.#oldest < entries.length) {
+      const [name, value] = entries[this.#oldest++] as Field
       this.#size -= name.length + value.length + OVERHEAD
     }
-    if (dropped > 0) this.#entries = this.#entries.slice(dropped)
+    if (this.#oldest < MOST_DEAD) return
+    this.#entries = entries.slice(this.#oldest)
+    this.#oldest = 0
   }
 
   /** An integer with a prefix of so many bits, RFC 7541 §5.1. */

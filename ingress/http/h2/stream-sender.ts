@@ -1,13 +1,15 @@
-import { dataFrame, FRAME_SIZE, messageFrames } from './frames.ts'
+import type { FrameQueue } from './frame-queue.ts'
+import { FRAME_SIZE } from './frames.ts'
 import type { SendWindow } from './send-window.ts'
 
 const NOTHING: readonly Buffer[] = []
+const NO_CONTENT = Buffer.alloc(0)
 
 /** What a sender needs of its connection. */
 interface SenderConnection {
   readonly window: SendWindow
   readonly peer: { tableUpdate(): string }
-  send(frames: Buffer): void
+  readonly queue: FrameQueue
 }
 
 /** Who is told how sending goes. */
@@ -39,7 +41,8 @@ export class StreamSender {
   /** Sends a header block and content that may follow it. */
   message(block: string, content: readonly Buffer[], { end }: { readonly end: boolean }): void {
     if (this.#over) return
-    const size = content.reduce((sum, piece) => sum + piece.length, 0)
+    let size = 0
+    for (const piece of content) size += piece.length
     const { window } = this.#connection
     const fits = size === 0 || (size <= Math.min(FRAME_SIZE, this.window, window.size) && !window.blocked)
     const last = end && fits && this.#trailers === ''
@@ -91,7 +94,9 @@ export class StreamSender {
     const last = this.#ends && this.#waiting.length === 0 && this.#trailers === ''
     this.window -= size
     window.size -= size
-    this.#connection.send(dataFrame(this.#id, first.subarray(0, size), { end: last }))
+    this.#connection.queue.data(this.#id, size === first.length ? first : first.subarray(0, size), {
+      end: last,
+    })
     if (last) this.#sent()
     else if (!this.#ends || this.#waiting.length > 0) this.#owner.onProgress({ waits: this.waits })
     return true
@@ -99,14 +104,14 @@ export class StreamSender {
 
   #sendEnd(): void {
     const block = this.#trailers
-    if (block === '') this.#connection.send(dataFrame(this.#id, Buffer.alloc(0), { end: true }))
+    if (block === '') this.#connection.queue.data(this.#id, NO_CONTENT, { end: true })
     else this.#head(block, NOTHING, { end: true })
     this.#sent()
   }
 
   #head(fields: string, content: readonly Buffer[], { end }: { readonly end: boolean }): void {
     const block = this.#connection.peer.tableUpdate() + fields
-    this.#connection.send(messageFrames(this.#id, { block, content, end }))
+    this.#connection.queue.message(this.#id, { block, content, end })
   }
 
   #sent(): void {

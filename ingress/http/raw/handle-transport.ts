@@ -38,6 +38,7 @@ function onShutdown(this: Request): void {
 export abstract class HandleTransport implements Transport {
   receiver: Receiver = NOBODY
   abstract readonly encrypted: boolean
+  readonly keepsNothing = true
   protected readonly binding: Binding
   protected readonly tcp: TcpHandle
   /** The handle itself, or TLS over it. */
