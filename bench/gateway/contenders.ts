@@ -161,6 +161,8 @@ export const haproxyConfiguration = (
 global
   nbthread 1
   maxconn 8192
+  ssl-default-bind-options no-tls-tickets
+  tune.ssl.cachesize 0
 defaults
   mode http
   timeout connect 5s
@@ -266,6 +268,8 @@ export function plexusFiles(
           enable: true,
           listen: [{ ip: '127.0.0.1', port: ports.tls }],
           fallback_sni: 'shop.example.test',
+          // Nobody resumes sessions here: a handshake is a whole one.
+          ssl_session_tickets: false,
         },
       },
       nginx_config: { worker_processes: workers },

@@ -63,11 +63,21 @@ export interface EtcdConfig {
   }
 }
 
+/** What TLS towards clients is like where `ssls` objects do not say. */
+export interface TlsConfig {
+  /** Of TLSv1.1, TLSv1.2 and TLSv1.3. */
+  readonly protocols: readonly string[]
+  readonly ciphers: string | undefined
+  /** Clients may resume sessions by tickets. */
+  readonly sessionTickets: boolean
+}
+
 /** What config.yaml says, checked, with defaults filled in. */
 export interface GatewayConfig {
   readonly listen: readonly PlainListenAddress[]
   /** Ports that speak TLS; their certificates are `ssls` objects. */
   readonly tlsListen: readonly TlsListenAddress[]
+  readonly tls: TlsConfig
   readonly stream: StreamConfig
   /** The name whose certificate clients get that ask for none. */
   readonly fallbackSni: string | undefined

@@ -19,6 +19,7 @@ import type {
 import { realIp } from './real-ip.ts'
 import { Section } from './section.ts'
 import { etcd, keyring, standalone } from './stores.ts'
+import { tlsConfig } from './tls-config.ts'
 
 /**
  * Reads a config.yaml with APISIX's keys; without a file, the defaults. Throws GatewayConfigError naming file and field.
@@ -80,6 +81,7 @@ function build(root: Section): GatewayConfig {
   const config: GatewayConfig = {
     listen,
     tlsListen: [...tls, ...proxiedListen(proxied, 'listen_https_port')],
+    tls: tlsConfig(apisix.section('ssl')),
     stream: stream(apisix, proxied, plexus),
     fallbackSni: apisix.section('ssl').string('fallback_sni'),
     reusePort: apisix.boolean('enable_reuseport') ?? false,

@@ -109,8 +109,8 @@ export class DataPlane implements ServerHandler {
    * opens only paths that are exempt.
    */
   #misdirected(transport: Transport, host: string, path: string): boolean {
-    if (!transport.encrypted) return false
     const { certificates } = this.tables
+    if (!transport.encrypted || !certificates.mutual) return false
     const name = host.toLowerCase().replace(/:\d+$/, '')
     const asked = (transport.servername ?? '').toLowerCase()
     const credentials = certificates.find(asked)

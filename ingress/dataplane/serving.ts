@@ -95,6 +95,7 @@ export class Serving {
       metrics,
       exposition,
       shared: this.#shared,
+      tls: config.tls,
       processes: config.workers,
     })
   }

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import type { TlsConfig } from '../config/gateway-config.ts'
 import type { Plugin } from '../plugins/plugin.ts'
 import type { RouterMode } from '../route/index.ts'
 import type { SharedRecords } from '../sharing/index.ts'
@@ -19,6 +20,7 @@ export interface TablesOptions {
   readonly processes: number
   /** What plugins keep beyond the life of these tables. */
   readonly states: PluginStates
+  readonly tls: TlsConfig
   /** What the processes of the gateway count and know together. */
   readonly shared: SharedRecords
 }

@@ -11,7 +11,7 @@ import type { PluginEnvironment } from '../plugins/plugin.ts'
 import { isAuthentication } from '../plugins/registry.ts'
 import { compileParameters, Router } from '../route/index.ts'
 import { Secrets } from '../secrets/index.ts'
-import { Certificates } from '../tls/index.ts'
+import { Certificates, SessionKeys } from '../tls/index.ts'
 import type { UpstreamGroup, UpstreamSurroundings } from '../upstream/index.ts'
 import { BodyUse } from './body-variables.ts'
 import { type CompiledRoute, inlineUpstream, matchOf, upstreamIdOf } from './compiled-route.ts'
@@ -26,7 +26,7 @@ import { UpstreamGroups } from './upstream-groups.ts'
 export class Tables {
   readonly router: Router<CompiledRoute>
   readonly auth: AuthIndex
-  readonly certificates = new Certificates()
+  readonly certificates: Certificates
   readonly #groups = new UpstreamGroups((owner) => this.surroundings(owner))
   globalChain: Chain = EMPTY_CHAIN
   readonly #options: TablesOptions
@@ -45,6 +45,9 @@ export class Tables {
   constructor(options: TablesOptions) {
     this.#options = options
     this.router = new Router(options.mode)
+    const { sessionTickets, ...tls } = options.tls
+    const sessionKeys = sessionTickets ? new SessionKeys(options.shared) : undefined
+    this.certificates = new Certificates({ ...tls, sessionKeys })
     this.secrets = new Secrets({
       log: options.log,
       known: options.states.of('$secret'),

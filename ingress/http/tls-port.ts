@@ -45,14 +45,15 @@ export function openTlsPort(options: TlsAcceptOptions, { copy }: NetTransportOpt
       done(new Error('client certificates are not available'))
     else done(null, found.context)
   }
+  // A session resumed under another name would skip what that name demands.
+  const secureOptions = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION
   const server = tls.createServer({
     SNICallback,
     ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     noDelay: true,
     allowHalfOpen: true,
-    // A session resumed under another name would skip what that name demands.
-    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+    secureOptions,
   })
   // Node asks SNICallback only if the client names somebody: what the others get has to be there before.
   let unnamed: HandshakeCredentials | undefined
@@ -60,7 +61,7 @@ export function openTlsPort(options: TlsAcceptOptions, { copy }: NetTransportOpt
     const found = credentials('')
     if (found === unnamed) return
     unnamed = found
-    server.setSecureContext(found === undefined || found.mutual ? {} : found.options)
+    server.setSecureContext(found === undefined || found.mutual ? {} : { ...found.options, secureOptions })
   })
   // A failed handshake is the client's business; the socket is gone already.
   server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy())

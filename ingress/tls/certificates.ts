@@ -1,29 +1,7 @@
-import { constants, createPrivateKey, X509Certificate } from 'node:crypto'
-import {
-  createSecureContext,
-  type SecureContext,
-  type SecureContextOptions,
-  type SecureVersion,
-} from 'node:tls'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createSecureContext, type SecureContext } from 'node:tls'
 import { isReference, type Ssl } from '../objects/index.ts'
-import { compileRegex } from '../route/index.ts'
-
-/** What a TLS handshake for a name is done with. */
-export interface Credentials {
-  readonly context: SecureContext
-  /** What the context was made from. */
-  readonly options: SecureContextOptions
-  /** Clients must show a certificate signed by the object's CA. */
-  readonly mutual: boolean
-  /** Paths that clients without one get nevertheless; empty: the handshake decides. */
-  readonly exempt: readonly RegExp[]
-}
-
-const VERSIONS: Readonly<Record<string, SecureVersion>> = {
-  'TLSv1.1': 'TLSv1.1',
-  'TLSv1.2': 'TLSv1.2',
-  'TLSv1.3': 'TLSv1.3',
-}
+import { type Credentials, pairsOf, ServerCredentials, type TlsDefaults } from './server-credentials.ts'
 
 /** Names are compared in lower case and without the root's dot. */
 function canonicalName(name: string): string {
@@ -32,12 +10,6 @@ function canonicalName(name: string): string {
 
 export function namesOf(ssl: Ssl): string[] {
   return [...(ssl.snis ?? []), ...(ssl.sni === undefined ? [] : [ssl.sni])].map(canonicalName)
-}
-
-/** The certificate and key pairs of an object; further ones (another key type) are in `certs` and `keys`. */
-function pairsOf(ssl: Ssl): { readonly cert: string; readonly key: string }[] {
-  const keys = [ssl.key, ...(ssl.keys ?? [])]
-  return [ssl.cert, ...(ssl.certs ?? [])].map((cert, index) => ({ cert, key: keys[index] ?? '' }))
 }
 
 const BAD_CERT = 'failed to parse cert: PEM_read_bio_X509_AUX() failed'
@@ -82,23 +54,6 @@ function checkPair({ cert, key }: { readonly cert: string; readonly key: string 
   }
 }
 
-function credentialsOf(ssl: Ssl): Credentials {
-  const pairs = pairsOf(ssl)
-  const versions = (ssl.ssl_protocols ?? ['TLSv1.2', 'TLSv1.3'])
-    .flatMap((name) => VERSIONS[name] ?? [])
-    .sort()
-  const options: SecureContextOptions = {
-    cert: pairs.map(({ cert }) => cert),
-    key: pairs.map(({ key }) => key),
-    minVersion: versions[0] ?? 'TLSv1.2',
-    maxVersion: versions.at(-1) ?? 'TLSv1.3',
-    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
-    ...(ssl.client === undefined ? {} : { ca: ssl.client.ca }),
-  }
-  const exempt = (ssl.client?.skip_mtls_uri_regex ?? []).map((regex) => compileRegex(regex))
-  return { context: createSecureContext(options), options, mutual: ssl.client !== undefined, exempt }
-}
-
 /** `id` is another one after each change. */
 interface Identity {
   readonly id: string
@@ -120,6 +75,17 @@ export class Certificates {
   readonly #identities = new Map<string, Identity>()
   readonly #holders = new Map<string, Holder>()
   readonly #byName = new Map<string, Map<string, Credentials>>()
+  readonly #defaults: TlsDefaults
+  #mutual = 0
+
+  constructor(defaults: TlsDefaults) {
+    this.#defaults = defaults
+  }
+
+  /** Whether any name asks for client certificates. */
+  get mutual(): boolean {
+    return this.#mutual > 0
+  }
 
   get size(): number {
     return this.#holders.size
@@ -131,7 +97,7 @@ export class Certificates {
       this.delete(id)
       return
     }
-    const credentials = credentialsOf(ssl)
+    const credentials = new ServerCredentials(ssl, this.#defaults)
     this.delete(id)
     if (ssl.type === 'client') {
       this.#identities.set(id, { id: `ssls/${id}/${++made}`, context: credentials.context })
@@ -139,6 +105,7 @@ export class Certificates {
     }
     const names = namesOf(ssl)
     this.#holders.set(id, { names, credentials })
+    if (credentials.mutual) this.#mutual++
     for (const name of names) {
       const holders = this.#byName.get(name) ?? new Map<string, Credentials>()
       this.#byName.set(name, holders.set(id, credentials))
@@ -155,6 +122,7 @@ export class Certificates {
     const holder = this.#holders.get(id)
     if (holder === undefined) return
     this.#holders.delete(id)
+    if (holder.credentials.mutual) this.#mutual--
     for (const name of holder.names) {
       const holders = this.#byName.get(name)
       holders?.delete(id)

@@ -1,1 +1,3 @@
-export { Certificates, type Credentials, checkPairs, namesOf } from './certificates.ts'
+export { Certificates, checkPairs, namesOf } from './certificates.ts'
+export type { Credentials } from './server-credentials.ts'
+export { SessionKeys } from './session-keys.ts'
