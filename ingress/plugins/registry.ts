@@ -1,4 +1,5 @@
 import { isObject } from '../objects/index.ts'
+import { acl } from './acl/index.ts'
 import { apiBreaker } from './api-breaker/index.ts'
 import { attachConsumerLabel } from './attach-consumer-label/index.ts'
 import { basicAuth } from './basic-auth/index.ts'
@@ -12,6 +13,7 @@ import { datadog } from './datadog/index.ts'
 import { degraphql } from './degraphql/index.ts'
 import { echo } from './echo/index.ts'
 import { elasticsearchLogger } from './elasticsearch-logger/index.ts'
+import { errorPage } from './error-page/index.ts'
 import { extPluginPostReq, extPluginPostResp, extPluginPreReq } from './ext-plugin/index.ts'
 import { faultInjection } from './fault-injection/index.ts'
 import { fileLogger } from './file-logger/index.ts'
@@ -23,6 +25,7 @@ import { gzip } from './gzip/index.ts'
 import { hmacAuth } from './hmac-auth/index.ts'
 import { httpLogger } from './http-logger/index.ts'
 import { ipRestriction } from './ip-restriction/index.ts'
+import { jweDecrypt } from './jwe-decrypt/index.ts'
 import { jwtAuth } from './jwt-auth/index.ts'
 import { keyAuth } from './key-auth/index.ts'
 import { ldapAuth } from './ldap-auth/index.ts'
@@ -39,7 +42,9 @@ import { openidConnect } from './openid-connect/index.ts'
 import { opentelemetry } from './opentelemetry/index.ts'
 import type { Plugin } from './plugin.ts'
 import { prometheus } from './prometheus/index.ts'
+import { proxyBuffering } from './proxy-buffering/index.ts'
 import { proxyCache } from './proxy-cache/index.ts'
+import { proxyControl } from './proxy-control/index.ts'
 import { proxyMirror } from './proxy-mirror/index.ts'
 import { proxyRewrite } from './proxy-rewrite/index.ts'
 import { publicApi } from './public-api/index.ts'
@@ -54,6 +59,7 @@ import { skywalkingLogger } from './skywalking-logger/index.ts'
 import { splunkHecLogging } from './splunk-hec-logging/index.ts'
 import { syslog } from './syslog/index.ts'
 import { tcpLogger } from './tcp-logger/index.ts'
+import { trafficLabel } from './traffic-label/index.ts'
 import { trafficSplit } from './traffic-split/index.ts'
 import { uaRestriction } from './ua-restriction/index.ts'
 import { udpLogger } from './udp-logger/index.ts'
@@ -66,6 +72,8 @@ import { zipkin } from './zipkin/index.ts'
 export const PLUGINS: readonly Plugin[] = [
   realIp,
   clientControl,
+  proxyBuffering,
+  proxyControl,
   requestId,
   zipkin,
   opentelemetry,
@@ -86,7 +94,9 @@ export const PLUGINS: readonly Plugin[] = [
   hmacAuth,
   basicAuth,
   jwtAuth,
+  jweDecrypt,
   keyAuth,
+  acl,
   consumerRestriction,
   attachConsumerLabel,
   forwardAuth,
@@ -103,6 +113,7 @@ export const PLUGINS: readonly Plugin[] = [
   brotli,
   gzip,
   serverInfo,
+  trafficLabel,
   trafficSplit,
   redirect,
   responseRewrite,
@@ -112,6 +123,7 @@ export const PLUGINS: readonly Plugin[] = [
   publicApi,
   prometheus,
   datadog,
+  errorPage,
   lokiLogger,
   elasticsearchLogger,
   echo,

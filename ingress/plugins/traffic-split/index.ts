@@ -2,6 +2,7 @@ import { type JsonObject, type Schema, UPSTREAM, type Upstream } from '../../obj
 import { compileExpression } from '../../route/index.ts'
 import { UpstreamGroup } from '../../upstream/index.ts'
 import type { OwnedState, Plugin, PluginEnvironment } from '../plugin.ts'
+import { type Weighted, weightedChoice } from '../weighted-choice.ts'
 
 interface Choice {
   readonly upstream_id?: string | number
@@ -27,25 +28,9 @@ function rulesOf(conf: JsonObject): readonly Rule[] {
   return (conf.rules ?? []) as readonly Rule[]
 }
 
-interface Share {
+interface Share extends Weighted {
   /** undefined: the route's own upstream. */
   readonly target: UpstreamGroup | string | undefined
-  readonly weight: number
-  current: number
-}
-
-/** Smooth weighted choice, as between servers. */
-function choose(shares: readonly Share[]): Share | undefined {
-  let best: Share | undefined
-  let total = 0
-  for (const share of shares) {
-    if (share.weight === 0) continue
-    share.current += share.weight
-    total += share.weight
-    if (best === undefined || share.current > best.current) best = share
-  }
-  if (best !== undefined) best.current -= total
-  return best
 }
 
 /** Sends shares of a route's traffic to other upstreams (canary, blue-green). */
@@ -103,7 +88,7 @@ export const trafficSplit: Plugin = {
         for (const { conditions, shares } of rules) {
           if (conditions.length > 0 && !conditions.some((holds) => holds(context.variables))) continue
           const live = shares.filter((share) => usable(share, context.route?.upstreamId))
-          const share = choose(live.length === 0 ? shares : live)
+          const share = weightedChoice(live.length === 0 ? shares : live)
           if (share?.target !== undefined) context.chosenUpstream = share.target
           return undefined
         }
