@@ -44,14 +44,15 @@ export function changeSecrets(
 }
 
 /**
- * Secrets encrypted as APISIX's data_encryption does: AES-128-CBC, the keyring's word being key and initial vector, in base64.
+ * Secrets encrypted as APISIX's data_encryption does: AES in CBC mode, the keyring's word (16 bytes or 32) being key and, with
+ * its first 16 bytes, initial vector, in base64.
  * The first word of the keyring encrypts, all of them decrypt, and what none decrypts was in clear.
  */
 export function keyringCodec(keyring: readonly string[], registry: ReadonlyMap<string, Plugin>): ValueCodec {
   const [first] = keyring
   if (first === undefined) return { encode: (_kind, value) => value, decode: (_kind, value) => value }
   const encrypt: Change = (secret) => {
-    const cipher = createCipheriv('aes-128-cbc', first, first)
+    const cipher = createCipheriv(algorithmOf(first), first, vectorOf(first))
     return Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()]).toString('base64')
   }
   const decrypt: Change = (text) => {
@@ -65,7 +66,7 @@ export function keyringCodec(keyring: readonly string[], registry: ReadonlyMap<s
     if (bytes.length === 0 || bytes.length % 16 !== 0) return text
     for (const word of keyring) {
       try {
-        const decipher = createDecipheriv('aes-128-cbc', word, word)
+        const decipher = createDecipheriv(algorithmOf(word), word, vectorOf(word))
         const plain = Buffer.concat([decipher.update(bytes), decipher.final()])
         const decoded = plain.toString('utf8')
         if (Buffer.from(decoded).equals(plain)) return decoded
@@ -79,6 +80,14 @@ export function keyringCodec(keyring: readonly string[], registry: ReadonlyMap<s
     encode: (kind, value) => changeSecrets(kind, value, registry, encrypt),
     decode: (kind, value) => changeSecrets(kind, value, registry, decrypt),
   }
+}
+
+function algorithmOf(word: string): string {
+  return Buffer.byteLength(word) === 32 ? 'aes-256-cbc' : 'aes-128-cbc'
+}
+
+function vectorOf(word: string): Buffer {
+  return Buffer.from(word).subarray(0, 16)
 }
 
 /** As it may be shown and logged. */

@@ -109,6 +109,10 @@ export interface GatewayConfig {
   /** Where Admin API objects and the generated key are kept; undefined: in memory only. */
   readonly dataDirectory: string | undefined
   readonly discovery: DnsDiscoverySettings
+  /** Whether `checks` of upstreams are made. */
+  readonly healthChecks: boolean
+  /** Bodies beyond this are not read for variables, in bytes. */
+  readonly readableBody: number
   /** Names in `plugins`; undefined: all. */
   readonly plugins: readonly string[] | undefined
   readonly pluginAttributes: Readonly<Record<string, unknown>>

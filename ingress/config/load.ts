@@ -73,16 +73,18 @@ function build(root: Section): GatewayConfig {
   const plexus = root.section('plexus')
   const router = apisix.section('router')
   const proxied = apisix.section('proxy_protocol')
-  const listen = [...plainListen(apisix), ...proxiedListen(proxied, 'listen_http_port')]
+  const mode = apisix.choice('proxy_mode', ['http', 'stream', 'http&stream'] as const) ?? 'http&stream'
+  const http = [...plainListen(apisix), ...proxiedListen(proxied, 'listen_http_port')]
   const trustedAddresses = apisix.strings('trusted_addresses') ?? []
   checkAddresses(apisix, 'trusted_addresses', trustedAddresses)
   const adminEnabled = apisix.boolean('enable_admin') ?? true
   const tls = tlsListen(apisix)
+  const streams = stream(apisix, proxied, plexus)
   const config: GatewayConfig = {
-    listen,
-    tlsListen: [...tls, ...proxiedListen(proxied, 'listen_https_port')],
+    listen: mode === 'stream' ? [] : http,
+    tlsListen: mode === 'stream' ? [] : [...tls, ...proxiedListen(proxied, 'listen_https_port')],
     tls: tlsConfig(apisix.section('ssl')),
-    stream: stream(apisix, proxied, plexus),
+    stream: mode === 'http' ? { ...streams, tcp: [], udp: [] } : streams,
     fallbackSni: apisix.section('ssl').string('fallback_sni'),
     reusePort: apisix.boolean('enable_reuseport') ?? false,
     workers: workers(nginxMain),
@@ -107,6 +109,8 @@ function build(root: Section): GatewayConfig {
     ...standalone(deployment, plexus),
     keyring: keyring(apisix.section('data_encryption')),
     dataDirectory: plexus.string('data_dir'),
+    healthChecks: !(apisix.boolean('disable_upstream_healthcheck') ?? false),
+    readableBody: readableBody(apisix),
     discovery: dnsDiscovery(root.section('discovery').section('dns')),
     plugins: root.strings('plugins'),
     pluginAttributes: {
@@ -145,6 +149,14 @@ function workers(nginx: Section): number {
   }
   if (Number.isInteger(Number(value)) && Number(value) >= 1 && Number(value) <= 256) return Number(value)
   throw nginx.error('worker_processes', `${JSON.stringify(value)} is neither a number of processes nor auto`)
+}
+
+/** `max_post_args_readable_size` in MiB; 0 is no limit. */
+function readableBody(apisix: Section): number {
+  const size = apisix.raw('max_post_args_readable_size') ?? 64
+  if (!Number.isFinite(size) || Number(size) < 0)
+    throw apisix.error('max_post_args_readable_size', 'must be a number of MiB')
+  return size === 0 ? Number.MAX_SAFE_INTEGER : Number(size) * 1024 ** 2
 }
 
 /** APISIX writes an access log by default, into its own directory; here one is written when a path is given. */

@@ -56,12 +56,12 @@ export function standalone(
   return { objectsFile, configsApi: declared && objectsFile === undefined }
 }
 
-/** `apisix.data_encryption`: words of 16 bytes; none without a keyring of one's own. */
+/** `apisix.data_encryption`: words of 16 or 32 bytes; none without a keyring of one's own. */
 export function keyring(section: Section): string[] {
   const value = section.raw('keyring')
   if (!(section.boolean('enable_encrypt_fields') ?? true) || value === undefined) return []
   const words = (Array.isArray(value) ? value : [value]).map(String)
-  const wrong = words.findIndex((word) => Buffer.byteLength(word) !== 16)
-  if (wrong !== -1) throw section.error(`keyring[${wrong}]`, 'must be 16 bytes long')
+  const wrong = words.findIndex((word) => ![16, 32].includes(Buffer.byteLength(word)))
+  if (wrong !== -1) throw section.error(`keyring[${wrong}]`, 'must be 16 or 32 bytes long')
   return words
 }

@@ -3,8 +3,6 @@ import type { Exchange } from '../http/index.ts'
 import { isObject, type ObjectChange } from '../objects/index.ts'
 import { queryArgument } from '../route/index.ts'
 
-/** Bodies beyond this are not read for variables: 413. */
-export const BODY_LIMIT = 64 * 1024 * 1024
 const GRAPHQL_LIMIT = 1024 * 1024
 const READABLE =
   /^(?:application\/(?:json|graphql|x-www-form-urlencoded)|multipart\/form-data|[^;]+\+json)\s*(?:;|$)/i
@@ -32,9 +30,9 @@ function asksForBody(value: unknown): boolean {
   return isObject(value) && Object.values(value).some(asksForBody)
 }
 
-/** Whether a request has a body that variables can be read from: without a type it may be GraphQL. */
-export function hasReadableBody({ body, headers }: Exchange): boolean {
-  if (body.kind === 'none') return false
+/** Whether a request has a body of at most `limit` bytes that variables can be read from: without a type it may be GraphQL. */
+export function hasReadableBody({ body, headers }: Exchange, limit: number): boolean {
+  if (body.kind === 'none' || (body.kind === 'length' && body.remaining > limit)) return false
   const type = headers.get('content-type')
   return type === undefined || READABLE.test(type)
 }

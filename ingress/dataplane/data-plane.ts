@@ -10,7 +10,7 @@ import {
 } from '../route/index.ts'
 import { StreamTable } from '../stream/index.ts'
 import type { AccessLog } from './access-log.ts'
-import { BODY_LIMIT, hasReadableBody } from './body-variables.ts'
+import { hasReadableBody } from './body-variables.ts'
 import { RequestContext } from './context.ts'
 import { hearPeer, type PeerRules } from './peers.ts'
 import { Pipeline, type PipelineOptions } from './pipeline.ts'
@@ -21,6 +21,8 @@ export interface DataPlaneOptions extends TablesOptions {
   readonly pool: ConnectionPool
   readonly uriRules: UriRules | undefined
   readonly peers: PeerRules
+  /** Bodies beyond this are not read for variables. */
+  readonly readableBody: number
   readonly showUpstreamStatus: boolean
   readonly accessLog: AccessLog | undefined
   readonly log: Logger
@@ -33,12 +35,14 @@ export class DataPlane implements ServerHandler {
   requests = 0
   readonly #pipeline: PipelineOptions
   readonly #peers: PeerRules
+  readonly #bodyLimit: number
   readonly #uriRules: UriRules | undefined
   readonly #log: Logger
 
   constructor(options: DataPlaneOptions) {
     this.#uriRules = options.uriRules
     this.#peers = options.peers
+    this.#bodyLimit = options.readableBody
     this.tables = new Tables(options)
     this.streams = new StreamTable(
       this.tables.upstreams,
@@ -77,14 +81,14 @@ export class DataPlane implements ServerHandler {
     }
     const context = new RequestContext(exchange, uri, named.host)
     hearPeer(context, this.#peers)
-    if (this.tables.bodyUse.wanted && hasReadableBody(exchange)) this.#readBody(context)
+    if (this.tables.bodyUse.wanted && hasReadableBody(exchange, this.#bodyLimit)) this.#readBody(context)
     else this.#serve(context)
   }
 
   /** Reads the body first, as which route it is may depend on it. */
   #readBody(context: RequestContext): void {
     const { exchange } = context
-    exchange.collectBody(BODY_LIMIT).then(
+    exchange.collectBody(this.#bodyLimit).then(
       () => {
         if (!exchange.ended) this.#serve(context)
       },

@@ -84,6 +84,8 @@ export class Serving {
       registry: selectPlugins(config.plugins, config.pluginAttributes).registry,
       mode: config.router,
       discovery: config.discovery,
+      healthChecks: config.healthChecks,
+      readableBody: config.readableBody,
       attributes: config.pluginAttributes,
       states: this.#states,
       pool: this.#pool,

@@ -12,6 +12,7 @@ export interface TablesOptions {
   readonly mode: RouterMode
   readonly attributes: Readonly<Record<string, unknown>>
   readonly discovery: DnsDiscoverySettings
+  readonly healthChecks: boolean
   readonly log: Logger
   readonly metrics: Registry
   /** The metrics of all processes as text. */

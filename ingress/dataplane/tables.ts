@@ -254,9 +254,10 @@ export class Tables {
 
   /** What the upstream of an object needs beside its configuration. */
   surroundings(owner: string): UpstreamSurroundings {
-    const { discovery, shared } = this.#options
+    const { discovery, healthChecks, shared } = this.#options
     return {
       discovery,
+      healthChecks,
       health: shared.within(`health ${owner}`),
       identity: (id) => this.certificates.identity(id),
       resolve: (value) => this.secrets.resolve(value),

@@ -27,6 +27,8 @@ const PRIVATE_BUCKETS = 16
 export interface UpstreamSurroundings extends IdentitySources {
   /** How names are resolved; by default as the system does. */
   readonly discovery?: DnsDiscoverySettings | undefined
+  /** false: `checks` are not looked at. */
+  readonly healthChecks?: boolean | undefined
   /** Where the health of the servers is kept; by default in memory of this process. */
   readonly health?: RecordSpace | undefined
 }
@@ -110,7 +112,7 @@ export class UpstreamGroup {
   }
 
   #check({ checks }: Upstream): void {
-    if (checks === undefined) {
+    if (checks === undefined || this.#surroundings.healthChecks === false) {
       this.#endChecks()
       return
     }

@@ -230,7 +230,16 @@ test('configuration errors name file and field; keys without a meaning are liste
   t.deepEqual(config.listen, [{ host: '0.0.0.0', port: 8000, http2: true }])
   t.deepEqual(config.admin?.listen, { host: '127.0.0.1', port: 9180 })
   t.deepEqual(config.ignored, ['apisix.enable_heartbeat', 'deployment.certs'])
+  const both = 'node_listen: 9080, ssl: { listen: [9443] }, stream_proxy: { tcp: [9100], udp: [9200] }'
+  const ports = (mode: string) => {
+    const { listen, tlsListen, stream } = parse(`apisix: { ${both}, proxy_mode: ${mode} }`)
+    return [listen, tlsListen, stream.tcp, stream.udp].map((list) => list.length).join('')
+  }
+  t.deepEqual(['http', 'stream', 'http&stream'].map(ports), ['1100', '0011', '1111'])
+  t.is(parse('apisix: { max_post_args_readable_size: 0 }').readableBody, Number.MAX_SAFE_INTEGER)
   for (const [text, message] of [
+    ['apisix: { max_post_args_readable_size: lots }', /max_post_args_readable_size: must be a number/],
+    ['apisix: { proxy_mode: both }', /apisix\.proxy_mode: "both" is not one of/],
     ['apisix: { node_listen: [x] }', '/etc/config.yaml: apisix.node_listen[0]: "x" is not a port'],
     ['apisix: { router: { http: radix } }', /apisix\.router\.http: "radix" is not one of/],
     [

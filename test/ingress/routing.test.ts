@@ -155,6 +155,26 @@ test('routes by what the body says: forms, JSON, multipart, GraphQL; the upstrea
   t.is(await post(form, 'kind=form'), 'rest')
 })
 
+test('a body beyond max_post_args_readable_size is not read: its variables have no value, and it goes through', async (t) => {
+  const backend = await httpBackend(t, { handler: (request, response) => void request.pipe(response) })
+  const { url, put } = await testGateway(t, { text: text('max_post_args_readable_size: 0.001') })
+  const upstream = { nodes: { [`127.0.0.1:${backend.port}`]: 1 } }
+  const plugins = { 'response-rewrite': { headers: { 'X-Route': 'kind' } } }
+  await put('/routes/1', { uri: '/', vars: [['post_arg.kind', '==', 'a']], plugins, upstream })
+  await put('/routes/2', { uri: '/', priority: -1, upstream })
+  const post = async (body: string) => {
+    const answer = await fetch(url, {
+      method: 'POST',
+      body,
+      headers: { 'Content-Type': 'application/json' },
+    })
+    t.is(await answer.text(), body)
+    return answer.headers.get('x-route')
+  }
+  t.is(await post('{"kind":"a"}'), 'kind')
+  t.is(await post(`{"kind":"a","more":"${'x'.repeat(2000)}"}`), null)
+})
+
 test('GraphQL documents: operations, names, root fields; what is none', (t) => {
   t.deepEqual(graphqlOperations('{ owner { name } ...parts ... on Query @x { y } repo(id: [1, 2]) }'), [
     { type: 'query', name: '', rootFields: ['owner', 'repo'] },

@@ -195,6 +195,23 @@ test('checks of an upstream inside traffic-split outlive edits of the route, and
   t.is(probes, last)
 })
 
+test('disable_upstream_healthcheck: checks are not looked at', async (t) => {
+  const backend = await httpBackend(t)
+  const { put, url } = await testGateway(t, { config: { healthChecks: false } })
+  const unhealthy = { http_statuses: [500], tcp_failures: 1, interval: 60 }
+  await put('/routes/1', {
+    uri: '/*',
+    upstream: {
+      nodes: { [`127.0.0.1:${backend.port}`]: 1, [`127.0.0.1:${CLOSED_PORT}`]: 1 },
+      retries: 0,
+      checks: { active: { unhealthy }, passive: { unhealthy: { http_statuses: [502], tcp_failures: 1 } } },
+    },
+  })
+  const statuses = []
+  for (let n = 0; n < 6; n++) statuses.push((await fetch(url)).status)
+  t.is(statuses.filter((status) => status === 502).length, 3)
+})
+
 test('the routes of a service share its upstream; the control API tells of it once, with servers as a list', async (t) => {
   const [first, second] = [await httpBackend(t), await httpBackend(t)]
   const control = { host: '127.0.0.1', port: 0 }
