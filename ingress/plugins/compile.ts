@@ -46,9 +46,10 @@ export const META: Schema = {
     disable: { type: 'boolean' },
     priority: { type: 'integer' },
     filter: { type: 'array' },
-    error_response: {},
+    error_response: { oneOf: [{ type: 'string' }, { type: 'object' }] },
     pre_function: { type: 'string' },
   },
+  additionalProperties: false,
 }
 
 /** The first fault of a `plugins` object in APISIX's words; fills in defaults. */
@@ -62,10 +63,22 @@ export function checkPlugins(
     const plugin = registry.get(name)
     if (plugin === undefined) return `unknown plugin [${name}]`
     if (!isObject(conf)) return `invalid plugin conf ${JSON.stringify(conf)} for plugin [${name}]`
+    const meta: JsonObject = isObject(conf._meta) ? conf._meta : {}
     const fault = checkPlugin(plugin, conf, options)
-    if (fault !== undefined) return `failed to check the configuration of plugin ${name} err: ${fault}`
+    // One that is switched off never runs, whatever it says.
+    if (fault !== undefined && meta.disable !== true)
+      return `failed to check the configuration of plugin ${name} err: ${fault}`
+    const unusable = checkMeta(name, meta)
+    if (unusable !== undefined) return unusable
   }
   return undefined
+}
+
+/** What the schema of `_meta` does not say. */
+function checkMeta(name: string, { filter, pre_function }: JsonObject): string | undefined {
+  if (pre_function !== undefined)
+    return `failed to load _meta.pre_function in plugin ${name}: Lua functions are not available`
+  return checkFilter(filter)
 }
 
 function checkPlugin(
@@ -75,7 +88,7 @@ function checkPlugin(
 ): string | undefined {
   const meta = conf._meta
   if (meta !== undefined) {
-    const fault = validate(META, meta) ?? checkFilter(isObject(meta) ? meta.filter : undefined)
+    const fault = validate(META, meta)
     if (fault !== undefined) return `property "_meta" validation failed: ${fault}`
   }
   delete conf._meta

@@ -246,7 +246,7 @@ test('prometheus counts what happened', async (t) => {
 
 test('_meta: disable, filter, priority, error_response', async (t) => {
   const limit = { count: 1, time_window: 60 }
-  const { get, set } = await withPlugins(t, { 'key-auth': { _meta: { disable: true } } })
+  const { get, set } = await withPlugins(t, { 'key-auth': { header: 7, _meta: { disable: true } } })
   t.is((await get()).status, 200)
   await set({ 'key-auth': { _meta: { filter: [['arg_auth', '==', '1']], error_response: { oops: 1 } } } })
   t.is((await get()).status, 200)
