@@ -7,7 +7,7 @@ import { isObject, type JsonObject } from '../objects/index.ts'
 import { checkDeclaration, LISTS, type List, versionKey } from './declaration.ts'
 import { type DeclaredItem, DeclaredObjects } from './declared-objects.ts'
 import { type Committed, type ObjectStorage, ReadOnlyError } from './object-storage.ts'
-import type { ValueCodec } from './storage.ts'
+import { StorageError, type ValueCodec } from './storage.ts'
 
 // These two are told in headers, and are part of the document as well.
 export const DIGEST = 'X-Digest'
@@ -41,7 +41,7 @@ export class DeclaredStorage implements ObjectStorage {
     this.#declared = new DeclaredObjects(catalogue, 'configs')
     this.#file = directory === undefined ? undefined : path.join(directory, 'configs.json')
     if (this.#file !== undefined && existsSync(this.#file))
-      this.restore(this.#coded('decode', JSON.parse(readFileSync(this.#file, 'utf8'))))
+      this.restore(this.#coded('decode', readDocument(this.#file)))
   }
 
   /** As it was put, with versions, digest and time. */
@@ -111,6 +111,16 @@ export class DeclaredStorage implements ObjectStorage {
   }
 
   async close(): Promise<void> {}
+}
+
+function readDocument(file: string): JsonObject {
+  try {
+    const document: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    if (isObject(document)) return document
+  } catch (cause) {
+    throw new StorageError(`${file} cannot be read: restore it or move it away`, { cause })
+  }
+  throw new StorageError(`${file} is no configuration: restore it or move it away`)
 }
 
 /** A copy of a document with each of its items changed. */

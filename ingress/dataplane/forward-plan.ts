@@ -32,7 +32,7 @@ export class UpstreamPlan implements ForwardPlan {
   readonly #context: RequestContext
   readonly #group: UpstreamGroup
   readonly #log: Logger
-  #tried: Set<Server> | undefined
+  #tried: Set<string> | undefined
   #last: Server | undefined
 
   constructor(context: RequestContext, group: UpstreamGroup, log: Logger) {
@@ -52,7 +52,7 @@ export class UpstreamPlan implements ForwardPlan {
   }
 
   next(): Endpoint | number {
-    if (this.#last !== undefined) (this.#tried ??= new Set()).add(this.#last)
+    if (this.#last !== undefined) (this.#tried ??= new Set()).add(this.#last.name)
     const group = this.#group
     if (group.servers.length === 0) return 503
     const server = group.pick(this.#context.variables, this.#tried)

@@ -41,7 +41,7 @@ export class StreamConnection implements Receiver, Timed {
   #looking = false
   #ended = false
   #closed = false
-  #tried: Set<Server> | undefined
+  #tried: Set<string> | undefined
   #cancel: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
   #splice: Splice | undefined
@@ -109,7 +109,7 @@ export class StreamConnection implements Receiver, Timed {
       this.#cancel = undefined
       group.ended(server)
       group.failed(server, kind)
-      ;(this.#tried ??= new Set()).add(server)
+      ;(this.#tried ??= new Set()).add(server.name)
       this.#context.log.warn(
         { upstream: server.name, route: route.id, error: error?.message },
         'upstream failed',

@@ -1,6 +1,6 @@
 import type { Upstream } from '../objects/index.ts'
 
-/** One server of an upstream. Its object lives as long as host, port and weight stay, so balancer state survives changes. */
+/** One server of an upstream. Its object lives as long as host and port stay, so balancer state survives changes. */
 export interface Server {
   readonly host: string
   readonly port: number
@@ -76,20 +76,32 @@ function newServer(own: Pick<Server, 'host' | 'port' | 'weight' | 'priority' | '
   return { ...own, key: own.name, current: 0, active: 0, ewma: 0, ewmaAt: 0, since: Number.NEGATIVE_INFINITY }
 }
 
-/** The servers of an upstream, taking over those of `before` that did not change. */
+/** The servers of an upstream, taking over those of `before` that stay: another weight or priority makes no new server. */
 export function serversOf(upstream: Upstream, before: readonly Server[] = []): Server[] {
-  const known = new Map(
-    before.map((server) => [`${server.name}/${server.weight}/${server.priority}`, server]),
-  )
-  return specs(upstream).map(({ host, port, weight, priority }) => {
-    const name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-    const same = known.get(`${name}/${weight}/${priority}`)
-    if (same !== undefined) return same
-    const server = newServer({ host, port, weight, priority, name })
-    const changed = before.find((one) => one.name === name)
-    // Another weight makes no new server: what is known of it stays.
-    if (changed !== undefined) return Object.assign(server, { ...changed, weight, priority })
+  const keyOf = ({ name, weight, priority }: Server | NamedSpec) => `${name}/${weight}/${priority}`
+  const known = new Map(before.map((server) => [keyOf(server), server]))
+  const wanted = specs(upstream).map(named)
+  const same = new Set(wanted.map((spec) => known.get(keyOf(spec))))
+  const others = new Map(before.filter((server) => !same.has(server)).map((server) => [server.name, server]))
+  return wanted.map((spec) => {
+    const { name, weight, priority } = spec
+    const unchanged = known.get(keyOf(spec))
+    if (unchanged !== undefined) return unchanged
+    const changed = others.get(name)
+    others.delete(name)
+    // In place: requests that run there are counted in it.
+    if (changed !== undefined) return Object.assign(changed, { weight, priority })
+    const server = newServer(spec)
     if (before.length > 0) server.since = performance.now()
     return server
   })
+}
+
+interface NamedSpec extends NodeSpec {
+  readonly name: string
+}
+
+function named(spec: NodeSpec): NamedSpec {
+  const { host, port } = spec
+  return { ...spec, name: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}` }
 }

@@ -151,8 +151,11 @@ export class UpstreamGroup {
     return this.config.retries ?? Math.max(0, this.servers.length - 1)
   }
 
-  /** Picks a server not tried yet, a healthy one if there is any; the only server is tried again. */
-  pick(variables: Variables, tried: ReadonlySet<Server> | undefined): Server | undefined {
+  /**
+   * Picks a server not tried yet, a healthy one if there is any; the only server is tried again. `tried` holds names, as a
+   * server may have gone and come back meanwhile.
+   */
+  pick(variables: Variables, tried: ReadonlySet<string> | undefined): Server | undefined {
     this.health?.start()
     if (this.servers.length === 1) return this.servers[0]
     return (
@@ -164,24 +167,24 @@ export class UpstreamGroup {
   /** Once no server with a weight is healthy, those of weight 0 stand in. */
   #pickHealthy(
     variables: Variables,
-    tried: ReadonlySet<Server> | undefined,
+    tried: ReadonlySet<string> | undefined,
     health: HealthChecker,
   ): Server | undefined {
     return (
       this.#pickUsable(variables, tried, health) ??
       this.servers.find(
-        (server) => server.weight === 0 && tried?.has(server) !== true && health.isHealthy(server),
+        (server) => server.weight === 0 && tried?.has(server.name) !== true && health.isHealthy(server),
       )
     )
   }
 
   #pickUsable(
     variables: Variables,
-    tried: ReadonlySet<Server> | undefined,
+    tried: ReadonlySet<string> | undefined,
     health: HealthChecker | undefined,
   ): Server | undefined {
     for (const tier of this.#tiers) {
-      const out = (server: Server) => tried?.has(server) === true || health?.isHealthy(server) === false
+      const out = (server: Server) => tried?.has(server.name) === true || health?.isHealthy(server) === false
       const plain = tried === undefined && health === undefined
       const server = this.#pickFrom(tier, variables, plain ? undefined : out)
       if (server !== undefined) return server

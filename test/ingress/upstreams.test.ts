@@ -24,6 +24,31 @@ test('least_conn takes the server with the fewest requests for its weight, and f
   t.is(upstream.pick(none, undefined)?.name, '10.0.0.3:80')
 })
 
+test('a server whose weight changes, or that goes and comes back, is the same server', (t) => {
+  const upstream = group({ type: 'least_conn' }, { '10.0.0.1:80': 1, '10.0.0.2:80': 1 })
+  const [first] = upstream.servers
+  if (first === undefined) return t.fail('no server')
+  upstream.begun(first)
+  upstream.update({ type: 'least_conn', nodes: { '10.0.0.1:80': 4, '10.0.0.2:80': 1 } })
+  t.is(upstream.servers[0]?.active, 1)
+  upstream.ended(first)
+  t.is(upstream.servers[0]?.active, 0)
+  t.is(upstream.servers[0]?.weight, 4)
+  // One address twice are two servers.
+  const twice = [1, 2].map((weight) => ({ host: '10.0.0.1', port: 80, weight, priority: weight }))
+  upstream.update({ type: 'least_conn', nodes: twice })
+  t.deepEqual(
+    upstream.servers.map(({ priority }) => priority),
+    [1, 2],
+  )
+
+  const tried = new Set(['10.0.0.1:80'])
+  for (const nodes of [{ '10.0.0.2:80': 1 }, { '10.0.0.1:80': 1, '10.0.0.2:80': 1 }]) {
+    upstream.update({ nodes })
+    t.is(upstream.pick(none, tried)?.name, '10.0.0.2:80')
+  }
+})
+
 test('ewma prefers the server that answers faster', (t) => {
   const upstream = group({ type: 'ewma' }, { '10.0.0.1:80': 1, '10.0.0.2:80': 1 })
   const [fast, slow] = upstream.servers
