@@ -2,10 +2,11 @@ import type { RequestContext } from '../../dataplane/context.ts'
 import type { JsonObject } from '../../objects/index.ts'
 import { clearIdentity } from '../authentication.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
+import { type ClaimFault, ClaimRules, checkClaimSchema } from './claims.ts'
 import type { Login, Tokens } from './login.ts'
 import type { Provider } from './provider.ts'
 import { SealedCookies } from './session.ts'
-import { OIDC_SCHEMA, type OidcConf } from './settings.ts'
+import { checkAbsent, OIDC_SCHEMA, type OidcConf } from './settings.ts'
 
 const HEADERS = ['X-Access-Token', 'X-ID-Token', 'X-Userinfo', 'X-Refresh-Token']
 
@@ -36,9 +37,9 @@ export const openidConnect: Plugin = {
   schema: OIDC_SCHEMA,
   check(conf) {
     // Without a secret anybody could make sessions; with one of ours they would end with the process.
-    return conf.bearer_only !== true && conf.unauth_action === 'auth' && conf.session === undefined
-      ? 'property "session.secret" is required when "bearer_only" is false'
-      : undefined
+    if (conf.bearer_only !== true && conf.unauth_action === 'auth' && conf.session === undefined)
+      return 'property "session.secret" is required when "bearer_only" is false'
+    return checkAbsent(conf) ?? checkClaimSchema(conf.claim_schema as JsonObject | undefined)
   },
   compile(conf, environment) {
     const own = conf as unknown as OidcConf
@@ -47,19 +48,18 @@ export const openidConnect: Plugin = {
     loading.catch(() => {})
     const renewed = new WeakMap<RequestContext, readonly string[]>()
 
-    const refusal = (status: number, error?: string): PluginAnswer => ({
-      status,
-      body: { message: status === 403 ? 'the token lacks a scope' : 'authorization is required' },
+    const rules = new ClaimRules(own)
+    const refusal = (code?: string): PluginAnswer => ({
+      status: 401,
+      body: { message: 'authorization is required' },
       headers: {
-        'WWW-Authenticate': `Bearer realm="${own.realm}"${error === undefined ? '' : `, error="${error}"`}`,
+        'WWW-Authenticate': `Bearer realm="${own.realm}"${code === undefined ? '' : `, error="${code}"`}`,
       },
     })
-    const lacksScope = (claims: JsonObject): boolean => {
-      const given = Array.isArray(claims.scope)
-        ? claims.scope.map(String)
-        : String(claims.scope ?? '').split(' ')
-      return own.required_scopes?.some((scope) => !given.includes(scope)) ?? false
-    }
+    const insufficient = ({ status, error }: ClaimFault): PluginAnswer =>
+      status === 401
+        ? refusal('invalid_token')
+        : { ...refusal('insufficient_scope'), status, body: { error } }
     const tell = (context: RequestContext, tokens: Tokens): void => {
       const { headers } = context.exchange
       if (own.set_access_token_header) {
@@ -77,21 +77,22 @@ export const openidConnect: Plugin = {
       try {
         const { provider } = await loading
         const claims = { ...(await provider.check(token)) }
-        if (lacksScope(claims)) return refusal(403, 'insufficient_scope')
-        tell(context, { access_token: token, claims })
+        const fault = rules.ofToken(claims)
+        if (fault !== undefined) return insufficient(fault)
+        tell(context, { access_token: token, claims, scope: '' })
         return undefined
       } catch (error) {
         environment.log.info(
           { plugin: 'openid-connect', object: environment.owner, err: error },
           'token refused',
         )
-        return refusal(401, 'invalid_token')
+        return refusal('invalid_token')
       }
     }
     const browser = async (context: RequestContext): Promise<PluginAnswer | undefined> => {
       try {
         const { login: flow } = await loading
-        if (flow === undefined) return own.unauth_action === 'pass' ? undefined : refusal(401)
+        if (flow === undefined) return own.unauth_action === 'pass' ? undefined : refusal()
         if (context.path === own.logout_path) return await flow.logout(context)
         if (flow.isCallback(context)) return await flow.finish(context)
         let tokens = flow.session(context)
@@ -101,11 +102,14 @@ export const openidConnect: Plugin = {
           if (tokens !== undefined) renewed.set(context, flow.keep(context, tokens))
         } else if (ended) tokens = undefined
         if (tokens !== undefined) {
+          const { userinfo: user, access_token, claims: id_token } = tokens
+          const fault = rules.ofSession(tokens.scope, { user, access_token, id_token })
+          if (fault !== undefined) return insufficient(fault)
           tell(context, tokens)
           return undefined
         }
         if (own.unauth_action === 'pass') return undefined
-        return own.unauth_action === 'deny' ? refusal(401) : await flow.begin(context)
+        return own.unauth_action === 'deny' ? refusal() : await flow.begin(context)
       } catch (error) {
         environment.log.warn(
           { plugin: 'openid-connect', object: environment.owner, err: error },
@@ -123,7 +127,7 @@ export const openidConnect: Plugin = {
         // Who the client says it is is not for the upstream to see.
         for (const name of HEADERS) if (headers.has(name)) headers.remove(name)
         if (token !== undefined) return bearer(context, token)
-        return own.bearer_only ? refusal(401) : browser(context)
+        return own.bearer_only ? refusal() : browser(context)
       },
       headerFilter(context, response) {
         for (const cookie of renewed.get(context) ?? []) response.headers.add('Set-Cookie', cookie)

@@ -4,7 +4,7 @@ import type { RequestContext } from '../../dataplane/context.ts'
 import type { JsonObject } from '../../objects/index.ts'
 import type { PluginAnswer } from '../plugin.ts'
 import type { Provider } from './provider.ts'
-import { endCookies, type SealedCookies } from './session.ts'
+import { type CookieSettings, endCookies, type SealedCookies } from './session.ts'
 import type { OidcConf } from './settings.ts'
 
 /** What a session holds. */
@@ -13,9 +13,13 @@ export interface Tokens {
   readonly id_token?: string | undefined
   readonly refresh_token?: string | undefined
   readonly claims: JsonObject
+  /** What was granted, separated by blanks. */
+  readonly scope: string
   readonly userinfo?: JsonObject | undefined
   /** When the access token ends, seconds since 1970. */
   readonly expires?: number | undefined
+  /** When the session ends, seconds since 1970. */
+  readonly until?: number | undefined
 }
 
 const PENDING_SECONDS = 600
@@ -33,11 +37,21 @@ export class Login {
     this.#cookies = cookies
     // Routes with different clients on one host have sessions of their own.
     const client = `${conf.discovery} ${conf.client_id}`
-    this.#name = `plexus_session_${createHash('sha256').update(client).digest('hex').slice(0, 8)}`
+    this.#name =
+      conf.session?.cookie_name ??
+      `plexus_session_${createHash('sha256').update(client).digest('hex').slice(0, 8)}`
   }
 
-  #secure(context: RequestContext): boolean {
-    return context.scheme === 'https'
+  #settings(context: RequestContext, maxAge?: number | undefined): CookieSettings {
+    const session = this.#conf.session
+    return {
+      secure: session?.cookie_secure ?? context.scheme === 'https',
+      maxAge,
+      path: session?.cookie_path ?? '/',
+      domain: session?.cookie_domain,
+      httpOnly: session?.cookie_http_only ?? true,
+      sameSite: session?.cookie_same_site ?? 'Lax',
+    }
   }
 
   #read(context: RequestContext): (cookie: string) => string | undefined {
@@ -63,18 +77,28 @@ export class Login {
   /** The tokens of the session; undefined without one. */
   session(context: RequestContext): Tokens | undefined {
     const content = this.#cookies.open(this.#name, this.#read(context))
-    return content === undefined ? undefined : (content as unknown as Tokens)
+    // The browser may keep the cookie for as long as it likes.
+    if (content === undefined || Number(content.until ?? Number.POSITIVE_INFINITY) <= Date.now() / 1000)
+      return undefined
+    return content as unknown as Tokens
   }
 
   /** Set-Cookie values that keep the tokens. */
   keep(context: RequestContext, tokens: Tokens): string[] {
-    const maxAge = this.#conf.session?.cookie?.lifetime
-    const settings = { secure: this.#secure(context), maxAge }
-    const whole = this.#cookies.seal(this.#name, { ...tokens }, settings)
+    const session = this.#conf.session
+    const lifetime = session?.absolute_timeout ?? session?.cookie?.lifetime
+    // A renewed session ends when the first one would have.
+    const until = tokens.until ?? (lifetime && Math.floor(Date.now() / 1000) + lifetime)
+    const settings = this.#settings(context, until && Math.max(1, until - Math.floor(Date.now() / 1000)))
+    const whole = this.#cookies.seal(this.#name, { ...tokens, until }, settings)
     // Too long for cookies: what can be asked for again is left out.
     return (
       whole ??
-      this.#cookies.seal(this.#name, { ...tokens, userinfo: undefined, id_token: undefined }, settings) ??
+      this.#cookies.seal(
+        this.#name,
+        { ...tokens, until, userinfo: undefined, id_token: undefined },
+        settings,
+      ) ??
       []
     )
   }
@@ -106,7 +130,8 @@ export class Login {
       back: back.startsWith('/') ? back : '/',
       redirect: redirectUri.href,
     }
-    const settings = { secure: this.#secure(context), maxAge: PENDING_SECONDS }
+    // The browser comes back from another site: Strict would keep the cookie from it.
+    const settings = { ...this.#settings(context, PENDING_SECONDS), sameSite: 'Lax' } as const
     const cookies = this.#cookies.seal(this.#pendingName(state), pending, settings) ?? []
     const headers = { Location: url.href, 'Set-Cookie': cookies, 'Cache-Control': 'no-store' }
     return { status: 302, body: '', headers }
@@ -139,9 +164,9 @@ export class Login {
       this.#conf.set_userinfo_header && userinfo_endpoint !== undefined && claims.sub !== undefined
         ? { ...(await oidc.fetchUserInfo(configuration, answer.access_token, String(claims.sub))) }
         : undefined
-    const tokens = { ...tokensOf(answer), claims, userinfo }
-    const secure = this.#secure(context)
-    const cookies = [...this.keep(context, tokens), ...endCookies(name, { secure }, read)]
+    // RFC 6749 §5.1: not said, it is what was asked for.
+    const tokens = { ...tokensOf(answer), claims, scope: answer.scope ?? this.#conf.scope, userinfo }
+    const cookies = [...this.keep(context, tokens), ...endCookies(name, this.#settings(context), read)]
     return { status: 302, body: '', headers: { Location: String(pending.back), 'Set-Cookie': cookies } }
   }
 
@@ -160,7 +185,7 @@ export class Login {
   /** Ends the session here, and at the provider if it offers that. */
   async logout(context: RequestContext): Promise<PluginAnswer> {
     const tokens = this.session(context)
-    const cookies = endCookies(this.#name, { secure: this.#secure(context) }, this.#read(context))
+    const cookies = endCookies(this.#name, this.#settings(context), this.#read(context))
     const configuration = await this.#provider.configuration()
     const after = this.#conf.post_logout_redirect_uri
     const location =
@@ -177,7 +202,7 @@ export class Login {
 function tokensOf(
   answer: Awaited<ReturnType<typeof oidc.authorizationCodeGrant>>,
   before?: Tokens,
-): Omit<Tokens, 'claims'> {
+): Omit<Tokens, 'claims' | 'scope'> {
   const seconds = answer.expiresIn()
   return {
     access_token: answer.access_token,

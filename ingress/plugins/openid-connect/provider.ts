@@ -79,7 +79,10 @@ export class Provider {
       this.#keys ??= jose.createRemoteJWKSet(new URL(jwks_uri), {
         [jose.customFetch]: this.#fetch as unknown as jose.FetchImplementation,
       })
-      return (await jose.jwtVerify(token, this.#keys, { ...options, issuer })).payload
+      // Other issuers may be listed; ClaimRules looks at those.
+      const others = this.#conf.claim_validator?.issuer?.valid_issuers
+      const expectedIssuer = others === undefined ? { issuer } : {}
+      return (await jose.jwtVerify(token, this.#keys, { ...options, ...expectedIssuer })).payload
     }
     const answer = await oidc.tokenIntrospection(configuration, token)
     if (!answer.active) throw new Error('the token is not active')

@@ -11,6 +11,10 @@ export interface CookieSettings {
   readonly secure: boolean
   /** Seconds the browser keeps it; undefined: until it ends. */
   readonly maxAge?: number | undefined
+  readonly path: string
+  readonly domain?: string | undefined
+  readonly httpOnly: boolean
+  readonly sameSite: 'Strict' | 'Lax' | 'None' | 'Default'
 }
 
 /** Cookies whose content only the gateway can read or make: AES-256-GCM, the name of the cookie authenticated with it. */
@@ -72,7 +76,17 @@ function pieceName(name: string, index: number): string {
   return index === 0 ? name : `${name}_${index + 1}`
 }
 
-function setCookie(name: string, value: string, { secure, maxAge }: CookieSettings): string {
-  const age = maxAge === undefined ? '' : `; Max-Age=${maxAge}`
-  return `${name}=${value}; Path=/; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}${age}`
+function setCookie(name: string, value: string, settings: CookieSettings): string {
+  const { secure, maxAge, path, domain, httpOnly, sameSite } = settings
+  return [
+    `${name}=${value}`,
+    `Path=${path}`,
+    domain && `Domain=${domain}`,
+    httpOnly && 'HttpOnly',
+    sameSite !== 'Default' && `SameSite=${sameSite}`,
+    secure && 'Secure',
+    maxAge !== undefined && `Max-Age=${maxAge}`,
+  ]
+    .filter((part) => typeof part === 'string')
+    .join('; ')
 }

@@ -1,4 +1,17 @@
-import type { Schema } from '../../objects/index.ts'
+import type { JsonObject, Schema } from '../../objects/index.ts'
+
+export interface SessionConf {
+  readonly secret: string
+  readonly cookie_name?: string
+  readonly cookie_path?: string
+  readonly cookie_domain?: string
+  readonly cookie_secure?: boolean
+  readonly cookie_http_only?: boolean
+  readonly cookie_same_site?: 'Strict' | 'Lax' | 'None' | 'Default'
+  /** Seconds a session lasts. */
+  readonly absolute_timeout?: number
+  readonly cookie?: { readonly lifetime?: number }
+}
 
 export interface OidcConf {
   readonly client_id: string
@@ -12,7 +25,16 @@ export interface OidcConf {
   readonly logout_path: string
   readonly post_logout_redirect_uri?: string
   readonly unauth_action: 'auth' | 'deny' | 'pass'
-  readonly session?: { readonly secret: string; readonly cookie?: { readonly lifetime?: number } }
+  readonly session?: SessionConf
+  readonly claim_validator?: {
+    readonly issuer?: { readonly valid_issuers?: readonly string[] }
+    readonly audience?: {
+      readonly claim: string
+      readonly required: boolean
+      readonly match_with_client_id: boolean
+    }
+  }
+  readonly claim_schema?: JsonObject
   readonly public_key?: string
   readonly use_jwks: boolean
   readonly token_signing_alg_values_expected?: string
@@ -56,10 +78,37 @@ export const OIDC_SCHEMA: Schema = {
       type: 'object',
       properties: {
         secret: { type: 'string', minLength: 16 },
+        cookie_name: { type: 'string', pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" },
+        cookie_path: { type: 'string', pattern: '^/[!-:<-~]*$' },
+        cookie_domain: { type: 'string', pattern: '^[0-9A-Za-z.-]+$' },
+        cookie_secure: { type: 'boolean' },
+        cookie_http_only: { type: 'boolean' },
+        cookie_same_site: { type: 'string', enum: ['Strict', 'Lax', 'None', 'Default'] },
+        absolute_timeout: { type: 'integer', minimum: 1 },
         cookie: { type: 'object', properties: { lifetime: { type: 'integer', minimum: 1 } } },
+        storage: { type: 'string', enum: ['cookie'] },
       },
       required: ['secret'],
+      additionalProperties: false,
     },
+    claim_validator: {
+      type: 'object',
+      properties: {
+        issuer: {
+          type: 'object',
+          properties: { valid_issuers: { type: 'array', items: { type: 'string' } } },
+        },
+        audience: {
+          type: 'object',
+          properties: {
+            claim: { type: 'string', default: 'aud' },
+            required: flag(false),
+            match_with_client_id: flag(false),
+          },
+        },
+      },
+    },
+    claim_schema: { type: 'object' },
     public_key: { type: 'string' },
     use_jwks: flag(false),
     token_signing_alg_values_expected: { type: 'string' },
@@ -79,4 +128,19 @@ export const OIDC_SCHEMA: Schema = {
     timeout: { type: 'integer', minimum: 1, default: 3 },
   },
   required: ['client_id', 'client_secret', 'discovery'],
+}
+
+/** Options of APISIX's that change what is let in or whom is talked to, and that are not here: refused, not ignored. */
+const ABSENT = ['par', 'dpop', 'proxy_opts', 'introspection_addon_headers', 'client_rsa_private_key']
+const ABSENT_FLAGS = [
+  'accept_none_alg',
+  'force_reauthorize',
+  'revoke_tokens_on_logout',
+  'set_raw_id_token_header',
+]
+
+/** A sentence about an option that would be ignored. */
+export function checkAbsent(conf: JsonObject): string | undefined {
+  const name = ABSENT.find((one) => conf[one] !== undefined) ?? ABSENT_FLAGS.find((one) => conf[one] === true)
+  return name === undefined ? undefined : `${name} is not supported`
 }
