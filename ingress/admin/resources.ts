@@ -5,7 +5,9 @@ import {
   type JsonObject,
   type Kind,
   type ObjectChange,
+  SCHEMAS,
   typeName,
+  validate,
 } from '../objects/index.ts'
 import { type AdminAnswer, failure, notFound } from './answers.ts'
 import { merge, setAt } from './merge.ts'
@@ -112,11 +114,11 @@ export class Resources {
     if (urlId !== undefined && stated !== undefined && String(stated) !== urlId) {
       return failure(kind === 'consumers' ? 'wrong username' : `wrong ${WORDS[kind]} id`)
     }
-    if (kind === 'consumers' && !/^[a-zA-Z0-9_-]+$/.test(String(id)))
-      return failure(
-        `invalid configuration: property "username" validation failed: failed to match pattern "^[a-zA-Z0-9_\\-]+$" with "${id}"`,
-      )
-    if (kind !== 'plugin_metadata' && !/^[a-zA-Z0-9-_.]{1,64}$/.test(String(id))) {
+    if (kind === 'consumers') {
+      const fault = validate(SCHEMAS.consumers.properties?.username ?? {}, id)
+      if (fault !== undefined)
+        return failure(`invalid configuration: property "username" validation failed: ${fault}`)
+    } else if (kind !== 'plugin_metadata' && !/^[a-zA-Z0-9-_.]{1,64}$/.test(String(id))) {
       return failure(
         `invalid configuration: property "id" validation failed: object matches none of the required`,
       )

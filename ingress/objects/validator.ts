@@ -80,6 +80,11 @@ export function validate(schema: Schema, value: unknown): string | undefined {
   )
 }
 
+/** As Lua's %q writes a string. */
+function quoted(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&').replaceAll('\n', '\\\n')}"`
+}
+
 function checkString(schema: Schema, value: string): string | undefined {
   if (isReference(value)) return undefined
   const length = [...value].length
@@ -90,7 +95,7 @@ function checkString(schema: Schema, value: string): string | undefined {
     return `string too long, expected at most ${schema.maxLength}, got ${length}`
   }
   if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(value)) {
-    return `failed to match pattern "${schema.pattern}" with "${value}"`
+    return `failed to match pattern ${quoted(schema.pattern)} with ${quoted(value)}`
   }
   if (schema.format !== undefined && isIP(value) !== (schema.format === 'ipv4' ? 4 : 6)) {
     return `failed to validate format "${schema.format}" with "${value}"`
