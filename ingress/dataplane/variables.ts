@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { queryArgument } from '../route/index.ts'
 import type { RequestContext } from './context.ts'
@@ -14,6 +15,9 @@ const VARIABLES: Readonly<Record<string, Read>> = {
   is_args: (context) => (context.query === '' ? '' : '?'),
   host: (context) => context.host,
   hostname: () => hostname(),
+  document_uri: (context) => context.path,
+  https: (context) => (context.scheme === 'https' ? 'on' : ''),
+  ssl_server_name: (context) => context.exchange.connection.transport.servername,
   request_method: (context) => context.method,
   scheme: (context) => context.scheme,
   remote_addr: (context) => context.remoteAddr,
@@ -21,7 +25,7 @@ const VARIABLES: Readonly<Record<string, Read>> = {
   server_addr: (context) => context.exchange.connection.transport.localAddress,
   server_port: (context) => context.exchange.connection.transport.localPort,
   server_name: (context) => context.host,
-  server_protocol: (context) => `HTTP/1.${context.exchange.request.minor}`,
+  server_protocol: protocol,
   content_type: (context) => context.exchange.headers.get('content-type'),
   content_length: (context) => context.exchange.headers.get('content-length'),
   route_id: (context) => context.route?.id,
@@ -34,11 +38,15 @@ const VARIABLES: Readonly<Record<string, Read>> = {
   balancer_port: (context) => context.upstreamAddr.slice(context.upstreamAddr.lastIndexOf(':') + 1),
   upstream_addr: (context) => context.upstreamAddr,
   upstream_status: (context) => context.upstreamStatus,
+  upstream_unresolved_host: (context) => unresolvedHost(context.upstreamAddr),
   status: (context) => context.exchange.status,
   bytes_sent: (context) => context.exchange.writer.bytes,
   body_bytes_sent: (context) => context.exchange.writer.bytes,
   request_length: (context) => context.exchange.bytesReceived,
-  request: ({ exchange: { request } }) => `${request.method} ${request.target} HTTP/1.${request.minor}`,
+  request: (context) => {
+    const { method, target } = context.exchange.request
+    return `${method} ${target} ${protocol(context)}`
+  },
   request_time: (context) => seconds(performance.now() - context.exchange.startedAt),
   upstream_response_time: (context) =>
     context.upstreamStartedAt === 0 ? undefined : seconds(context.upstreamMs),
@@ -54,6 +62,17 @@ const VARIABLES: Readonly<Record<string, Read>> = {
   request_id: (context) => context.requestId,
   original_x_forwarded_for: (context) =>
     context.droppedForwardedFor ?? context.exchange.headers.get('x-forwarded-for'),
+}
+
+function protocol({ exchange: { connection, request } }: RequestContext): string {
+  return `HTTP/${connection.version ?? `1.${request.minor}`}`
+}
+
+/** The name of the last server tried, if it has one. */
+function unresolvedHost(addresses: string): string | undefined {
+  const last = addresses.slice(addresses.lastIndexOf(' ') + 1)
+  const host = last.slice(0, Math.max(0, last.lastIndexOf(':')))
+  return host === '' || host.startsWith('[') || isIP(host) !== 0 ? undefined : host
 }
 
 function seconds(ms: number): string {
@@ -97,6 +116,7 @@ export function variable(context: RequestContext, name: string): string | number
     // A field's own underscores are as good as dashes here.
     return headers.get(field.replaceAll('_', '-')) ?? (field.includes('_') ? headers.get(field) : undefined)
   }
+  if (name.startsWith('sent_http_')) return context.sentFields?.[name.slice(10).replaceAll('_', '-')]
   if (name.startsWith('post_arg') || name.startsWith('graphql_')) return context.bodyVariable(name)
   if (name.startsWith('uri_param_')) return context.uriParameter(name.slice(10))
   if (name.startsWith('jwt_claim_')) {

@@ -36,6 +36,8 @@ export interface Forwarder {
 export interface ExchangeConnection {
   readonly transport: Transport
   readonly serverToken: string
+  /** What it speaks if that is not HTTP/1. */
+  readonly version?: '2.0' | undefined
   readonly draining: boolean
   /** Kept by the request writer. */
   clientFields: ClientFields | undefined

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import http2 from 'node:http2'
+import { hostname } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
@@ -46,6 +48,24 @@ test("the access log in nginx's format, escaped as nginx does", async (t) => {
   const second = await testGateway(t, { config: { accessLog: json } })
   await fetch(`${second.url}/none`)
   t.like(JSON.parse((await lines(json, 1))[0] ?? ''), { uri: '/none', status: 404, request_method: 'GET' })
+})
+
+test('variables of the connection: HTTP/2 is called so, a server by the name it has in the configuration', async (t) => {
+  const file = path.join(temporaryDirectory(t), 'access.log')
+  const text = '$request|$server_protocol|$document_uri|$https|$upstream_unresolved_host|$hostname'
+  const { url, put } = await testGateway(t, {
+    config: { accessLog: file, accessLogFormat: { text, escape: 'default' } },
+  })
+  await put('/routes/1', { uri: '/a', upstream: { nodes: { 'localhost:1': 1 } } })
+  await put('/routes/2', { uri: '/b', upstream: { nodes: { '127.0.0.1:1': 1 } } })
+  const client = http2.connect(url)
+  t.teardown(() => client.destroy())
+  await new Promise((resolve) => client.request({ ':path': '/a?x=1' }).on('close', resolve).resume())
+  await fetch(`${url}/b`)
+  t.deepEqual(await lines(file, 2), [
+    `GET /a?x=1 HTTP/2.0|HTTP/2.0|/a|-|localhost|${hostname()}`,
+    `GET /b HTTP/1.1|HTTP/1.1|/b|-|-|${hostname()}`,
+  ])
 })
 
 test('metrics on a port of their own, with the health of checked servers', async (t) => {

@@ -26,6 +26,7 @@ export class H2ClientStream implements ExchangeConnection, Timed, SenderOwner, C
   readonly id: number
   readonly transport: Transport
   readonly running = false
+  readonly version = '2.0'
   clientFields: ClientFields | undefined
   deadline = NEVER
   readonly sender: StreamSender
