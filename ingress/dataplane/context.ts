@@ -39,6 +39,8 @@ export class RequestContext {
   skippedPlugins: Set<string> | undefined
   /** Chosen by traffic-split: an object of the Admin API's form, or an id. */
   chosenUpstream: UpstreamGroup | Upstream | string | undefined
+  /** Fields of the answer, kept by plugins that log them: variables sent_http_<name>. */
+  sentFields: Readonly<Record<string, string>> | undefined
   /** Filled while proxying. */
   upstreamAddr = ''
   upstreamStatus = ''

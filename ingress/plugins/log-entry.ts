@@ -19,12 +19,23 @@ const SECRET: ReadonlySet<string> = new Set([
   'cookie',
   'apikey',
   'x-api-key',
+  'set-cookie',
 ])
 
 /** Header fields without what would let a reader of the log in; a log_format that names one gets it. */
 function redacted(fields: Record<string, string>): Record<string, string> {
   for (const name of Object.keys(fields)) if (SECRET.has(name)) fields[name] = '***'
   return fields
+}
+
+/** The arguments of a query; several of one name are a list. */
+function argumentsOf(query: string): JsonObject {
+  const found: JsonObject = {}
+  for (const [name, value] of new URLSearchParams(query)) {
+    const before = found[name]
+    found[name] = before === undefined ? value : [before, value].flat()
+  }
+  return found
 }
 
 /** What a logging plugin writes about a request: its `log_format`, or APISIX's default entry. Call in the log phase. */
@@ -46,9 +57,14 @@ export function logEntry(
       uri: target,
       url: `${context.scheme}://${context.rawHost}${target}`,
       headers: redacted(exchange.headers.entries()),
+      querystring: argumentsOf(context.query),
       size: exchange.bytesReceived,
     },
-    response: { status: exchange.status, size: exchange.writer.bytes },
+    response: {
+      status: exchange.status,
+      headers: redacted({ ...context.sentFields }),
+      size: exchange.writer.bytes,
+    },
     server: { hostname: HOST },
     upstream: context.upstreamAddr,
     route_id: context.route?.id ?? '',

@@ -1,9 +1,11 @@
 import dgram from 'node:dgram'
+import { existsSync, readFileSync } from 'node:fs'
 import type http from 'node:http'
+import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { httpBackend, rawBackend } from './support/backend.ts'
-import { testGateway } from './support/gateway.ts'
+import { temporaryDirectory, testGateway } from './support/gateway.ts'
 
 async function until(holds: () => boolean): Promise<boolean> {
   for (let n = 0; n < 2000 && !holds(); n++) await sleep(10)
@@ -149,4 +151,35 @@ test('what a logger holds is sent when the gateway stops', async (t) => {
   await fetch(`${url}/hello`)
   await gateway.stop()
   t.true(await until(() => received.length === 1))
+})
+
+test('file-logger: bodies, query and fields of the answer; only what matches', async (t) => {
+  const file = path.join(temporaryDirectory(t), 'requests.log')
+  const backend = await httpBackend(t, {
+    handler: (request, response) => {
+      response.writeHead(request.url === '/bad' ? 404 : 200, { 'X-Kind': 'plain', 'Set-Cookie': 'a=secret' })
+      request.pipe(response)
+    },
+  })
+  const { url, put, admin } = await testGateway(t)
+  const route = (more: object) => ({
+    uri: '/*',
+    upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } },
+    plugins: { 'file-logger': { path: file, include_req_body: true, include_resp_body: true, ...more } },
+  })
+  await put('/routes/1', route({ match: [['status', '==', 200]] }))
+  await (await fetch(`${url}/bad`)).text()
+  await (await fetch(`${url}/good?a=1&b=2&a=3`, { method: 'POST', body: 'said' })).text()
+  t.true(await until(() => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n')))
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
+  t.is(lines.length, 1)
+  const { request, response } = JSON.parse(lines[0] ?? '') as {
+    request: { body: string; querystring: object }
+    response: { body: string; headers: Record<string, string> }
+  }
+  t.deepEqual([request.body, response.body], ['said', 'said'])
+  t.deepEqual(request.querystring, { a: ['1', '3'], b: '2' })
+  t.deepEqual([response.headers['x-kind'], response.headers['set-cookie']], ['plain', '***'])
+  const refused = await admin('PUT', '/routes/2', route({ match: [['status', '<>', 200]] }))
+  t.regex(String(refused.body.error_msg), /failed to validate the 'match' expression: invalid operator '<>'/)
 })

@@ -25,6 +25,10 @@ export interface LoggerDefinition {
     context: RequestContext,
     use: { readonly conf: JsonObject; readonly environment: PluginEnvironment; readonly custom: boolean },
   ) => JsonObject
+  /** Whether a request is one to log; absent: every one. */
+  readonly wants?: (conf: JsonObject, environment: PluginEnvironment) => (context: RequestContext) => boolean
+  /** How long an entry waits at most, unless `inactive_timeout` says so. */
+  readonly delayMs?: number
   readonly open: (conf: JsonObject, environment: PluginEnvironment) => Deliver
 }
 
@@ -99,12 +103,13 @@ export function loggerPlugin(definition: LoggerDefinition): Plugin {
       const own = conf as unknown as Conf
       const batch = new Batch<JsonObject>({
         size: own.batch_max_size,
-        delayMs: own.inactive_timeout * 1000,
+        delayMs: definition.delayMs ?? own.inactive_timeout * 1000,
         limit: HELD,
         send: withRetries(own, name, environment, definition.open(conf, environment)),
       })
       const wantsRequest = conditional(own.include_req_body, own.include_req_body_expr)
       const wantsResponse = conditional(own.include_resp_body, own.include_resp_body_expr)
+      const wants = definition.wants?.(conf, environment) ?? (() => true)
       const kept = new WeakMap<RequestContext, Bodies>()
       const bodiesOf = (context: RequestContext): Bodies => {
         const bodies = kept.get(context) ?? { response: [], size: 0 }
@@ -117,9 +122,12 @@ export function loggerPlugin(definition: LoggerDefinition): Plugin {
               access(context: RequestContext) {
                 const { exchange } = context
                 if (!wantsRequest(context)) return undefined
-                const short = exchange.framing.length <= own.max_req_body_bytes
-                if (exchange.collected === undefined && (exchange.body.kind !== 'length' || !short))
+                if (exchange.collected !== undefined) {
+                  bodiesOf(context).request = exchange.collected.subarray(0, own.max_req_body_bytes)
                   return undefined
+                }
+                const short = exchange.framing.length <= own.max_req_body_bytes
+                if (exchange.body.kind !== 'length' || !short) return undefined
                 return exchange.collectBody(own.max_req_body_bytes).then((body) => {
                   bodiesOf(context).request = body
                   return undefined
@@ -141,7 +149,11 @@ export function loggerPlugin(definition: LoggerDefinition): Plugin {
               },
             }
           : {}),
+        headerFilter(context, { headers }) {
+          context.sentFields ??= headers.entries()
+        },
         log(context) {
+          if (!wants(context)) return
           const shared = environment.metadata().log_format
           const format = own.log_format ?? (isObject(shared) ? shared : undefined)
           const entry = withBodies(logEntry(context, format, own.log_format_extra), kept.get(context))
