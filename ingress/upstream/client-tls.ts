@@ -34,6 +34,7 @@ export class UpstreamTls {
   #verify = false
   /** undefined: there should be a certificate and it is not usable. */
   #own: ClientTls | undefined = ANONYMOUS
+  #made: { readonly cert: string; readonly key: string; readonly tls: ClientTls } | undefined
   #borrowed: ClientTls | undefined
 
   constructor(sources: IdentitySources) {
@@ -45,16 +46,23 @@ export class UpstreamTls {
     this.#verify = tls?.verify ?? false
     this.#named = secure && tls?.client_cert_id !== undefined ? String(tls.client_cert_id) : undefined
     this.#own = this.#verify ? VERIFYING : ANONYMOUS
-    if (secure && tls?.client_cert !== undefined) this.#own = this.#made(tls)
+    if (!secure || tls?.client_cert === undefined) this.#made = undefined
+    else this.#own = this.#withCertificate(tls)
   }
 
-  #made(tls: NonNullable<Upstream['tls']>): ClientTls | undefined {
+  #withCertificate(config: NonNullable<Upstream['tls']>): ClientTls | undefined {
     try {
-      const { client_cert: cert, client_key: key } = this.#sources.resolve?.(tls) ?? tls
-      return { id: String(++made), verify: this.#verify, context: createSecureContext({ cert, key }) }
+      const { client_cert: cert = '', client_key: key = '' } = this.#sources.resolve?.(config) ?? config
+      const before = this.#made
+      // The same certificate stays the same to the connections made with it.
+      if (before?.cert !== cert || before.key !== key || before.tls.verify !== this.#verify) {
+        const context = createSecureContext({ cert, key })
+        this.#made = { cert, key, tls: { id: String(++made), verify: this.#verify, context } }
+      }
     } catch {
-      return undefined
+      this.#made = undefined
     }
+    return this.#made?.tls
   }
 
   /** What to connect with now; a number is the status to answer because the certificate is not there. */

@@ -291,6 +291,14 @@ test('upstreams with scheme https get TLS with the name of the Host sent; mTLS t
   t.is(await (await fetch(`${url}/plain`)).text(), 'unknown')
   t.is(await (await fetch(`${url}/mutual`)).text(), 'known')
   t.deepEqual(names, ['backend.example.org', 'backend.example.org'])
+  let handshakes = 0
+  backend.on('secureConnection', () => handshakes++)
+  await put('/routes/2', {
+    uri: '/mutual',
+    upstream: { ...upstream, retries: 3, tls: { client_cert: client.cert, client_key: client.key } },
+  })
+  t.is(await (await fetch(`${url}/mutual`)).text(), 'known')
+  t.is(handshakes, 0, 'another setting is no reason for another connection')
 
   const named = { ...upstream, tls: { client_cert_id: 'gateway' } }
   const refused = async () => String((await admin('PUT', '/upstreams/1', named)).body.error_msg)
