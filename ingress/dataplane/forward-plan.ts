@@ -22,7 +22,6 @@ function serverOf(endpoint: Endpoint): Server {
 /** One request's way to an upstream: chooses servers, writes the head for each, remembers what became of them. */
 export class UpstreamPlan implements ForwardPlan {
   readonly method: string
-  readonly tries: number
   readonly retryUntil: number
   readonly connectTimeout: number
   readonly sendTimeout: number
@@ -34,6 +33,7 @@ export class UpstreamPlan implements ForwardPlan {
   readonly #log: Logger
   #tried: Set<string> | undefined
   #last: Server | undefined
+  readonly #tries: number
 
   constructor(context: RequestContext, group: UpstreamGroup, log: Logger) {
     this.#context = context
@@ -41,7 +41,7 @@ export class UpstreamPlan implements ForwardPlan {
     this.#log = log
     const timeout = context.route?.timeout
     this.method = context.upstreamMethod
-    this.tries = group.retries + 1
+    this.#tries = group.retries + 1
     const limit = group.config.retry_timeout ?? 0
     this.retryUntil = limit > 0 ? performance.now() + limit * 1000 : Number.POSITIVE_INFINITY
     this.connectTimeout = timeout === undefined ? group.connectTimeout : timeout.connect * 1000
@@ -49,6 +49,11 @@ export class UpstreamPlan implements ForwardPlan {
     this.readTimeout = timeout === undefined ? group.readTimeout : timeout.read * 1000
     this.pool = group.pool
     this.upgrade = (context.route?.websocket ?? false) && context.exchange.framing.upgrade
+  }
+
+  /** More if servers have come meanwhile. */
+  get tries(): number {
+    return Math.max(this.#tries, this.#group.retries + 1)
   }
 
   next(): Endpoint | number {

@@ -1,9 +1,8 @@
-import net from 'node:net'
+import type net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { httpBackend, rawBackend } from './support/backend.ts'
 import { testGateway } from './support/gateway.ts'
-import { exchange, statusOf } from './support/raw-client.ts'
 
 const LONG = process.env.PLEXUS_LONG === '1'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -98,36 +97,4 @@ test('a server killed under load costs no request that may be repeated; a slow o
   // A POST may have had its effect: the client is told that nobody knows.
   const post = async () => (await fetch(url, { method: 'POST', body: 'x' })).status
   t.deepEqual([await post(), await post()].sort(), [200, 504])
-})
-
-test('many idle connections are kept, cost little, and all still work', async (t) => {
-  const count = LONG ? 9000 : 500
-  const backend = await httpBackend(t, { handler: (_request, response) => response.end('ok') })
-  const { port, put, gateway } = await testGateway(t)
-  await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
-  const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
-  const sockets = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const socket = net.connect(port, '127.0.0.1')
-      await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
-      return socket
-    }),
-  )
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy()
-  })
-  const ask = (socket: net.Socket) =>
-    new Promise<boolean>((resolve) => {
-      socket.once('data', (chunk) => resolve(String(chunk).endsWith('ok')))
-      socket.write(request)
-    })
-  for (let round = 0; round < 2; round++) {
-    for (let at = 0; at < sockets.length; at += 100) {
-      const answers = await Promise.all(sockets.slice(at, at + 100).map(ask))
-      t.true(answers.every(Boolean))
-    }
-    // Others are served beside them.
-    t.is(statusOf(await exchange(port, request.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))), 200)
-  }
-  t.true(gateway.health().ok)
 })
