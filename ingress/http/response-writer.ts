@@ -6,7 +6,8 @@ import type { Transport } from './transport.ts'
 
 // Strings up to this size are handed to the kernel in one call without a copy into a Buffer of our own.
 const TEXT_LIMIT = 16_384
-const INLINE_LIMIT = 8192
+/** Content of no more bytes at once is never kept where it lies. */
+export const INLINE_LIMIT = 8192
 
 /** Fields of an upstream response that are hop-by-hop or that we write ourselves. */
 const RESPONSE_SKIP = fieldMask(

@@ -8,6 +8,17 @@ const MOST_FREE = 64
 const COPIED = 8192
 const free: Buffer[] = []
 
+/** Keeps a buffer to be used again. */
+function recycle(chunk: Buffer): void {
+  if (chunk.length === CHUNK && free.length < MOST_FREE) free.push(chunk)
+}
+
+/** A buffer, and how much of it is written. */
+interface Written {
+  readonly chunk: Buffer
+  readonly size: number
+}
+
 /** Whose frames they are. */
 interface FrameSource {
   /** What is queued is about to leave: the last chance to add to it. */
@@ -21,9 +32,11 @@ export class FrameQueue {
   readonly #transport: Transport
   readonly #source: FrameSource
   /** Buffers that are full, and the one that is written into up to `#size`. */
-  #full: Buffer[] = []
+  #full: Written[] = []
   #chunk: Buffer | undefined
   #size = 0
+  /** Buffers the transport has not let go of yet. */
+  #lent: Buffer[] = []
   #closed = false
   #scheduled: NodeJS.Immediate | undefined
   readonly #onTurn = () => this.flush()
@@ -55,7 +68,7 @@ export class FrameQueue {
   #room(size: number): Buffer {
     this.schedule()
     if (this.#chunk !== undefined && this.#chunk.length - this.#size >= size) return this.#chunk
-    if (this.#chunk !== undefined) this.#full.push(this.#chunk.subarray(0, this.#size))
+    if (this.#chunk !== undefined) this.#full.push({ chunk: this.#chunk, size: this.#size })
     this.#chunk = size > CHUNK ? Buffer.allocUnsafeSlow(size) : (free.pop() ?? Buffer.allocUnsafeSlow(CHUNK))
     this.#size = 0
     return this.#chunk
@@ -72,26 +85,34 @@ export class FrameQueue {
     this.#scheduled = undefined
     const chunk = this.#chunk
     if (chunk === undefined) return
-    const taken = this.#write(chunk.subarray(0, this.#size), chunk)
+    const written = [...this.#full, { chunk, size: this.#size }]
     this.#full = []
     this.#chunk = undefined
-    if (!taken) this.#source.onBlocked()
+    if (!this.#write(written)) this.#source.onBlocked()
   }
 
-  #write(last: Buffer, chunk: Buffer): boolean {
+  #write(written: readonly Written[]): boolean {
     const transport = this.#transport
-    if (this.#full.length > 0) {
-      transport.cork()
-      for (const piece of this.#full) transport.writeHeld(piece)
-      transport.writeHeld(last)
-      return transport.uncork()
-    }
     const { keepsNothing = false } = transport
-    const small = last.length <= COPIED
-    const taken = small ? transport.write(keepsNothing ? last : Buffer.from(last)) : transport.writeHeld(last)
-    if ((small || (taken && keepsNothing)) && chunk.length === CHUNK && free.length < MOST_FREE)
-      free.push(chunk)
+    const [{ chunk, size }] = written as readonly [Written]
+    if (written.length === 1 && size <= COPIED) {
+      const frames = chunk.subarray(0, size)
+      const taken = transport.write(keepsNothing ? frames : Buffer.from(frames))
+      recycle(chunk)
+      return taken
+    }
+    transport.cork()
+    for (const one of written) transport.writeHeld(one.chunk.subarray(0, one.size))
+    const taken = transport.uncork()
+    if (keepsNothing) for (const one of written) this.#lent.push(one.chunk)
+    if (taken) this.drained()
     return taken
+  }
+
+  /** The transport has taken everything. */
+  drained(): void {
+    for (const chunk of this.#lent) recycle(chunk)
+    this.#lent = []
   }
 
   /** Takes nothing more, and forgets what has not left. */

@@ -134,59 +134,58 @@ export function writeData(
 
 type OnFrame = (type: number, flags: number, stream: number, payload: Buffer) => void
 
-/** Cuts what arrives into frames. */
+/** Cuts what arrives into frames. One that arrives in pieces is put together; all others are read where they lie. */
 export class FrameReader {
   readonly #onFrame: OnFrame
-  #held: Buffer[] = []
+  /** A frame that has begun: its bytes so far, and how many it has (its head's, as long as that is not there). */
+  readonly #head = Buffer.allocUnsafeSlow(HEAD_SIZE)
+  #frame = this.#head
   #size = 0
-  /** Bytes to wait for before it is worth looking. */
-  #wanted = HEAD_SIZE
 
   constructor(onFrame: OnFrame) {
     this.#onFrame = onFrame
   }
 
-  /** A frame has begun and is not complete. */
-  get waits(): boolean {
-    return this.#size > 0
-  }
-
   push(buffer: Buffer, start: number, end: number): void {
-    if (this.#size === 0) {
-      this.#read(buffer, start, end)
-      return
-    }
-    this.#held.push(Buffer.from(buffer.subarray(start, end)))
-    this.#size += end - start
-    if (this.#size < this.#wanted) return
-    const whole = Buffer.concat(this.#held)
-    this.#held = []
-    this.#size = 0
-    this.#read(whole, 0, whole.length)
-  }
-
-  #read(buffer: Buffer, start: number, end: number): void {
     let at = start
-    this.#wanted = HEAD_SIZE
+    while (this.#size > 0 && at < end) at = this.#complete(buffer, at, end)
     while (end - at >= HEAD_SIZE) {
-      const size = buffer.readUIntBE(at, 3)
-      if (size > FRAME_SIZE) throw new H2Fault(Code.frameSize, 'frame larger than allowed')
-      const next = at + HEAD_SIZE + size
-      if (next > end) {
-        this.#wanted = HEAD_SIZE + size
-        break
-      }
-      const stream = buffer.readUInt32BE(at + 5) & STREAM_MASK
-      this.#onFrame(
-        buffer[at + 3] as number,
-        buffer[at + 4] as number,
-        stream,
-        buffer.subarray(at + HEAD_SIZE, next),
-      )
+      const next = at + HEAD_SIZE + payloadSize(buffer, at)
+      if (next > end) break
+      this.#deliver(buffer, at, next)
       at = next
     }
-    if (at === end) return
-    this.#held.push(Buffer.from(buffer.subarray(at, end)))
-    this.#size = end - at
+    while (at < end) at = this.#complete(buffer, at, end)
   }
+
+  /** Adds what is still missing of a frame; the offset behind it. */
+  #complete(buffer: Buffer, at: number, end: number): number {
+    const next = Math.min(end, at + this.#frame.length - this.#size)
+    buffer.copy(this.#frame, this.#size, at, next)
+    this.#size += next - at
+    if (this.#size < this.#frame.length) return next
+    const frame = this.#frame
+    const whole = HEAD_SIZE + payloadSize(frame, 0)
+    if (frame.length < whole) {
+      this.#frame = Buffer.allocUnsafe(whole)
+      frame.copy(this.#frame)
+      return next
+    }
+    this.#frame = this.#head
+    this.#size = 0
+    this.#deliver(frame, 0, whole)
+    return next
+  }
+
+  #deliver(buffer: Buffer, at: number, end: number): void {
+    const stream = buffer.readUInt32BE(at + 5) & STREAM_MASK
+    const payload = buffer.subarray(at + HEAD_SIZE, end)
+    this.#onFrame(buffer[at + 3] as number, buffer[at + 4] as number, stream, payload)
+  }
+}
+
+function payloadSize(buffer: Buffer, at: number): number {
+  const size = buffer.readUIntBE(at, 3)
+  if (size > FRAME_SIZE) throw new H2Fault(Code.frameSize, 'frame larger than allowed')
+  return size
 }

@@ -246,6 +246,7 @@ export abstract class H2Connection<S extends ConnectionStream> implements Receiv
 
   onDrain(): void {
     this.window.blocked = false
+    this.queue.drained()
     this.onRead()
     this.window.advance()
   }

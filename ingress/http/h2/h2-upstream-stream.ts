@@ -3,7 +3,7 @@ import { FieldTable } from '../fields.ts'
 import type { BreakKind } from '../forward-plan.ts'
 import { emptyFraming, frameResponse } from '../framing.ts'
 import { ResponseHead } from '../head.ts'
-import { trailerLines } from '../response-writer.ts'
+import { INLINE_LIMIT, trailerLines } from '../response-writer.ts'
 import type { IdlePlace, UpstreamLink, UpstreamUser } from '../upstream-link.ts'
 import { Code, H2Fault } from './fault.ts'
 import { type ConnectionStream, NEVER } from './h2-connection.ts'
@@ -179,7 +179,7 @@ export class H2UpstreamStream implements UpstreamLink, ConnectionStream, SenderO
     this.#use(size - content.length)
     if (content.length > 0) {
       // The transport's buffer is read into again, for other streams, before this one's client has taken the bytes.
-      const own = Buffer.from(content)
+      const own = this.#paused || content.length > INLINE_LIMIT ? Buffer.from(content) : content
       if (this.#paused) this.#held.push(own)
       else this.#deliver(own)
       this.#touch()
