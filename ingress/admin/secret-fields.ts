@@ -5,7 +5,7 @@ import type { ValueCodec } from './storage.ts'
 
 type Change = (secret: string) => string
 
-/** Changes the strings at a dotted path, in place; lists on the way are gone through. */
+/** Changes the strings at a dotted path, and those in an object there, in place; lists on the way are gone through. */
 function changeAt(holder: JsonObject, path: readonly string[], change: Change): void {
   const [name = '', ...rest] = path
   const value = holder[name]
@@ -13,6 +13,7 @@ function changeAt(holder: JsonObject, path: readonly string[], change: Change): 
     if (typeof value === 'string') holder[name] = change(value)
     else if (Array.isArray(value))
       holder[name] = value.map((one) => (typeof one === 'string' ? change(one) : one))
+    else if (isObject(value)) for (const one of Object.keys(value)) changeAt(value, [one], change)
   } else if (isObject(value)) changeAt(value, rest, change)
   else if (Array.isArray(value)) for (const one of value) if (isObject(one)) changeAt(one, rest, change)
 }

@@ -14,7 +14,7 @@ export async function flushBatches(limitMs: number): Promise<void> {
 export class Batch<T> {
   readonly #size: number
   readonly #delayMs: number
-  readonly #limit: number
+  readonly #limit: () => number
   readonly #send: (entries: readonly T[]) => Promise<void>
   #entries: T[] = []
   #timer: NodeJS.Timeout | undefined
@@ -26,13 +26,14 @@ export class Batch<T> {
     readonly size: number
     readonly delayMs: number
     /** Entries held at most, waiting or under way; what comes beyond is dropped. */
-    readonly limit: number
+    readonly limit: number | (() => number)
     /** Must not reject. */
     readonly send: (entries: readonly T[]) => Promise<void>
   }) {
     this.#size = options.size
     this.#delayMs = options.delayMs
-    this.#limit = options.limit
+    const { limit } = options
+    this.#limit = typeof limit === 'number' ? () => limit : limit
     this.#send = options.send
   }
 
@@ -41,7 +42,7 @@ export class Batch<T> {
   }
 
   push(entry: T): void {
-    if (this.#entries.length + this.#sending >= this.#limit) {
+    if (this.#entries.length + this.#sending >= this.#limit()) {
       this.dropped++
       return
     }

@@ -133,7 +133,11 @@ test('secrets are encrypted in the journal, readable again, and hidden in the co
   await first.put('/consumers', { username: 'ann', plugins: { 'key-auth': { key: 'open sesame' } } })
   await first.put('/routes/1', {
     uri: '/*',
-    plugins: { 'key-auth': {}, csrf: { key: 'secret word' } },
+    plugins: {
+      'key-auth': {},
+      csrf: { key: 'secret word' },
+      'loki-logger': { endpoint_addrs: ['http://127.0.0.1:1'], headers: { 'X-Key': 'secret words' } },
+    },
     upstream: { nodes: { '127.0.0.1:1': 1 }, checks: { active: {} } },
   })
   const control = `http://127.0.0.1:${first.gateway.controlListen?.port}/v1`

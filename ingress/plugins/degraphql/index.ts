@@ -10,8 +10,6 @@ interface Conf {
   readonly operation_name?: string
 }
 
-const BODY_LIMIT = 1024 * 1024
-
 /** Turns a request into the GraphQL query it stands for; its arguments become the query's variables. */
 export const degraphql: Plugin = {
   name: 'degraphql',
@@ -22,6 +20,7 @@ export const degraphql: Plugin = {
       query: { type: 'string', minLength: 1, maxLength: 1024 },
       variables: { type: 'array', items: { type: 'string' }, minItems: 1 },
       operation_name: { type: 'string', minLength: 1, maxLength: 1024 },
+      max_req_body_size: { type: 'integer', minimum: 1, default: 67_108_864 },
     },
     required: ['query'],
   },
@@ -64,7 +63,7 @@ export const degraphql: Plugin = {
       access(context) {
         if (context.method === 'GET') return ask(context)
         if (context.method !== 'POST') return { status: 405 }
-        return context.exchange.collectBody(BODY_LIMIT).then(
+        return context.exchange.collectBody(Number(conf.max_req_body_size)).then(
           (body) => send(context, body),
           () => ({ status: 413 }),
         )

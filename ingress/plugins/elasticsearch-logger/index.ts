@@ -6,6 +6,7 @@ interface Conf {
   readonly endpoint_addrs?: readonly string[]
   readonly field: { readonly index: string; readonly type?: string }
   readonly auth?: { readonly username: string; readonly password: string }
+  readonly headers?: Readonly<Record<string, string>>
   readonly timeout: number
   readonly ssl_verify: boolean
 }
@@ -24,7 +25,7 @@ function indexName(index: string): string {
 export const elasticsearchLogger = loggerPlugin({
   name: 'elasticsearch-logger',
   priority: 413,
-  encryptFields: ['auth.password'],
+  encryptFields: ['auth.password', 'headers'],
   properties: {
     endpoint_addr: { type: 'string', pattern: '[^/]$' },
     endpoint_addrs: { type: 'array', minItems: 1, items: { type: 'string', pattern: '[^/]$' } },
@@ -37,6 +38,11 @@ export const elasticsearchLogger = loggerPlugin({
       type: 'object',
       properties: { username: { type: 'string', minLength: 1 }, password: { type: 'string', minLength: 1 } },
       required: ['username', 'password'],
+    },
+    headers: {
+      type: 'object',
+      minProperties: 1,
+      patternProperties: { '^[^:]+$': { type: 'string', minLength: 1 } },
     },
     timeout: { type: 'integer', minimum: 1, default: 10 },
     ssl_verify: { type: 'boolean', default: true },
@@ -62,6 +68,7 @@ export const elasticsearchLogger = loggerPlugin({
         ...(credentials === undefined
           ? {}
           : { Authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }),
+        ...own.headers,
       }
       return post({ url: `${next()}/_bulk`, headers, body, timeout: own.timeout, verify: own.ssl_verify })
     }

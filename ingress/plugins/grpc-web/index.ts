@@ -2,7 +2,6 @@ import type { RequestContext } from '../../dataplane/context.ts'
 import type { FieldTable, Response } from '../../http/index.ts'
 import type { Plugin } from '../plugin.ts'
 
-const BODY_LIMIT = 4 * 1024 * 1024
 const TRAILER_FRAME = 0x80
 const STATUS_FIELDS = ['grpc-status', 'grpc-message', 'grpc-status-details-bin']
 
@@ -37,7 +36,10 @@ export const grpcWeb: Plugin = {
   priority: 505,
   schema: {
     type: 'object',
-    properties: { cors_allow_headers: { type: 'string', default: 'content-type,x-grpc-web,x-user-agent' } },
+    properties: {
+      cors_allow_headers: { type: 'string', default: 'content-type,x-grpc-web,x-user-agent' },
+      max_req_body_size: { type: 'integer', minimum: 1, default: 67_108_864 },
+    },
   },
   compile(conf) {
     const states = new WeakMap<RequestContext, State>()
@@ -53,7 +55,7 @@ export const grpcWeb: Plugin = {
         states.set(context, { text, contentType, early: '', rest: Buffer.alloc(0) })
         headers.set('Content-Type', `application/grpc${match[2] ?? ''}`)
         if (!text) return undefined
-        return context.exchange.collectBody(BODY_LIMIT).then(
+        return context.exchange.collectBody(Number(conf.max_req_body_size)).then(
           (body) => {
             // Pieces of base64, each with padding of its own, may follow each other.
             const pieces = body.toString('latin1').match(/[^=]+=*/g) ?? []

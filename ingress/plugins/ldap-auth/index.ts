@@ -1,5 +1,5 @@
 import { splitAddress } from '../../upstream/index.ts'
-import { attachConsumer, clearIdentity } from '../authentication.ts'
+import { attachConsumer, clearIdentity, realmSchema } from '../authentication.ts'
 import { basicCredentials } from '../basic-credentials.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 import { bind, escapeDn } from './bind.ts'
@@ -10,6 +10,8 @@ interface Conf {
   readonly use_tls: boolean
   readonly tls_verify: boolean
   readonly uid: string
+  readonly hide_credentials: boolean
+  readonly realm: string
 }
 
 /** Basic authentication whose passwords an LDAP directory knows; the consumer is the one of that entry. */
@@ -24,6 +26,8 @@ export const ldapAuth: Plugin = {
       use_tls: { type: 'boolean', default: false },
       tls_verify: { type: 'boolean', default: false },
       uid: { type: 'string', default: 'cn' },
+      hide_credentials: { type: 'boolean', default: false },
+      realm: realmSchema('ldap'),
     },
     required: ['base_dn', 'ldap_uri'],
   },
@@ -41,7 +45,7 @@ export const ldapAuth: Plugin = {
     const refuse = (message: string): PluginAnswer => ({
       status: 401,
       body: { message },
-      headers: { 'WWW-Authenticate': 'Basic realm="ldap"' },
+      headers: { 'WWW-Authenticate': `Basic realm="${own.realm}"` },
     })
     return {
       async rewrite(context) {
@@ -63,6 +67,7 @@ export const ldapAuth: Plugin = {
             return false
           }))
         if (!taken) return refuse('Invalid user authorization')
+        if (own.hide_credentials) context.exchange.headers.remove('authorization')
         attachConsumer(context, entry, 'ldap-auth')
         return undefined
       },

@@ -45,7 +45,7 @@ function headerNames(metadata: JsonObject, prefix: string) {
 export const limitCount: Plugin = {
   name: 'limit-count',
   priority: 1002,
-  encryptFields: ['redis_password'],
+  encryptFields: ['redis_password', 'sentinel_password'],
   schema: {
     type: 'object',
     properties: {

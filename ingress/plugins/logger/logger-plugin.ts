@@ -87,7 +87,11 @@ export function loggerPlugin(definition: LoggerDefinition): Plugin {
     },
     metadataSchema: {
       type: 'object',
-      properties: { log_format: { type: 'object' }, ...definition.metadataProperties },
+      properties: {
+        log_format: { type: 'object' },
+        max_pending_entries: { type: 'integer', minimum: 1 },
+        ...definition.metadataProperties,
+      },
     },
     check(conf) {
       for (const field of ['include_req_body_expr', 'include_resp_body_expr']) {
@@ -104,7 +108,7 @@ export function loggerPlugin(definition: LoggerDefinition): Plugin {
       const batch = new Batch<JsonObject>({
         size: own.batch_max_size,
         delayMs: definition.delayMs ?? own.inactive_timeout * 1000,
-        limit: HELD,
+        limit: () => Number(environment.metadata().max_pending_entries ?? HELD),
         send: withRetries(own, name, environment, definition.open(conf, environment)),
       })
       const wantsRequest = conditional(own.include_req_body, own.include_req_body_expr)

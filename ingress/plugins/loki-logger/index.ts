@@ -15,6 +15,7 @@ interface Conf {
 export const lokiLogger = loggerPlugin({
   name: 'loki-logger',
   priority: 414,
+  encryptFields: ['headers'],
   properties: {
     endpoint_addrs: { type: 'array', minItems: 1, items: { type: 'string', pattern: '^https?://' } },
     endpoint_uri: { type: 'string', minLength: 1, default: '/loki/api/v1/push' },

@@ -130,3 +130,15 @@ GET /nowhere
 Content-Type: text/html
 --- response_body
 <p>Gone.</p>
+
+=== TEST 21: a directory's realm
+--- admin
+PUT /apisix/admin/routes/1
+{"uri": "/*", "plugins": {"ldap-auth": {"base_dn": "ou=a", "ldap_uri": "127.0.0.1:1", "realm": "staff"}}, "upstream": {"nodes": {"{{backend}}": 1}}}
+
+=== TEST 22: is asked for
+--- request
+GET /hello
+--- error_code: 401
+--- response_headers
+WWW-Authenticate: Basic realm="staff"
