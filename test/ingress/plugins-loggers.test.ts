@@ -1,40 +1,15 @@
 import dgram from 'node:dgram'
 import { existsSync, readFileSync } from 'node:fs'
-import type http from 'node:http'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { httpBackend, rawBackend } from './support/backend.ts'
+import { collector } from './support/collector.ts'
 import { temporaryDirectory, testGateway } from './support/gateway.ts'
 
 async function until(holds: () => boolean): Promise<boolean> {
   for (let n = 0; n < 2000 && !holds(); n++) await sleep(10)
   return holds()
-}
-
-interface Received {
-  readonly url: string
-  readonly headers: http.IncomingHttpHeaders
-  readonly body: string
-}
-
-async function collector(
-  t: ExecutionContext,
-): Promise<{ readonly uri: string; readonly received: Received[] }> {
-  const received: Received[] = []
-  const { port } = await httpBackend(t, {
-    handler: (request, response) => {
-      let body = ''
-      request.on('data', (chunk: Buffer) => {
-        body += chunk.toString()
-      })
-      request.on('end', () => {
-        received.push({ url: request.url ?? '', headers: request.headers, body })
-        response.end('{}')
-      })
-    },
-  })
-  return { uri: `http://127.0.0.1:${port}`, received }
 }
 
 async function withPlugins(t: ExecutionContext, plugins: Record<string, unknown>) {

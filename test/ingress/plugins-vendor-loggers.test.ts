@@ -1,34 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto'
 import dgram from 'node:dgram'
-import type http from 'node:http'
 import test, { type ExecutionContext } from 'ava'
 import { httpBackend } from './support/backend.ts'
+import { collector } from './support/collector.ts'
 import { testGateway } from './support/gateway.ts'
 import { until } from './support/until.ts'
-
-interface Received {
-  readonly url: string
-  readonly headers: http.IncomingHttpHeaders
-  readonly body: string
-}
-
-async function collector(t: ExecutionContext, answer: (url: string) => string = () => '{}') {
-  const received: Received[] = []
-  const { port } = await httpBackend(t, {
-    handler: (request, response) => {
-      let body = ''
-      request.on('data', (chunk: Buffer) => {
-        body += chunk.toString()
-      })
-      request.on('end', () => {
-        const { url = '', headers } = request
-        received.push({ url, headers, body })
-        response.end(answer(url))
-      })
-    },
-  })
-  return { uri: `http://127.0.0.1:${port}`, port, received }
-}
 
 async function datagrams(t: ExecutionContext) {
   const received: string[] = []
@@ -70,8 +46,8 @@ test('skywalking-logger: entries with the trace of the request', async (t) => {
 })
 
 test('google-cloud-logging: entries in the words of Google, with a token of the account', async (t) => {
-  const token = JSON.stringify({ access_token: 'good', token_type: 'Bearer', expires_in: 3600 })
-  const { uri, received } = await collector(t, (url) => (url === '/token' ? token : '{}'))
+  const token = { access_token: 'good', token_type: 'Bearer', expires_in: 3600 }
+  const { uri, received } = await collector(t, ({ url }) => [200, url === '/token' ? token : {}])
   const { privateKey } = generateKeyPairSync('rsa', {
     modulusLength: 2048,
     publicKeyEncoding: { type: 'spki', format: 'pem' },

@@ -1,42 +1,30 @@
 import test, { type ExecutionContext } from 'ava'
 import { httpBackend } from './support/backend.ts'
+import { collector } from './support/collector.ts'
 import { testGateway } from './support/gateway.ts'
 import { route, service, slice } from './support/objects.ts'
 
 /** A wolf server with one user, who may read but not write. */
 async function wolf(t: ExecutionContext) {
-  const seen: { readonly url: string; readonly token: unknown; readonly body: string }[] = []
   let failures = 0
   const userInfo = { id: 7, username: 'ann', nickname: 'Änn' }
-  const { port } = await httpBackend(t, {
-    handler: (request, response) => {
-      let body = ''
-      request.on('data', (chunk: Buffer) => {
-        body += chunk.toString()
-      })
-      request.on('end', () => {
-        const url = new URL(request.url ?? '', 'http://wolf')
-        const token = request.headers['x-rbac-token']
-        seen.push({ url: request.url ?? '', token, body })
-        const say = (status: number, answer: object) => {
-          response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer))
-        }
-        if (failures > 0) {
-          failures--
-          say(500, {})
-        } else if (url.pathname === '/wolf/rbac/login.rest') {
-          const good = (JSON.parse(body) as { password?: string }).password === 'right'
-          say(200, good ? { ok: true, data: { token: 'secret', userInfo } } : { ok: false, reason: 'no' })
-        } else if (token !== 'secret') say(401, { reason: 'token is no good' })
-        else if (url.pathname === '/wolf/rbac/access_check') {
-          const may = url.searchParams.get('action') === 'GET'
-          say(may ? 200 : 403, { reason: may ? undefined : 'not allowed', data: { userInfo } })
-        } else say(200, { ok: true, data: { userInfo } })
-      })
-    },
+  const { uri: server, received: seen } = await collector(t, (request) => {
+    const { pathname, searchParams } = new URL(request.url, 'http://wolf')
+    if (failures > 0) {
+      failures--
+      return [500, {}]
+    }
+    if (pathname === '/wolf/rbac/login.rest') {
+      const good = (JSON.parse(request.body) as { password?: string }).password === 'right'
+      return [200, good ? { ok: true, data: { token: 'secret', userInfo } } : { ok: false, reason: 'no' }]
+    }
+    if (request.headers['x-rbac-token'] !== 'secret') return [401, { reason: 'token is no good' }]
+    if (pathname !== '/wolf/rbac/access_check') return [200, { ok: true, data: { userInfo } }]
+    const may = searchParams.get('action') === 'GET'
+    return [may ? 200 : 403, { reason: may ? undefined : 'not allowed', data: { userInfo } }]
   })
   return {
-    server: `http://127.0.0.1:${port}`,
+    server,
     seen,
     fail(times: number) {
       failures = times

@@ -1,8 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createVerify, generateKeyPairSync } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
-import http from 'node:http'
-import type net from 'node:net'
 import path from 'node:path'
 import tls from 'node:tls'
 import { promisify } from 'node:util'
@@ -10,38 +8,11 @@ import test, { type ExecutionContext } from 'ava'
 import { signV4 } from '../../ingress/secrets/signature-v4.ts'
 import { httpBackend } from './support/backend.ts'
 import { authority } from './support/certificates.ts'
+import { collector } from './support/collector.ts'
 import { temporaryDirectory, testGateway } from './support/gateway.ts'
 import { until } from './support/until.ts'
 
 // AWS Secrets Manager and Google Cloud's Secret Manager, as far as they are read, on small servers.
-
-interface Asked {
-  readonly method: string
-  readonly path: string
-  readonly headers: http.IncomingHttpHeaders
-  readonly body: string
-}
-
-type Reply = (asked: Asked) => readonly [status: number, body: object]
-
-async function server(t: ExecutionContext, reply: Reply): Promise<{ url: string; seen: Asked[] }> {
-  const seen: Asked[] = []
-  const listening = http.createServer(async (request, response) => {
-    const pieces: Buffer[] = []
-    for await (const piece of request) pieces.push(piece as Buffer)
-    const { method = '', url: path = '', headers } = request
-    const asked = { method, path, headers, body: Buffer.concat(pieces).toString() }
-    seen.push(asked)
-    const [status, body] = reply(asked)
-    response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body))
-  })
-  await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    listening.closeAllConnections()
-    listening.close()
-  })
-  return { url: `http://127.0.0.1:${(listening.address() as net.AddressInfo).port}`, seen }
-}
 
 const EXAMPLE = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' }
 
@@ -71,7 +42,7 @@ test('Signature Version 4 is what the published examples of AWS say', (t) => {
 })
 
 test('curl signs a request in the same way', async (t) => {
-  const { url, seen } = await server(t, () => [200, {}])
+  const { uri: url, received: seen } = await collector(t)
   await promisify(execFile)('curl', [
     '-sf',
     ...['--aws-sigv4', 'aws:amz:eu-west-1:secretsmanager', '--user', 'AKID:SECRET'],
@@ -102,7 +73,7 @@ test('secrets from AWS: names with slashes, fields of JSON, credentials from the
     ['plain', 'key of ann'],
     ['team/bob', JSON.stringify({ key: 'key of bob', pin: 1234 })],
   ])
-  const { url: endpoint, seen } = await server(t, ({ method, path, headers, body }) => {
+  const { uri: endpoint, received: seen } = await collector(t, ({ method, url: path, headers, body }) => {
     const stamp = String(headers['x-amz-date'])
     const expected = signV4(
       {
@@ -164,7 +135,7 @@ test('secrets from AWS: names with slashes, fields of JSON, credentials from the
 async function google(t: ExecutionContext, publicKey: string) {
   const secrets = new Map<string, string>()
   const tokens: object[] = []
-  const started = await server(t, ({ method, path, headers, body }) => {
+  const started = await collector(t, ({ method, url: path, headers, body }) => {
     if (path === '/refused') return [401, {}]
     if (method === 'POST') {
       const form = new URLSearchParams(body)
@@ -189,7 +160,7 @@ test('secrets from Google Cloud, with an account of the object or of a key file,
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   })
-  const { url: entries, seen, secrets, tokens } = await google(t, publicKey)
+  const { uri: entries, received: seen, secrets, tokens } = await google(t, publicKey)
   const issuer = authority(t)
   const pair = issuer.issue('shop.example')
   const place = (name: string) => `/projects/p1/secrets/${name}/versions/latest:access`
@@ -247,5 +218,5 @@ deployment: { admin: { admin_listen: { ip: 127.0.0.1, port: 0 }, admin_key_requi
   // A key file says nothing of where the secrets are: it is the token that is asked for here, and refused.
   await put('/secrets/gcp/file', { auth_file: file })
   await put('/consumers', { username: 'cat', plugins: { 'key-auth': { key: '$secret://gcp/file/none' } } })
-  t.true(await until(() => seen.some(({ path }) => path === '/refused')))
+  t.true(await until(() => seen.some(({ url }) => url === '/refused')))
 })

@@ -1,7 +1,7 @@
-const TRIES = 800
+const TRIES = 2400
 const PAUSE_MS = 25
 
-/** Waits for a condition, 20 seconds at most: whether it holds then. */
+/** Waits for a condition, a minute at most: whether it holds then. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<boolean> {
   for (let n = 0; n < TRIES; n++) {
     if (await holds()) return true
