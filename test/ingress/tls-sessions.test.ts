@@ -175,4 +175,22 @@ test('protocols and ciphers of config.yaml; what OpenSSL does not know is refuse
   t.is(await ask('shop', '-tls1_2', '-cipher', 'ECDHE-ECDSA-AES256-GCM-SHA384'), 'refused')
   t.is(await ask('shop', '-tls1_3'), 'refused')
   t.is(await ask('new', '-tls1_3'), '200')
+  const chosen = async (...ciphers: string[]) => {
+    const port = gateway.listen[1]?.port ?? 0
+    const socket = tls.connect({
+      ...{ host: '127.0.0.1', port, servername: 'standard.example.org', rejectUnauthorized: false },
+      ciphers: ciphers.join(':'),
+    })
+    await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject))
+    const { name } = socket.getCipher()
+    socket.destroy()
+    return name
+  }
+  await put('/ssls/3', { sni: 'standard.example.org', cert, key, ssl_protocols: ['TLSv1.3'] })
+  const [aes128, aes256] = ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384']
+  const chacha = 'TLS_CHACHA20_POLY1305_SHA256'
+  t.is(await chosen(aes256, chacha, aes128), aes128)
+  t.is(await chosen(aes256, chacha), aes256)
+  // Who names ChaCha20 first has no instructions for AES.
+  t.is(await chosen(chacha, aes128), chacha)
 })

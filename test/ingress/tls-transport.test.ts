@@ -18,10 +18,10 @@ const NAME = 'shop.example.org'
 const APPLICATION = 23
 const ALERT = 21
 
-function rawNetwork(): RawNetwork {
+function rawNetwork({ tls: secure } = { tls: true }): RawNetwork {
   const binding = loadBinding()
   if (binding === undefined) throw new Error('no binding')
-  return new RawNetwork(binding, loadTlsBinding())
+  return new RawNetwork(binding, secure ? loadTlsBinding() : undefined)
 }
 
 async function secureGateway(t: ExecutionContext, transport: 'net' | 'raw', backend: number) {

@@ -43,6 +43,7 @@ export class RawNetwork implements Network {
     const port: HandshakePort = {
       binding: this.#binding,
       tls: this.#tls,
+      batch: this.#batch,
       buffer: this.#shared,
       options,
       alpn: alpn === undefined ? undefined : alpnList(alpn),

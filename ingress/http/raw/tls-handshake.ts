@@ -6,6 +6,7 @@ import type { Binding } from './binding.ts'
 import type { RawTransport } from './raw-transport.ts'
 import { nativeContext, type TlsBinding, type TlsHandle } from './tls-binding.ts'
 import { RawTlsTransport } from './tls-transport.ts'
+import type { WriteBatch } from './write-batch.ts'
 
 const HELLO_BYTES = 65_536
 /** A record with the fatal alert unrecognized_name (RFC 6066 §3). */
@@ -15,6 +16,7 @@ const UNRECOGNIZED_NAME = Buffer.from([21, 3, 1, 0, 2, 2, 112])
 export interface HandshakePort {
   readonly binding: Binding
   readonly tls: TlsBinding
+  readonly batch: WriteBatch
   /** Clear text of clients is read into this. */
   readonly buffer: Buffer
   readonly options: TlsAcceptOptions
@@ -69,8 +71,8 @@ export class TlsHandshake implements Receiver, Timed {
   }
 
   #begin(name: string, credentials: HandshakeCredentials, bytes: Buffer): void {
-    const { binding, tls, buffer, alpn } = this.#port
-    const connected = this.#raw.surrender()
+    const { binding, tls, buffer, alpn, batch } = this.#port
+    const connected = { ...this.#raw.surrender(), batch }
     const handle = tls.wrap(connected.tcp, nativeContext(credentials.context), true, false)
     const secure = new RawTlsTransport(binding, connected, handle, buffer)
     secure.receiver = this

@@ -1,6 +1,7 @@
 import type { Binding, Request } from './binding.ts'
 import { type Connected, HandleTransport, systemError } from './handle-transport.ts'
 import type { TlsHandle } from './tls-binding.ts'
+import type { Batched, WriteBatch } from './write-batch.ts'
 
 // As much as one turn of the event loop may gather while a write is under way, before the writer is asked to wait.
 const QUEUE_BYTES = 65_536
@@ -16,11 +17,16 @@ function onWritten(this: Request, status: number): void {
  * when the call returns; but the handle takes the next write only after the event loop has come round, and what comes
  * meanwhile is gathered here into one.
  */
-export class RawTlsTransport extends HandleTransport {
+export class RawTlsTransport extends HandleTransport implements Batched {
   readonly encrypted = true
   servername: string | undefined
   verified = false
   readonly #tls: TlsHandle
+  readonly #batch: WriteBatch
+  /** A client that has asked for something and got nothing yet. */
+  #asking = false
+  /** What is queued leaves at the end of this turn of the event loop. */
+  #batched = false
   /** A write is under way. */
   #writing = false
   #corked = false
@@ -31,31 +37,60 @@ export class RawTlsTransport extends HandleTransport {
   #drainAwaited = false
   #silent = false
 
-  constructor(binding: Binding, connected: Connected, tls: TlsHandle, buffer: Buffer) {
+  constructor(
+    binding: Binding,
+    connected: Connected & { readonly batch: WriteBatch },
+    tls: TlsHandle,
+    buffer: Buffer,
+  ) {
     super(binding, connected, tls, buffer)
     this.#tls = tls
+    this.#batch = connected.batch
     tls.onerror = (error) => this.fail(error)
     // Its reads are TLS's from now on; what keeps the handle alive keeps this alive.
     connected.tcp.owner = this
   }
 
+  override received(): void {
+    if (!this.#asking && !this.closed) this.#setAsking({ on: true })
+    super.received()
+  }
+
+  #setAsking({ on }: { readonly on: boolean }): void {
+    this.#asking = on
+    this.#batch.asking += on ? 1 : -1
+  }
+
   write(data: Buffer | string): boolean {
     if (this.closed || this.ending || data.length === 0) return !this.#drainAwaited
-    if (!this.#writing && !this.#corked) return this.#send(data)
-    return this.#gather(typeof data === 'string' ? data : Buffer.from(data))
+    if (!this.#busy) {
+      if (!this.#batch.worthwhile) return this.#send(data)
+      this.#batched = true
+      this.#batch.add(this)
+    }
+    this.#queue.push(typeof data === 'string' ? data : Buffer.from(data))
+    this.#queued += data.length
+    return this.#corked || this.#room()
   }
 
   writeHeld(data: Buffer): boolean {
     if (this.closed || this.ending || data.length === 0) return !this.#drainAwaited
-    if (!this.#writing && !this.#corked) return this.#send(data)
-    this.#holds = true
-    return this.#gather(data)
-  }
-
-  #gather(data: Buffer | string): boolean {
+    if (!this.#busy) return this.#send(data)
     this.#queue.push(data)
     this.#queued += data.length
+    // With what was put back before it, it makes one write.
+    if (!this.#writing && !this.#corked) return this.#flush()
+    this.#holds = true
     return this.#corked || this.#room()
+  }
+
+  /** What is written now has to be gathered. */
+  get #busy(): boolean {
+    return this.#writing || this.#corked || this.#batched
+  }
+
+  flushQueued(): void {
+    if (this.#batched && !this.#writing && !this.#corked && !this.closed) this.#flush()
   }
 
   /** Whether more may come at once; if not, onDrain says when. */
@@ -71,6 +106,7 @@ export class RawTlsTransport extends HandleTransport {
   }
 
   #request(): Request {
+    if (this.#asking) this.#setAsking({ on: false })
     const request = new this.binding.WriteWrap()
     request.owner = this
     request.oncomplete = onWritten
@@ -90,6 +126,7 @@ export class RawTlsTransport extends HandleTransport {
     this.#queue = []
     this.#queued = 0
     this.#holds = false
+    this.#batched = false
     if (first === undefined) return this.#room()
     if (queue.length === 1) return this.#send(first)
     if (size <= TEXT_LIMIT && queue.every((piece) => typeof piece === 'string'))
@@ -137,6 +174,13 @@ export class RawTlsTransport extends HandleTransport {
   override shutdownDone(): void {
     if (this.#silent) this.destroy()
     else super.shutdownDone()
+  }
+
+  override destroy(): void {
+    if (this.closed) return
+    this.flushQueued()
+    if (this.#asking) this.#setAsking({ on: false })
+    super.destroy()
   }
 
   protected override onClosed(): void {
