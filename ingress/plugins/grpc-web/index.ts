@@ -3,13 +3,12 @@ import type { FieldTable, Response } from '../../http/index.ts'
 import type { Plugin } from '../plugin.ts'
 
 const TRAILER_FRAME = 0x80
-const STATUS_FIELDS = ['grpc-status', 'grpc-message', 'grpc-status-details-bin']
 
 interface State {
   readonly text: boolean
   readonly contentType: string
-  /** grpc-status and its kin, where a server without a message to send put them: in the head. */
-  early: string
+  /** The answer is a gRPC server's, and has its status not in the head already, as one without messages may. */
+  framed: boolean
   /** Bytes that do not fill a group of three yet: base64 pieces end at such. */
   rest: Buffer
 }
@@ -52,7 +51,7 @@ export const grpcWeb: Plugin = {
         const match = /^application\/grpc-web(-text)?(\+[a-z0-9.-]+)?(?:;|$)/.exec(contentType)
         if (match === null) return { status: 400 }
         const text = match[1] !== undefined
-        states.set(context, { text, contentType, early: '', rest: Buffer.alloc(0) })
+        states.set(context, { text, contentType, framed: false, rest: Buffer.alloc(0) })
         headers.set('Content-Type', `application/grpc${match[2] ?? ''}`)
         if (!text) return undefined
         return context.exchange.collectBody(Number(conf.max_req_body_size)).then(
@@ -67,31 +66,25 @@ export const grpcWeb: Plugin = {
       },
       headerFilter(context, response: Response) {
         const { headers } = response
-        headers.set('Access-Control-Allow-Origin', context.exchange.headers.get('origin') ?? '*')
+        // The cors plugin, if it is there too, knows better.
+        if (!headers.has('access-control-allow-origin')) headers.set('Access-Control-Allow-Origin', '*')
+        headers.set('Access-Control-Expose-Headers', 'grpc-message,grpc-status')
         if (context.method === 'OPTIONS') {
           headers.set('Access-Control-Allow-Methods', 'POST')
           headers.set('Access-Control-Allow-Headers', String(conf.cors_allow_headers))
           return
         }
-        headers.set('Access-Control-Expose-Headers', 'grpc-message,grpc-status')
         const state = states.get(context)
         if (state === undefined || !response.upstream) return
         headers.set('Content-Type', state.contentType)
-        for (const name of STATUS_FIELDS) {
-          const value = headers.get(name)
-          if (value !== undefined) state.early += `${name}: ${value}\r\n`
-        }
-        if (state.early !== '') response.length = -1
+        state.framed = !headers.has('grpc-status')
       },
-      filtersBody: (context) => states.has(context),
+      filtersBody: (context) => states.get(context)?.framed === true,
       bodyFilter(context, chunk, { last, trailers }) {
         const state = states.get(context)
-        if (state === undefined || context.upstreamStatus === '') return chunk
+        if (state === undefined) return chunk
         const pieces = chunk === undefined ? [] : [chunk]
-        if (last) {
-          const lines = linesOf(trailers)
-          pieces.push(trailerFrame(lines === '' ? state.early : lines))
-        }
+        if (last) pieces.push(trailerFrame(linesOf(trailers)))
         if (!state.text) return pieces.length === 0 ? undefined : Buffer.concat(pieces)
         const all = Buffer.concat([state.rest, ...pieces])
         const whole = last ? all.length : all.length - (all.length % 3)
