@@ -189,6 +189,8 @@ function checkProperty(schema: Schema, name: string, value: unknown): string | u
 }
 
 function checkCombinations(schema: Schema, value: unknown): string | undefined {
+  // What it stands for is not known yet, so it goes for every alternative.
+  if (isReference(value)) return undefined
   if (schema.anyOf?.every((one) => validate(one, value) !== undefined)) {
     const sets = schema.anyOf.map((one) => one.required)
     if (!sets.every((set) => set !== undefined)) return 'object matches none of the required'
