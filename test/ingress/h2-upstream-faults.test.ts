@@ -58,6 +58,7 @@ const heads: Readonly<Record<string, Buffer>> = {
   'endless SETTINGS': times(15_000, settings()),
   'endless RST_STREAM': times(15_000, reset(1, 8)),
   'endless 103': times(15_000, headers(1, [[':status', '103']])),
+  'endless frames of a kind nobody knows': times(15_000, frameOf(77, 0, 0, none)),
   'endless PRIORITY': times(15_000, frameOf(2, 0, 1, Buffer.alloc(5))),
   'a window too large': times(2, frameOf(Type.window, 0, 1, number32(2 ** 31 - 1))),
   "the connection's window too large": times(2, frameOf(Type.window, 0, 0, number32(2 ** 31 - 1))),

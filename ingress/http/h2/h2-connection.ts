@@ -190,6 +190,8 @@ export abstract class H2Connection<S extends ConnectionStream> implements Receiv
         if (id !== 0) this.checkOpened(id)
         this.window.grow(id, payload.readUInt32BE(0) & 0x7fffffff)
         break
+      default:
+        this.idleFrames.count()
     }
   }
 
