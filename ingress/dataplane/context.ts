@@ -1,5 +1,6 @@
 import type { Exchange } from '../http/index.ts'
 import type { Consumer, Route, Service, Upstream } from '../objects/index.ts'
+import type { Note } from '../plugins/per-request.ts'
 import { type CanonicalUri, parametersOf } from '../route/index.ts'
 import type { UpstreamGroup } from '../upstream/index.ts'
 import { BodyVariables } from './body-variables.ts'
@@ -50,8 +51,10 @@ export class RequestContext {
   /** Of the token jwt-auth accepted, if it was told to keep them: variables jwt_claim_<name>. */
   claims: Readonly<Record<string, unknown>> | undefined
   #body: BodyVariables | undefined
-  /** Fields that plugins add to whatever is answered, before the header filters see it. */
-  responseFields: Record<string, string> | undefined
+  /** Fields that plugins add to whatever is answered, before the header filters see it: name, value, name, value ... */
+  responseFields: string[] | undefined
+  /** What plugins keep (PerRequest). */
+  notes: Note | undefined
   #variables: ((name: string) => string | number | undefined) | undefined
 
   constructor(exchange: Exchange, uri: CanonicalUri & { readonly matchPath?: string }, host: string) {

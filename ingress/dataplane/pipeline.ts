@@ -179,7 +179,10 @@ export class Pipeline implements ExchangeObserver {
   onResponse(response: Response): void {
     const context = this.#context
     const { responseFields } = context
-    for (const name in responseFields) response.headers.set(name, responseFields[name] as string)
+    if (responseFields !== undefined) {
+      for (let at = 0; at < responseFields.length; at += 2)
+        response.headers.set(responseFields[at] as string, responseFields[at + 1] as string)
+    }
     if (this.#answerHeaders !== undefined) {
       for (const [name, value] of Object.entries(this.#answerHeaders)) {
         if (typeof value === 'string') response.headers.set(name, value)

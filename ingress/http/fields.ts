@@ -82,12 +82,27 @@ export function fieldMask(...ids: number[]): Uint8Array {
   return mask
 }
 
+const HIGH_BITS = 0x80808080 | 0
+
+/** Sets the high bit of a byte below 0x20 or equal to 0x7f, and maybe of others above the first such. */
+function controlBits(word: number): number {
+  const del = word ^ 0x7f7f7f7f
+  return (((word - 0x20202020) | 0) & ~word) | (((del - 0x01010101) | 0) & ~del)
+}
+
+/** Goes four bytes at a time over what may stand in a value, up to some control character (a tab too) or the last bytes. */
+function skipPlain(view: DataView, pos: number, end: number): number {
+  while (pos + 4 <= end && (controlBits(view.getInt32(pos, true)) & HIGH_BITS) === 0) pos += 4
+  return pos
+}
+
 export const INCOMPLETE = -1
 export const MALFORMED = -2
 export const TOO_MANY = -3
 
 export const MAX_FIELDS = 200
 const EMPTY = Buffer.alloc(0)
+const NO_VIEW = new DataView(EMPTY.buffer, EMPTY.byteOffset, 0)
 
 /**
  * A section of header (or trailer) fields as offsets into the buffer it arrived in: four numbers and an id per field and
@@ -101,10 +116,14 @@ export class FieldTable {
   // Plain arrays of small integers: a typed array of this size lives outside the heap and costs far more to make and collect.
   readonly #at: number[] = []
   readonly #id: number[] = []
+  /** A view of `#viewed`, made anew when another buffer comes, which is seldom. */
+  #view: DataView = NO_VIEW
+  #viewed: Buffer = EMPTY
 
   /** Parses from `pos`; the offset behind the blank line, or INCOMPLETE, MALFORMED, TOO_MANY. RFC 9112 §5, strictly. */
   parseFields(buffer: Buffer, pos: number, end: number): number {
     this.buffer = buffer
+    const view = this.#viewOf(buffer)
     let count = 0
     for (;;) {
       if (pos >= end) return INCOMPLETE
@@ -123,6 +142,7 @@ export class FieldTable {
       const nameEnd = pos++
       while (pos < end && (buffer[pos] === SP || buffer[pos] === HTAB)) pos++
       const valueStart = pos
+      pos = skipPlain(view, pos, end)
       while (pos < end && VALUE[buffer[pos] as number] === 1) pos++
       if (pos >= end) return INCOMPLETE
       if (buffer[pos] !== CR) return MALFORMED
@@ -142,10 +162,23 @@ export class FieldTable {
     }
   }
 
+  #viewOf(buffer: Buffer): DataView {
+    if (this.#viewed !== buffer) {
+      this.#viewed = buffer
+      this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
+    }
+    return this.#view
+  }
+
   /** Lets go of the buffer; the table is empty afterwards. */
   release(): void {
     this.buffer = EMPTY
     this.count = 0
+    // The transport's own buffer comes again; a piece of another one would keep all of that alive.
+    if (this.#viewed.length < this.#viewed.buffer.byteLength) {
+      this.#viewed = EMPTY
+      this.#view = NO_VIEW
+    }
   }
 
   id(index: number): number {

@@ -1,12 +1,39 @@
 import type { FieldTable } from './fields.ts'
 
-interface Edit {
+/**
+ * What became of a field. A class without literals inside, as V8 may take to making those in the old generation, where what
+ * lives as long as a request then waits for a full collection.
+ */
+class Edit {
   /** The name as the one who set it wrote it. */
   readonly name: string
-  readonly values: string[]
+  /** undefined: the field is gone. */
+  readonly value: string | undefined
   /** Keep the fields that arrived beside the new ones. */
   readonly keep: boolean
+  more: string[] | undefined
+
+  constructor(name: string, value: string | undefined, { keep }: { readonly keep: boolean }) {
+    this.name = name
+    this.value = value
+    this.keep = keep
+  }
+
+  /** All values joined; undefined if there is none. */
+  get joined(): string | undefined {
+    return this.more === undefined ? this.value : `${this.value}, ${this.more.join(', ')}`
+  }
+
+  get lines(): string {
+    if (this.value === undefined) return ''
+    let text = `${this.name}: ${this.value}\r\n`
+    for (const value of this.more ?? []) text += `${this.name}: ${value}\r\n`
+    return text
+  }
 }
+
+const ALONE = { keep: false }
+const BESIDE = { keep: true }
 
 /** What may not stand in a field value as it is. */
 const UNFIT = /[^\x01-\x09\x0b\x0c\x0e-\xff]/
@@ -42,8 +69,8 @@ export class MessageHeaders {
     const edit = this.#edits?.get(lower)
     if (edit === undefined) return this.table?.get(lower)
     const arrived = edit.keep ? this.table?.get(lower) : undefined
-    if (edit.values.length === 0) return arrived
-    const added = edit.values.join(', ')
+    const added = edit.joined
+    if (added === undefined) return arrived
     return arrived === undefined ? added : `${arrived}, ${added}`
   }
 
@@ -67,30 +94,33 @@ export class MessageHeaders {
   }
 
   set(name: string, value: string): void {
-    this.#put(name, { name, values: [fieldValue(value)], keep: false })
+    this.#put(new Edit(name, fieldValue(value), ALONE))
   }
 
   /** Adds a field beside those that are there. */
   add(name: string, value: string): void {
     const edit = this.#edits?.get(name.toLowerCase())
-    if (edit === undefined) this.#put(name, { name, values: [fieldValue(value)], keep: true })
-    else edit.values.push(fieldValue(value))
+    if (edit === undefined) this.#put(new Edit(name, fieldValue(value), BESIDE))
+    else if (edit.value === undefined) this.#put(new Edit(edit.name, fieldValue(value), edit))
+    else {
+      edit.more ??= []
+      edit.more.push(fieldValue(value))
+    }
   }
 
   remove(name: string): void {
-    this.#put(name, { name, values: [], keep: false })
+    this.#put(new Edit(name, undefined, ALONE))
   }
 
-  #put(name: string, edit: Edit): void {
+  #put(edit: Edit): void {
     this.#edits ??= new Map()
-    this.#edits.set(name.toLowerCase(), edit)
-    this.#lengths |= lengthBit(name.length)
+    this.#edits.set(edit.name.toLowerCase(), edit)
+    this.#lengths |= lengthBit(edit.name.length)
   }
 
   /** The replaced-or-added value if somebody edited the field, else undefined; for fields the engine writes itself. */
   editedValue(lowerName: string): string | undefined {
-    const edit = this.#edits?.get(lowerName)
-    return edit === undefined || edit.values.length === 0 ? undefined : edit.values.join(', ')
+    return this.#edits?.get(lowerName)?.joined
   }
 
   isEdited(lowerName: string): boolean {
@@ -105,8 +135,7 @@ export class MessageHeaders {
     let text = this.table === undefined ? '' : this.#arrived(this.table, skip, drop)
     if (this.#edits !== undefined) {
       for (const [lower, edit] of this.#edits) {
-        if (own.has(lower)) continue
-        for (const value of edit.values) text += `${edit.name}: ${value}\r\n`
+        if (!own.has(lower)) text += edit.lines
       }
     }
     return text

@@ -1,6 +1,6 @@
 import { brotliCompressSync, constants } from 'node:zlib'
-import type { RequestContext } from '../../dataplane/context.ts'
 import { beginCompression, type CompressionConf, compressionProperties } from '../compression.ts'
+import { PerRequest } from '../per-request.ts'
 import type { Plugin } from '../plugin.ts'
 
 interface Conf extends CompressionConf {
@@ -35,7 +35,7 @@ export const brotli: Plugin = {
       [constants.BROTLI_PARAM_LGBLOCK]: own.lgblock,
       ...(own.lgwin === 0 ? {} : { [constants.BROTLI_PARAM_LGWIN]: own.lgwin }),
     }
-    const pieces = new WeakMap<RequestContext, Buffer[]>()
+    const pieces = new PerRequest<Buffer[]>()
     return {
       headerFilter(context, response) {
         if (response.length === -1 || response.length > MAX_LENGTH) return

@@ -1,5 +1,5 @@
-import type { RequestContext } from '../../dataplane/context.ts'
 import { compileRegex } from '../../route/index.ts'
+import { PerRequest } from '../per-request.ts'
 import type { Plugin } from '../plugin.ts'
 import {
   listedOrigins,
@@ -78,7 +78,7 @@ export const cors: Plugin = {
     const listed = metadata === undefined || own.allow_origins !== '*' || regexes !== undefined
     const timing = timingOrigins(own)
     // What the client said: other plugins may change the field.
-    const asked = new WeakMap<RequestContext, string>()
+    const asked = new PerRequest<string>()
     return {
       rewrite(context) {
         const from = context.exchange.headers.get('origin')

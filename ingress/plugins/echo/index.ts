@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import type { RequestContext } from '../../dataplane/context.ts'
+import { PerRequest } from '../per-request.ts'
 import type { Plugin } from '../plugin.ts'
 
 interface Conf {
@@ -26,7 +26,7 @@ export const echo: Plugin = {
   },
   compile(conf) {
     const own = conf as unknown as Conf
-    const begun = new WeakSet<RequestContext>()
+    const begun = new PerRequest<true>()
     return {
       headerFilter(_context, response) {
         for (const [name, value] of Object.entries(own.headers ?? {}))
@@ -35,7 +35,7 @@ export const echo: Plugin = {
       bodyFilter(context, chunk, { last }) {
         const pieces: Buffer[] = []
         if (!begun.has(context)) {
-          begun.add(context)
+          begun.set(context, true)
           pieces.push(Buffer.from((own.before_body ?? '') + (own.body ?? '')))
         }
         if (chunk !== undefined && own.body === undefined) pieces.push(chunk)

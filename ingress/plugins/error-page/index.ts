@@ -1,5 +1,5 @@
-import type { RequestContext } from '../../dataplane/context.ts'
 import { isObject, type JsonObject, type Schema } from '../../objects/index.ts'
+import { PerRequest } from '../per-request.ts'
 import type { Plugin } from '../plugin.ts'
 
 const TITLES = {
@@ -50,7 +50,7 @@ export const errorPage: Plugin = {
     },
   },
   compile(_conf, environment) {
-    const pages = new WeakMap<RequestContext, Page>()
+    const pages = new PerRequest<Page>()
     return {
       headerFilter(context, response) {
         if (response.upstream) return

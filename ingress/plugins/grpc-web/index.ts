@@ -1,5 +1,5 @@
-import type { RequestContext } from '../../dataplane/context.ts'
 import type { FieldTable, Response } from '../../http/index.ts'
+import { PerRequest } from '../per-request.ts'
 import type { Plugin } from '../plugin.ts'
 
 const TRAILER_FRAME = 0x80
@@ -41,7 +41,7 @@ export const grpcWeb: Plugin = {
     },
   },
   compile(conf) {
-    const states = new WeakMap<RequestContext, State>()
+    const states = new PerRequest<State>()
     return {
       access(context) {
         const { headers } = context.exchange

@@ -1,5 +1,5 @@
-import type { RequestContext } from '../../dataplane/context.ts'
 import { beginCompression, type CompressionConf, compressionProperties } from '../compression.ts'
+import { PerRequest } from '../per-request.ts'
 import type { Plugin } from '../plugin.ts'
 import { GzipMember } from './member.ts'
 
@@ -34,7 +34,7 @@ export const gzip: Plugin = {
   },
   compile(conf) {
     const own = conf as unknown as CompressionConf & { readonly comp_level: number }
-    const states = new WeakMap<RequestContext, State>()
+    const states = new PerRequest<State>()
     return {
       headerFilter(context, response) {
         const gather = response.length !== -1

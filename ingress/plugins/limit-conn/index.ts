@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RequestContext } from '../../dataplane/context.ts'
 import { NOT_NEGATIVE, POSITIVE } from '../amounts.ts'
+import { PerRequest } from '../per-request.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 import { checkRedis, POLICIES, REDIS_PROPERTIES, redisOf } from '../redis/settings.ts'
 import { LocalConnections, RedisConnections } from './connections.ts'
@@ -63,7 +64,7 @@ export const limitConn: Plugin = {
     const local = new LocalConnections(environment.shared.within(`limit-conn ${scope}`))
     const shared = redis === undefined ? undefined : new RedisConnections(redis, scope, own.key_ttl ?? 3600)
     const limits = limitsOf(conf)
-    const counted = new WeakMap<RequestContext, Held>()
+    const counted = new PerRequest<Held>()
     const holding = (context: RequestContext): Held => {
       const held = { keys: [], delay: 0 }
       counted.set(context, held)

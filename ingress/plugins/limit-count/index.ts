@@ -96,11 +96,11 @@ export const limitCount: Plugin = {
     const tell = (context: RequestContext, { prefix, count }: Quota, usage: Usage): void => {
       const metadata = environment.metadata()
       if (names?.metadata !== metadata || names.prefix !== prefix) names = headerNames(metadata, prefix)
-      context.responseFields ??= {}
+      context.responseFields ??= []
       const fields = context.responseFields
-      fields[names.limit] = String(count)
-      fields[names.remaining] = String(Math.max(0, Math.floor(count - usage.count)))
-      fields[names.reset] = String(Math.max(0, Math.ceil(usage.resetMs / 1000)))
+      fields.push(names.limit, String(count))
+      fields.push(names.remaining, String(Math.max(0, Math.floor(count - usage.count))))
+      fields.push(names.reset, String(Math.max(0, Math.ceil(usage.resetMs / 1000))))
     }
     const judge = (context: RequestContext, quota: Quota, usage: Usage): PluginAnswer | undefined => {
       if (own.show_limit_quota_header) tell(context, quota, usage)
@@ -138,7 +138,8 @@ export const limitCount: Plugin = {
           return failed(
             new Error('no rule applies to this request, or its count or time_window is no positive number'),
           )
-        for (const [index, quota] of list.entries()) {
+        for (let index = 0; index < list.length; index++) {
+          const quota = list[index] as Quota
           const usage = counter.count(quota.key, quota.windowMs, quota.count)
           if (usage instanceof Promise) return wait(context, list, index, usage)
           const answer = judge(context, quota, usage)

@@ -33,6 +33,11 @@ export function quotasOf(conf: JsonObject): (context: RequestContext) => Quota[]
   const { rules } = conf as { rules?: readonly Rule[] }
   if (rules === undefined) {
     const keyed = conf as unknown as KeyConf & Rule
+    const { count, time_window: seconds } = keyed
+    if (typeof count === 'number' && typeof seconds === 'number') {
+      const windowMs = seconds * 1000
+      return (context) => [{ key: countingKey(keyed, context), count, windowMs, prefix: '' }]
+    }
     return (context) => {
       const window = windowOf(keyed, context)
       return window && [{ key: countingKey(keyed, context), ...window, prefix: '' }]

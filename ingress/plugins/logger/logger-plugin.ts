@@ -5,6 +5,7 @@ import { compileExpression } from '../../route/index.ts'
 import { Batch } from '../batch.ts'
 import { call } from '../http-call.ts'
 import { logEntry } from '../log-entry.ts'
+import { PerRequest } from '../per-request.ts'
 import type { Plugin, PluginEnvironment } from '../plugin.ts'
 
 /** Sends entries somewhere; rejects if they did not arrive. */
@@ -114,7 +115,7 @@ export function loggerPlugin(definition: LoggerDefinition): Plugin {
       const wantsRequest = conditional(own.include_req_body, own.include_req_body_expr)
       const wantsResponse = conditional(own.include_resp_body, own.include_resp_body_expr)
       const wants = definition.wants?.(conf, environment) ?? (() => true)
-      const kept = new WeakMap<RequestContext, Bodies>()
+      const kept = new PerRequest<Bodies>()
       const bodiesOf = (context: RequestContext): Bodies => {
         const bodies = kept.get(context) ?? { response: [], size: 0 }
         kept.set(context, bodies)

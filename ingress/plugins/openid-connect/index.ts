@@ -1,6 +1,7 @@
 import type { RequestContext } from '../../dataplane/context.ts'
 import type { JsonObject } from '../../objects/index.ts'
 import { clearIdentity } from '../authentication.ts'
+import { PerRequest } from '../per-request.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 import { type ClaimFault, ClaimRules, checkClaimSchema } from './claims.ts'
 import type { Login, Tokens } from './login.ts'
@@ -46,7 +47,7 @@ export const openidConnect: Plugin = {
     const loading = load(own)
     // Whoever needs it is told; nobody may need it.
     loading.catch(() => {})
-    const renewed = new WeakMap<RequestContext, readonly string[]>()
+    const renewed = new PerRequest<readonly string[]>()
 
     const rules = new ClaimRules(own)
     const refusal = (code?: string): PluginAnswer => ({

@@ -2,6 +2,7 @@ import type { RequestContext } from '../../dataplane/context.ts'
 import { isObject, type JsonObject } from '../../objects/index.ts'
 import { Batch } from '../batch.ts'
 import { post } from '../logger/logger-plugin.ts'
+import { PerRequest } from '../per-request.ts'
 import type { Plugin, PluginEnvironment } from '../plugin.ts'
 import {
   inShare,
@@ -161,7 +162,7 @@ export const opentelemetry: Plugin = {
   },
   compile(conf, environment) {
     const own = conf as unknown as Conf
-    const spans = new WeakMap<RequestContext, SpanContext>()
+    const spans = new PerRequest<SpanContext>()
     const batch = new Batch<JsonObject>({
       size: 1000,
       delayMs: 1000,

@@ -1,6 +1,7 @@
 import type { RequestContext } from '../../dataplane/context.ts'
 import type { Response } from '../../http/index.ts'
 import type { JsonObject, Schema } from '../../objects/index.ts'
+import { PerRequest } from '../per-request.ts'
 import type { Plugin, PluginAnswer } from '../plugin.ts'
 import { directives, isPrivate, lifetime, usable } from './freshness.ts'
 import type { CachedAnswer } from './store.ts'
@@ -115,7 +116,7 @@ export const proxyCache: Plugin = {
   compile(conf: JsonObject, environment) {
     const own = conf as unknown as Conf
     const store = openZone(environment, own.cache_zone, own.cache_strategy)
-    const pendings = new WeakMap<RequestContext, Pending>()
+    const pendings = new PerRequest<Pending>()
 
     const answer = (context: RequestContext, found: CachedAnswer): PluginAnswer => {
       const headers: Record<string, string> = {}

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import type { RequestContext } from '../../dataplane/context.ts'
+import { PerRequest } from '../per-request.ts'
 import type { Plugin } from '../plugin.ts'
 
 interface Conf {
@@ -71,7 +71,7 @@ export const requestId: Plugin = {
       return randomText(own.range_id?.length ?? 16, own.range_id?.char_set ?? URL_SAFE.slice(2))
     }
     // A global rule and a route may each have an id of their own, in fields of their own.
-    const ids = new WeakMap<RequestContext, string>()
+    const ids = new PerRequest<string>()
     return {
       rewrite(context) {
         const { headers } = context.exchange

@@ -3,6 +3,7 @@ import type { Response } from '../../http/index.ts'
 import { isReference } from '../../objects/index.ts'
 import { compileExpression } from '../../route/index.ts'
 import { applyHeaders, checkHeaders, FIELD_NAMES, fieldMap, headerOperations } from '../header-operations.ts'
+import { PerRequest } from '../per-request.ts'
 import type { Plugin } from '../plugin.ts'
 import { BodyRewrite, compileFilters, type Filter } from './filters.ts'
 
@@ -99,10 +100,10 @@ export const responseRewrite: Plugin = {
     const filters = own.filters === undefined ? undefined : compileFilters(own.filters)
     const body =
       own.body === undefined ? undefined : Buffer.from(own.body, own.body_base64 ? 'base64' : 'utf8')
-    const replaced = new WeakSet<RequestContext>()
-    const rewrites = new WeakMap<RequestContext, BodyRewrite>()
+    const replaced = new PerRequest<true>()
+    const rewrites = new PerRequest<BodyRewrite>()
     const beginBody = (context: RequestContext, { headers }: Response): void => {
-      if (body !== undefined) replaced.add(context)
+      if (body !== undefined) replaced.set(context, true)
       else if (filters !== undefined) {
         const coding = headers.get('content-encoding')
         if (!BodyRewrite.decodes(coding)) return

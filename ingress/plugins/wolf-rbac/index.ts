@@ -51,7 +51,8 @@ async function decide(
     const { status, body } = await checkAccess(conf, token, asked)
     const user = isObject(body.data) && isObject(body.data.userInfo) ? body.data.userInfo : undefined
     const fields = user === undefined ? {} : identityFields(conf.header_prefix, user)
-    context.responseFields = { ...context.responseFields, ...fields }
+    context.responseFields ??= []
+    context.responseFields.push(...Object.entries(fields).flat())
     if (status !== 200)
       return refuse(status, body.reason, {
         ...(user === undefined ? {} : { username: user.username, nickname: user.nickname ?? user.username }),

@@ -2,6 +2,7 @@ import type { RequestContext } from '../../dataplane/context.ts'
 import type { JsonObject } from '../../objects/index.ts'
 import { Batch } from '../batch.ts'
 import { post } from '../logger/logger-plugin.ts'
+import { PerRequest } from '../per-request.ts'
 import type { Plugin } from '../plugin.ts'
 import { newSpanId, newTraceId, type SpanContext } from '../tracing/ids.ts'
 
@@ -52,7 +53,7 @@ export const zipkin: Plugin = {
   },
   compile(conf, environment) {
     const own = conf as unknown as Conf
-    const spans = new WeakMap<RequestContext, SpanContext>()
+    const spans = new PerRequest<SpanContext>()
     const batch = new Batch<JsonObject>({
       size: 1000,
       delayMs: 1000,
