@@ -94,7 +94,7 @@ async function setUp(t: ExecutionContext) {
 test('a query, a form and JSON become a gRPC message, the answer JSON', async (t) => {
   const { url, route, post, backend } = await setUp(t)
   await route('echo', { deadline: 20_000 })
-  const plain = { stock: 0, kind: 'PAPER', signed: false, cover: '' }
+  const plain = { stock: 0, kind: 'PAPER', signed: false, cover: '', prices: {} }
   const byQuery = await fetch(`${url}/echo?title=ab&tags=x&tags=y`)
   t.is(byQuery.status, 200)
   t.is(byQuery.headers.get('content-type'), 'application/json')
@@ -109,7 +109,7 @@ test('a query, a form and JSON become a gRPC message, the answer JSON', async (t
     method: 'POST',
     body: new URLSearchParams('title=z&signed=true&stock=7'),
   })
-  t.deepEqual(await form.json(), { title: 'z', ...plain, stock: 7, signed: true })
+  t.deepEqual(await form.json(), { title: 'z', ...plain, tags: [], stock: 7, signed: true })
   const whole = {
     title: 'Dune ☼',
     stock: 12,
@@ -123,6 +123,8 @@ test('a query, a form and JSON become a gRPC message, the answer JSON', async (t
   }
   t.deepEqual(await (await post('echo', whole)).json(), whole)
   t.is((await post('echo', { author: 'no object' })).status, 400)
+  t.is((await post('echo', { kind: 'PAPYRUS' })).status, 400)
+  t.is((await post('echo', { title: { no: 'text' } })).status, 400)
   t.is((await post('echo', [])).status, 400)
 })
 

@@ -18,6 +18,8 @@ interface Conf {
 }
 
 interface Call {
+  /** A server answered; what the gateway itself says stays as it is. */
+  answered: boolean
   readonly method: Method
   /** What of the answer is no whole message yet. */
   rest: Buffer
@@ -141,7 +143,7 @@ export const grpcTranscode: Plugin = {
       if (own.deadline > 0) exchange.headers.set('grpc-timeout', `${own.deadline}m`)
       context.upstreamMethod = 'POST'
       context.upstreamTarget = method.path
-      calls.set(context, { method, rest: Buffer.alloc(0), messages: 0, failure: undefined })
+      calls.set(context, { method, answered: false, rest: Buffer.alloc(0), messages: 0, failure: undefined })
       return undefined
     }
     return {
@@ -160,6 +162,7 @@ export const grpcTranscode: Plugin = {
       headerFilter(context, response) {
         const call = calls.get(context)
         if (call === undefined || !response.upstream) return
+        call.answered = true
         const { headers } = response
         headers.set('Content-Type', 'application/json')
         response.length = -1
@@ -169,14 +172,16 @@ export const grpcTranscode: Plugin = {
         response.reason = ''
         const details = headers.get('grpc-status-details-bin')
         if (!own.show_status_in_body || details === undefined) return
-        const type = own.status_detail_type && findType(call.method.root, own.status_detail_type)
+        const { status_detail_type: wanted } = own
+        const type = wanted === undefined ? undefined : findType(call.method.root, wanted)
         try {
-          call.failure = Buffer.from(JSON.stringify(describeStatus(details, type || undefined, options)))
+          if (wanted !== undefined && type === undefined) throw new Error(`there is no ${wanted}`)
+          call.failure = Buffer.from(JSON.stringify(describeStatus(details, type, options)))
         } catch (error) {
-          call.failure = Buffer.from(`failed to decode grpc-status-details-bin: ${String(error)}`)
+          call.failure = Buffer.from(`failed to decode details in grpc-status-details-bin: ${String(error)}`)
         }
       },
-      filtersBody: (context) => calls.has(context) && context.upstreamStatus !== '',
+      filtersBody: (context) => calls.get(context)?.answered === true,
       bodyFilter(context, chunk, { last }) {
         const call = calls.get(context)
         if (call === undefined) return chunk

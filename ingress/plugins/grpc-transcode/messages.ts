@@ -59,8 +59,13 @@ function scalar(field: protobuf.Field, value: unknown): unknown {
     if (!isObject(value)) throw new Error(`${field.name}: an object is expected`)
     return prepared(resolvedType, value)
   }
+  if (typeof value === 'object') throw new Error(`${field.name}: ${type} is expected`)
   if (typeof value !== 'string') return value
-  if (resolvedType !== null) return /^-?\d+$/.test(value) ? Number(value) : value
+  if (resolvedType !== null) {
+    if (/^-?\d+$/.test(value)) return Number(value)
+    if (Object.hasOwn(resolvedType.values, value)) return value
+    throw new Error(`${field.name}: ${resolvedType.name} has no ${value}`)
+  }
   if (LONG.test(type)) return String(BigInt(value.replace(/^#/, '')))
   if (NUMBER.test(type)) return Number(value)
   if (type === 'bool') return value === 'true' || value === '1'
@@ -79,10 +84,10 @@ function shown(type: protobuf.Type, message: JsonObject, options: MessageOptions
     const present = Object.hasOwn(message, field.name)
     const value = message[field.name]
     if (field.repeated) {
-      if (Array.isArray(value) && value.length > 0)
+      if (Array.isArray(value) && (value.length > 0 || options.defaults))
         result[field.name] = value.map((one) => shownScalar(field, one, options))
     } else if (field.map) {
-      if (isObject(value) && Object.keys(value).length > 0)
+      if (isObject(value) && (Object.keys(value).length > 0 || options.defaults))
         result[field.name] = Object.fromEntries(
           Object.entries(value).map(([key, one]) => [key, shownScalar(field, one, options)]),
         )

@@ -31,11 +31,11 @@ export function httpStatus(status: string | undefined): number | undefined {
 interface RpcStatus {
   code: number
   message: string
-  /** Values of the Any messages. */
-  readonly details: Uint8Array[]
+  /** The Any messages. */
+  readonly details: { url: string; value: Buffer }[]
 }
 
-/** Reads `grpc-status-details-bin` for a body that tells what went wrong. Details need the name of their type. */
+/** Reads `grpc-status-details-bin` for a body that tells what went wrong. Details are taken apart if their type is known. */
 export function describeStatus(
   header: string,
   detailType: protobuf.Type | undefined,
@@ -44,8 +44,8 @@ export function describeStatus(
   const { code, message, details } = readStatus(Buffer.from(header, 'base64'))
   const described =
     detailType === undefined
-      ? details.map((value) => Buffer.from(value).toString('base64'))
-      : details.map((value) => decodeMessage(detailType, value, options))
+      ? details.map(({ url, value }) => ({ type_url: url, value: value.toString('utf8') }))
+      : details.map(({ value }) => decodeMessage(detailType, value, options))
   return { error: { code, message, ...(details.length === 0 ? {} : { details: described }) } }
 }
 
@@ -55,8 +55,13 @@ function readStatus(bytes: Buffer): RpcStatus {
     if (field === 1 && typeof value === 'number') status.code = value
     else if (field === 2 && typeof value !== 'number') status.message = value.toString('utf8')
     else if (field === 3 && typeof value !== 'number') {
-      for (const [part, content] of fieldsOf(value))
-        if (part === 2 && typeof content !== 'number') status.details.push(content)
+      const any = { url: '', value: Buffer.alloc(0) }
+      for (const [part, content] of fieldsOf(value)) {
+        if (typeof content === 'number') continue
+        if (part === 1) any.url = content.toString('utf8')
+        else if (part === 2) any.value = Buffer.from(content)
+      }
+      status.details.push(any)
     }
   }
   return status
