@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { queryArgument } from '../route/index.ts'
 import type { RequestContext } from './context.ts'
+import { TLS_VARIABLES } from './tls-variables.ts'
 
 type Read = (context: RequestContext) => string | number | undefined
 
@@ -17,7 +18,7 @@ const VARIABLES: Readonly<Record<string, Read>> = {
   hostname: () => hostname(),
   document_uri: (context) => context.path,
   https: (context) => (context.scheme === 'https' ? 'on' : ''),
-  ssl_server_name: (context) => context.exchange.connection.transport.servername,
+  ...TLS_VARIABLES,
   request_method: (context) => context.method,
   scheme: (context) => context.scheme,
   remote_addr: (context) => context.remoteAddr,

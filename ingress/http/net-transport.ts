@@ -1,7 +1,7 @@
 import type net from 'node:net'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
-import { NOBODY, plainAddress, type Receiver, type Transport } from './transport.ts'
+import { type Handshake, NOBODY, plainAddress, type Receiver, type Transport } from './transport.ts'
 
 export interface NetTransportOptions {
   /** Bytes to send may lie in a buffer that is read into again (the other side is a raw transport): copy them. */
@@ -46,6 +46,17 @@ export class NetTransport implements Transport {
 
   get verified(): boolean {
     return this.#socket instanceof tls.TLSSocket && this.#socket.authorized
+  }
+
+  handshake(): Handshake | undefined {
+    const socket = this.#socket
+    if (!(socket instanceof tls.TLSSocket)) return undefined
+    return {
+      protocol: socket.getProtocol() ?? '',
+      cipher: socket.getCipher().name,
+      resumed: socket.isSessionReused(),
+      certificate: socket.getPeerX509Certificate(),
+    }
   }
 
   assumePeer({ address, port }: { readonly address: string; readonly port: number }): void {

@@ -45,8 +45,12 @@ export function openTlsPort(options: TlsAcceptOptions, { copy }: NetTransportOpt
       done(new Error('client certificates are not available'))
     else done(null, found.context)
   }
-  // A session resumed under another name would skip what that name demands.
-  const secureOptions = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION
+  // A session resumed under another name would skip what that name demands. These options are not taken from a name's context.
+  const secureOptions =
+    constants.SSL_OP_NO_TICKET |
+    constants.SSL_OP_NO_RENEGOTIATION |
+    constants.SSL_OP_CIPHER_SERVER_PREFERENCE |
+    constants.SSL_OP_PRIORITIZE_CHACHA
   const server = tls.createServer({
     SNICallback,
     ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),

@@ -1,8 +1,20 @@
+import type { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 
 export interface Peer {
   readonly address: string
   readonly port: number
+}
+
+/** What a TLS handshake came to. */
+export interface Handshake {
+  /** TLSv1.2 or TLSv1.3. */
+  readonly protocol: string
+  /** By OpenSSL's name. */
+  readonly cipher: string
+  readonly resumed: boolean
+  /** What the client has shown, good or not. */
+  readonly certificate: X509Certificate | undefined
 }
 
 /** What a connection is to the engine; see net-transport.ts and raw/raw-transport.ts. */
@@ -16,6 +28,8 @@ export interface Transport {
   readonly servername?: string | undefined
   /** The client has shown a certificate of the authority that its server name asks for. */
   readonly verified?: boolean | undefined
+  /** Looked up when it is asked for; undefined without TLS. */
+  handshake?(): Handshake | undefined
   receiver: Receiver
   /** The client is somebody else than the peer: a proxy in front said so. */
   assumePeer(peer: Peer): void

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import http2 from 'node:http2'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -205,6 +206,55 @@ for (const transport of ['net', 'raw'] as const) {
       client: { ca: ours.ca, skip_mtls_uri_regex: ['('] },
     })
     t.is(refused.status, 400)
+  })
+}
+
+for (const transport of ['net', 'raw'] as const) {
+  test(`who the client is and what was agreed on are variables, on ${transport}`, async (t) => {
+    const { issue, ca, caFile } = authority(t)
+    const backend = await httpBackend(t)
+    const { tlsPort, put } = await tlsGateway(t, { transport })
+    const [server, client] = [issue('shop.example.org'), issue('client')]
+    await put('/ssls/1', {
+      ...{ sni: 'shop.example.org', cert: server.cert, key: server.key },
+      client: { ca, skip_mtls_uri_regex: ['^/'] },
+    })
+    const names = ['protocol', 'cipher', 'session_reused', 'server_name', 'client_verify']
+    const ofClient = ['s_dn', 'i_dn', 'serial', 'fingerprint', 'v_end', 'escaped_cert']
+    const variables = [...names, ...ofClient.map((name) => `client_${name}`)]
+    const fields = Object.fromEntries(
+      variables.map((name) => [`x-${name.replaceAll('_', '-')}`, `$ssl_${name}`]),
+    )
+    await put('/routes/1', {
+      uri: '/*',
+      plugins: { 'proxy-rewrite': { headers: { set: fields } } },
+      upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } },
+    })
+    const shown = new X509Certificate(client.cert)
+    for (const version of ['--http1.1', '--http2']) {
+      const ask = (...args: string[]) =>
+        curl(tlsPort, 'shop.example.org', version, '--tlsv1.3', '--cacert', caFile, ...args)
+      const url = `https://shop.example.org:${tlsPort}/`
+      t.is((await ask('--cert', client.certFile, '--key', client.keyFile, url)).status, 200)
+      const headers = backend.seen.at(-1)?.headers
+      const value = (name: string) => headers?.[`x-${name.replaceAll('_', '-')}`]
+      // Node's sockets negotiate by a list for the port, not by that of the name.
+      const cipher = transport === 'raw' ? 'TLS_AES_128_GCM_SHA256' : 'TLS_AES_256_GCM_SHA384'
+      t.deepEqual(names.map(value), ['TLSv1.3', cipher, '.', 'shop.example.org', 'SUCCESS'])
+      t.deepEqual(
+        ofClient.map((name) => value(`client_${name}`)),
+        [
+          'CN=client',
+          'CN=test authority',
+          shown.serialNumber,
+          shown.fingerprint.replaceAll(':', '').toLowerCase(),
+          shown.validTo,
+          encodeURIComponent(client.cert),
+        ],
+      )
+      t.is((await ask(url)).status, 200)
+      t.is(backend.seen.at(-1)?.headers['x-client-verify'], 'NONE')
+    }
   })
 }
 

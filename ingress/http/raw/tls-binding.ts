@@ -19,6 +19,10 @@ export interface TlsHandle extends StreamHandle {
   hasPeerCertificate(): boolean
   /** What is wrong with the client's certificate; also null if the session of a client without one was resumed. */
   verifyError(): Error | null
+  getProtocol(): string
+  getCipher(): { readonly name: string }
+  isSessionReused(): boolean
+  getPeerCertificate(): { readonly raw?: Buffer } | undefined
   destroySSL(): void
 }
 
@@ -42,6 +46,10 @@ const METHODS: readonly (keyof TlsHandle)[] = [
   'getALPNNegotiatedProtocol',
   'hasPeerCertificate',
   'verifyError',
+  'getProtocol',
+  'getCipher',
+  'isSessionReused',
+  'getPeerCertificate',
   'destroySSL',
 ]
 

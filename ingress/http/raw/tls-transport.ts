@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto'
+import type { Handshake } from '../transport.ts'
 import type { Binding, Request } from './binding.ts'
 import { type Connected, HandleTransport, systemError } from './handle-transport.ts'
 import type { TlsHandle } from './tls-binding.ts'
@@ -36,6 +38,7 @@ export class RawTlsTransport extends HandleTransport implements Batched {
   #holds = false
   #drainAwaited = false
   #silent = false
+  #handshake: Handshake | undefined
 
   constructor(
     binding: Binding,
@@ -49,6 +52,19 @@ export class RawTlsTransport extends HandleTransport implements Batched {
     tls.onerror = (error) => this.fail(error)
     // Its reads are TLS's from now on; what keeps the handle alive keeps this alive.
     connected.tcp.owner = this
+  }
+
+  handshake(): Handshake | undefined {
+    if (this.#handshake === undefined && !this.closed) {
+      const raw = this.#tls.getPeerCertificate()?.raw
+      this.#handshake = {
+        protocol: this.#tls.getProtocol(),
+        cipher: this.#tls.getCipher().name,
+        resumed: this.#tls.isSessionReused(),
+        certificate: raw === undefined ? undefined : new X509Certificate(raw),
+      }
+    }
+    return this.#handshake
   }
 
   override received(): void {
