@@ -215,6 +215,7 @@ test('http-logger and file-logger write entries with variables', async (t) => {
     'http-logger': {
       uri: `http://127.0.0.1:${collector.port}/logs`,
       batch_max_size: 2,
+      inactive_timeout: 60,
       log_format: { to: '$uri', was: '$status' },
     },
     'file-logger': { path: file },
