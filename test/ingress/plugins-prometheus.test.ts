@@ -29,6 +29,14 @@ test('prometheus: whose answers they were, labels of an operator, labels left ou
   for (const path of ['served', 'dead', 'own'])
     await fetch(`${url}/${path}`, { headers: { 'X-Team': 'red' } }).then((response) => response.text())
   await fetch(`${url}/served`).then((response) => response.text())
+  // Asked for by all and by the route: once is once. A route with several URIs says which one it was.
+  await put('/global_rules/1', { plugins })
+  await put('/routes/several', {
+    uris: ['/a/*', '/b/*'],
+    hosts: ['x.example', '127.0.0.1'],
+    plugins: { ...plugins, mocking: { response_example: 'x' } },
+  })
+  await fetch(`${url}/b/1`).then((response) => response.text())
   const line = async (start: string) =>
     (await metrics.metrics()).split('\n').filter((one) => one.startsWith(start))
   const statuses = async (route: string) => {
@@ -40,6 +48,9 @@ test('prometheus: whose answers they were, labels of an operator, labels left ou
   t.deepEqual(await statuses('served'), ['upstream red 1', 'upstream  1'])
   t.deepEqual(await statuses('dead'), ['nginx red 1'])
   t.deepEqual(await statuses('own'), ['apisix red 1'])
+  const several = (await line('apisix_http_status')).filter((one) => one.includes('several'))
+  t.is(several.length, 1)
+  t.regex(several[0] ?? '', /matched_uri="\/b\/\*",matched_host="127.0.0.1".*\} 1$/)
   const buckets = (await line('apisix_http_latency_bucket{type="request",route="served"')).join('\n')
   t.deepEqual(
     [...buckets.matchAll(/le="([^"]+)"/g)].map(([, bound]) => bound),
@@ -48,5 +59,5 @@ test('prometheus: whose answers they were, labels of an operator, labels left ou
   await put('/plugin_metadata/prometheus', { disabled_labels: { http_latency: ['route', 'node'] } })
   const merged = await line('apisix_http_latency_count{type="request",')
   t.is(merged.length, 1)
-  t.regex(merged[0] ?? '', /route="",service="",consumer="",node="".*\} 4$/)
+  t.regex(merged[0] ?? '', /route="",service="",consumer="",node="".*\} 5$/)
 })

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import type { CompiledRoute } from '../../dataplane/compiled-route.ts'
 import type { RequestContext } from '../../dataplane/context.ts'
 import type { Plugin } from '../plugin.ts'
 import { extraLabels, METADATA } from './labels.ts'
@@ -6,6 +7,30 @@ import { sourceOf, TrafficMetrics, type TrafficSeries } from './metrics.ts'
 
 /** Series remembered per route, so that a request finds its own by one short key. */
 const REMEMBERED = 1000
+
+interface Matched {
+  readonly uri: string
+  readonly host: string
+  /** The route has no other. */
+  readonly only: boolean
+}
+
+const NOWHERE: Matched = { uri: '', host: '', only: true }
+
+/** Which of a route's URIs and hosts a request met. */
+function matchedBy({ match: { uris, hosts } }: CompiledRoute, context: RequestContext): Matched {
+  const [uri = ''] = uris
+  const [host = ''] = hosts
+  if (uris.length < 2 && hosts.length < 2) return { uri, host, only: true }
+  const { matchPath: path } = context
+  const fits = (pattern: string, text: string, side: 'startsWith' | 'endsWith') =>
+    pattern === text || (pattern.includes('*') && text[side](pattern.replace('*', '')))
+  return {
+    uri: uris.find((one) => fits(one, path, 'startsWith')) ?? uri,
+    host: hosts.find((one) => fits(one, context.host, 'endsWith')) ?? host,
+    only: false,
+  }
+}
 
 /** Counts the requests of a route under apisix_* names. */
 export const prometheus: Plugin = {
@@ -30,8 +55,10 @@ export const prometheus: Plugin = {
         remembered.set(route ?? noRoute, known)
       }
       const extra = extras.map(({ read }) => read(context))
+      const matched = route === undefined ? NOWHERE : matchedBy(route, context)
       const who = consumer === undefined ? upstreamAddr : `${upstreamAddr} ${consumer.username}`
-      const key = extra.length === 0 ? who : `${who} ${extra.join(' ')}`
+      const where = matched.only ? who : `${who} ${matched.uri} ${matched.host}`
+      const key = extra.length === 0 ? where : `${where} ${extra.join(' ')}`
       let series = known.get(key)
       if (series === undefined) {
         series = metrics.series({
@@ -39,8 +66,8 @@ export const prometheus: Plugin = {
           service: named(context.service?.id, context.service?.name),
           consumer: consumer?.username ?? '',
           node: upstreamAddr.slice(0, Math.max(0, upstreamAddr.lastIndexOf(':'))),
-          matched_uri: route?.match.uris[0] ?? '',
-          matched_host: route?.match.hosts[0] ?? '',
+          matched_uri: matched.uri,
+          matched_host: matched.host,
           extra,
         })
         if (known.size >= REMEMBERED) known.clear()
@@ -50,6 +77,8 @@ export const prometheus: Plugin = {
     }
     return {
       log(context) {
+        if (context.counted) return
+        context.counted = true
         const { exchange } = context
         const series = seriesOf(context)
         series.countStatus(exchange.status, sourceOf(context))
