@@ -272,13 +272,15 @@ export class Ports {
   #tls(address: TlsListenAddress): TlsSettings {
     // nginx takes clients that only say http/1.0, too.
     const alpn = [...(address.http2 ? ['h2'] : []), 'http/1.1', 'http/1.0']
-    // RFC 6066 §3: an address is no server name, but some clients send one.
-    const named = (name: string) => name !== '' && net.isIP(name) === 0
     return {
       alpn,
       credentials: (name) => {
         const { config, plane } = this.#use ?? {}
-        return plane?.tables.certificates.find(named(name) ? name : (config?.fallbackSni ?? ''))
+        const certificates = plane?.tables.certificates
+        const own = name === '' ? undefined : certificates?.find(name)
+        // RFC 6066 §3: an address is no server name, but some clients send one.
+        const nameless = name === '' || net.isIP(name) !== 0
+        return own ?? (nameless ? certificates?.find(config?.fallbackSni ?? '') : undefined)
       },
     }
   }
