@@ -1,5 +1,7 @@
 // HTTP/2 to servers: what they allow, refuse and take back, and how connections to them are used.
+import { execFile } from 'node:child_process'
 import http2 from 'node:http2'
+import { promisify } from 'node:util'
 import test from 'ava'
 import { waitUntil } from '../support/index.ts'
 import { httpBackend } from './support/backend.ts'
@@ -179,15 +181,24 @@ test('a changed upstream breaks no stream; idle connections of clients are count
   t.is((await states())['upstream_idle'], 2)
 })
 
-test('many clients at once through one gateway to a server that is slow to accept: everybody is answered', async (t) => {
-  const { port } = await nodeServer(t, (stream) => {
-    setImmediate(() => {
-      if (stream.destroyed) return
-      stream.respond({ ':status': 200 })
-      stream.end('done')
-    })
-  })
-  const { url } = await served(t, port)
-  const answers = await Promise.all(Array.from({ length: 300 }, async () => (await fetch(`${url}/a`)).text()))
-  t.true(answers.every((text) => text === 'done'))
+test('thousands of calls side by side to a server that allows few streams: everybody is answered (h2load)', async (t) => {
+  const { port } = await nodeServer(
+    t,
+    (stream) => {
+      stream.resume()
+      stream.on('end', () => {
+        if (stream.destroyed) return
+        stream.respond({ ':status': 200 })
+        stream.end('done')
+      })
+    },
+    { settings: { maxConcurrentStreams: 7 } },
+  )
+  const { url } = await served(t, port, { keepalive_pool: { requests: 100 } })
+  const { stdout } = await promisify(execFile)('h2load', [
+    ...['-n2000', '-c4', '-m50', '--connection-active-timeout=60'],
+    ...['-d', import.meta.filename, `${url}/a`],
+  ])
+  t.regex(stdout, /2000 total, 2000 started, 2000 done, 2000 succeeded, 0 failed, 0 errored, 0 timeout/)
+  t.regex(stdout, /status codes: 2000 2xx/)
 })
