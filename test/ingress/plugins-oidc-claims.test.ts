@@ -63,6 +63,8 @@ test('openid-connect: a session permits what was granted and ends when it was to
   t.is(await status({ scope: 'openid admin', until: now - 1 }), 401)
   for (const [more, message] of [
     [{ dpop: { enabled: true } }, /dpop is not supported/],
+    [{ client_secret: undefined }, /property "client_secret" is required/],
+    [{ client_secret: undefined, bearer_only: true, use_pkce: true }, /"client_secret" is required/],
     [{ accept_none_alg: true }, /accept_none_alg is not supported/],
     [{ claim_schema: { type: 'nonsense' } }, /check claim_schema failed/],
     [{ session: { ...CONF.session, storage: 'redis' } }, /property "storage" validation failed/],
@@ -76,4 +78,10 @@ test('openid-connect: a session permits what was granted and ends when it was to
     t.is(answer.status, 400)
     t.regex(String(answer.body.error_msg), message)
   }
+  const secretless = { client_secret: undefined }
+  t.is((await admin('PUT', '/routes/3', route({ ...secretless, use_pkce: true }))).status, 201)
+  t.is(
+    (await admin('PUT', '/routes/4', route({ ...secretless, bearer_only: true, use_jwks: true }))).status,
+    201,
+  )
 })

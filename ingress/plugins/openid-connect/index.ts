@@ -40,6 +40,12 @@ export const openidConnect: Plugin = {
     // Without a secret anybody could make sessions; with one of ours they would end with the process.
     if (conf.bearer_only !== true && conf.unauth_action === 'auth' && conf.session === undefined)
       return 'property "session.secret" is required when "bearer_only" is false'
+    // A token's signature is checked without one, and a public client has its PKCE verifier instead.
+    const secretless =
+      conf.bearer_only === true
+        ? conf.public_key !== undefined || conf.use_jwks === true
+        : conf.use_pkce === true
+    if (!secretless && conf.client_secret === undefined) return 'property "client_secret" is required'
     return checkAbsent(conf) ?? checkClaimSchema(conf.claim_schema as JsonObject | undefined)
   },
   compile(conf, environment) {

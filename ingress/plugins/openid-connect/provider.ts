@@ -8,6 +8,12 @@ const RETRY_MS = 5000
 /** Never HS*: whoever knows the public key could sign with it. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA']
 
+function authenticationOf(conf: OidcConf): oidc.ClientAuth {
+  if (conf.client_secret === undefined) return oidc.None()
+  const post = conf.token_endpoint_auth_method === 'client_secret_post'
+  return post ? oidc.ClientSecretPost(conf.client_secret) : oidc.ClientSecretBasic(conf.client_secret)
+}
+
 /** An OpenID provider: its metadata, fetched when first needed and again after a failure, and its keys. */
 export class Provider {
   readonly #conf: OidcConf
@@ -52,9 +58,8 @@ export class Provider {
   }
 
   async #discover(): Promise<oidc.Configuration> {
-    const { discovery, client_id, client_secret, introspection_endpoint, timeout } = this.#conf
-    const post = this.#conf.token_endpoint_auth_method === 'client_secret_post'
-    const authentication = post ? oidc.ClientSecretPost(client_secret) : oidc.ClientSecretBasic(client_secret)
+    const { discovery, client_id, introspection_endpoint, timeout } = this.#conf
+    const authentication = authenticationOf(this.#conf)
     // Whether the provider may be talked to in clear text is said by its URL.
     const execute = discovery.startsWith('http:') ? [oidc.allowInsecureRequests] : []
     const options = { execute, timeout, [oidc.customFetch]: this.#fetch as unknown as oidc.CustomFetch }

@@ -15,7 +15,7 @@ export interface SessionConf {
 
 export interface OidcConf {
   readonly client_id: string
-  readonly client_secret: string
+  readonly client_secret?: string
   readonly discovery: string
   readonly realm: string
   readonly scope: string
@@ -127,7 +127,7 @@ export const OIDC_SCHEMA: Schema = {
     ssl_verify: flag(true),
     timeout: { type: 'integer', minimum: 1, default: 3 },
   },
-  required: ['client_id', 'client_secret', 'discovery'],
+  required: ['client_id', 'discovery'],
 }
 
 /** Options of APISIX's that change what is let in or whom is talked to, and that are not here: refused, not ignored. */

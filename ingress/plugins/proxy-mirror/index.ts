@@ -38,7 +38,7 @@ export const proxyMirror: Plugin = {
   schema: {
     type: 'object',
     properties: {
-      host: { type: 'string', pattern: '^https?://[0-9a-zA-Z-._\\[\\]:]+$' },
+      host: { type: 'string', pattern: '^https?://([0-9a-zA-Z._-]+|\\[[0-9a-fA-F:]+\\])(:[0-9]{1,5})?$' },
       path: { type: 'string', pattern: '^/[^?&]+$' },
       path_concat_mode: { type: 'string', enum: ['replace', 'prefix'], default: 'replace' },
       sample_ratio: { type: 'number', minimum: 0.00001, maximum: 1, default: 1 },

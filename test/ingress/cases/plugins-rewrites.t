@@ -40,6 +40,14 @@ PUT /apisix/admin/routes/1
 --- response_body_like
 invalid value character in header
 
+=== TEST 6b: a copy to what is no host
+--- admin
+PUT /apisix/admin/routes/1
+{"uri": "/*", "plugins": {"proxy-mirror": {"host": "http://127.0.0.1::1999"}}, "upstream": {"nodes": {"{{backend}}": 1}}}
+--- error_code: 400
+--- response_body_like
+property .{1,2}host.{1,2} validation failed
+
 === TEST 7: redirect what matches, keep the rest
 --- admin
 PUT /apisix/admin/routes/1
