@@ -1,9 +1,11 @@
 import { BodyReader } from './body.ts'
-import type { Timed } from './deadlines.ts'
+import type { Deadlines, Timed } from './deadlines.ts'
 import { Exchange, type ExchangeConnection } from './exchange.ts'
+import { PREFACE } from './h2/preface.ts'
 import type { HeadFault } from './head.ts'
 import { HeadReader } from './head-reader.ts'
 import { InputBuffer } from './input-buffer.ts'
+import { LingeringClose } from './lingering-close.ts'
 import { writeRefusal } from './refusal.ts'
 import type { ClientFields } from './request-writer.ts'
 import { ResponseWriter } from './response-writer.ts'
@@ -12,12 +14,7 @@ import type { Receiver, Transport } from './transport.ts'
 import { Tunnel } from './tunnel.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
-const LINGER_MS = 5000
-const LINGER_BYTES = 16 * 1024 * 1024
 const HOLD_BYTES = 65_536
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-
-type Phase = 'open' | 'tunnel' | 'linger' | 'closed'
 
 /** The client side: cuts the byte stream into requests, one exchange at a time (pipelined ones wait in the buffer). */
 export class ClientConnection implements Receiver, Timed, ExchangeConnection {
@@ -27,7 +24,8 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   readonly #context: ConnectionContext
   readonly #body = new BodyReader()
   #exchange: Exchange | undefined
-  #phase: Phase = 'open'
+  /** Somebody else hears the transport, or nobody. */
+  #closed = false
   readonly #reader = new HeadReader()
   readonly #input = new InputBuffer()
   #requests = 0
@@ -36,8 +34,6 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   #paused = false
   #inputEnded = false
   #drained = false
-  #lingered = 0
-  #tunnel: Tunnel | undefined
 
   constructor(transport: Transport, context: ConnectionContext) {
     this.transport = transport
@@ -62,20 +58,11 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     return this.#context.draining
   }
   get idle(): boolean {
-    return this.#phase === 'open' && this.#exchange === undefined && this.#input.bytes === undefined
+    return !this.#closed && this.#exchange === undefined && this.#input.bytes === undefined
   }
 
   onData(buffer: Buffer, length: number): void {
-    if (this.#phase === 'tunnel') {
-      this.#tunnel?.fromClient(buffer.subarray(0, length))
-      return
-    }
-    if (this.#phase === 'linger') {
-      this.#lingered += length
-      if (this.#lingered > LINGER_BYTES) this.transport.destroy()
-      return
-    }
-    if (this.#phase === 'closed') return
+    if (this.#closed) return
     if (this.#exchange === undefined && this.#input.bytes === undefined)
       this.#arm(this.#context.settings.headerTimeout)
     this.#input.add(buffer, length)
@@ -86,7 +73,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     if (this.#running) return
     this.#running = true
     const input = this.#input
-    while (this.#phase === 'open' && input.bytes !== undefined) {
+    while (!this.#closed && input.bytes !== undefined) {
       const advanced =
         this.#exchange === undefined
           ? this.#readHead(input.bytes)
@@ -98,12 +85,12 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     input.own()
     this.#exchange?.deliverBatch()
     this.#regulate()
-    if (this.#inputEnded && this.#phase === 'open') this.#afterEnd()
+    if (this.#inputEnded && !this.#closed) this.#afterEnd()
   }
 
   /** Stops reading while what is held is large and nobody takes it. */
   #regulate(): void {
-    if (this.#phase !== 'open') return
+    if (this.#closed) return
     const pause = this.#exchange !== undefined && !this.#flowing && this.#input.held >= HOLD_BYTES
     if (pause === this.#paused) return
     this.#paused = pause
@@ -118,9 +105,9 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     const length = Math.min(PREFACE.length, end - pos)
     if (buffer.compare(PREFACE, 0, length, pos, pos + length) !== 0) return false
     if (length < PREFACE.length) return true
-    this.#phase = 'closed'
-    this.#context.deadlines.remove(this)
-    this.#context.toHttp2(this, this.#input.rest() ?? PREFACE)
+    const received = this.#input.rest() ?? PREFACE
+    this.#leave()
+    this.#context.toHttp2(this, received)
     return true
   }
 
@@ -206,10 +193,6 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   }
 
   onDrain(): void {
-    if (this.#phase === 'tunnel') {
-      this.#tunnel?.clientDrained()
-      return
-    }
     const exchange = this.#exchange
     if (exchange === undefined) return
     exchange.writer.blocked = false
@@ -218,7 +201,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   }
 
   onExchangeEnd(exchange: Exchange): void {
-    if (this.#exchange !== exchange || this.#phase !== 'open') return
+    if (this.#exchange !== exchange || this.#closed) return
     if (!exchange.keepAlive) {
       this.#exchange = undefined
       if (exchange.aborted) this.#cut()
@@ -243,20 +226,22 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   }
 
   startTunnel(exchange: Exchange, peer: Transport, idleTimeout: number): void {
-    this.#phase = 'tunnel'
     exchange.ended = true
     if (this.#paused) this.transport.resume()
-    const clock = this.#context.deadlines
-    this.#tunnel = new Tunnel({
-      client: this.transport,
-      upstream: peer,
-      idleTimeout,
-      timed: this,
-      exchange,
-      clock,
-    })
     const rest = this.#input.rest()
-    if (rest !== undefined && rest.length > 0) this.#tunnel.fromClient(rest)
+    const deadlines = this.#leave()
+    const closed = () => this.#context.onConnectionClose(this)
+    const ends = { client: this.transport, upstream: peer }
+    const { fromClient } = new Tunnel({ ...ends, idleTimeout, exchange, deadlines, closed })
+    if (rest !== undefined && rest.length > 0) fromClient.onData(rest, rest.length)
+  }
+
+  /** From here on somebody else hears the transport. */
+  #leave(): Deadlines {
+    this.#closed = true
+    this.#input.clear()
+    this.#context.deadlines.remove(this)
+    return this.#context.deadlines
   }
 
   /** The client wants the connection to end, so this was its last request, and it has been read to its end. */
@@ -264,20 +249,20 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
     return !framing.keepAlive && framing.body === 'none' && this.#input.held === 0
   }
 
-  /** Sends what is queued, then waits a moment for the client to close: closing with unread input would reset. */
+  /** Sends what is queued and waits a moment for the client to close. */
   #close({ silent = false } = {}): void {
-    if (this.#phase === 'linger' || this.#phase === 'closed') return
-    this.#phase = 'linger'
+    if (this.#closed) return
+    const deadlines = this.#leave()
     this.#reader.release()
-    this.#input.clear()
-    this.#arm(this.#context.settings.sendTimeout + LINGER_MS)
+    const { sendTimeout } = this.#context.settings
+    const closed = () => this.#context.onConnectionClose(this)
+    new LingeringClose(this.transport, deadlines, { sendTimeout, closed })
     this.transport.end({ silent })
-    if (this.#inputEnded) return
-    this.transport.resume()
+    if (!this.#inputEnded) this.transport.resume()
   }
 
   #cut(): void {
-    this.#phase = 'closed'
+    this.#closed = true
     this.#input.clear()
     this.transport.destroy()
   }
@@ -296,9 +281,7 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
 
   onEnd(): void {
     this.#inputEnded = true
-    if (this.#phase === 'tunnel') this.#tunnel?.clientEnded()
-    else if (this.#phase === 'open') this.#afterEnd()
-    else this.transport.end()
+    if (!this.#closed) this.#afterEnd()
   }
 
   /** The client will send nothing more: an answer under way is finished (RFC 9112 §9.6), a body cut short is not. */
@@ -316,19 +299,16 @@ export class ClientConnection implements Receiver, Timed, ExchangeConnection {
   }
 
   onClose(): void {
-    const phase = this.#phase
-    this.#phase = 'closed'
+    this.#closed = true
     this.#input.clear()
     this.#context.deadlines.remove(this)
-    if (phase === 'tunnel') this.#tunnel?.clientClosed()
     this.#exchange?.abort()
     this.#exchange = undefined
     this.#context.onConnectionClose(this)
   }
 
   onDeadline(): void {
-    if (this.#phase === 'tunnel') this.#tunnel?.timedOut()
-    else if (this.#exchange === undefined && this.#input.bytes !== undefined && this.#phase === 'open') {
+    if (this.#exchange === undefined && this.#input.bytes !== undefined && !this.#closed) {
       this.#refuse({ status: 408, reason: 'request head took too long' })
     } else this.transport.destroy()
   }
