@@ -24,12 +24,23 @@ function rawNetwork({ tls: secure } = { tls: true }): RawNetwork {
   return new RawNetwork(binding, secure ? loadTlsBinding() : undefined)
 }
 
+let made: { readonly ca: string; readonly cert: string; readonly key: string } | undefined
+
+/** One certificate for all: making one blocks the process, in which everybody's gateway runs, too. */
+function certificate(t: ExecutionContext) {
+  if (made === undefined) {
+    const { issue, ca } = authority(t)
+    const { cert, key } = issue(NAME)
+    made = { ca, cert, key }
+  }
+  return made
+}
+
 async function secureGateway(t: ExecutionContext, transport: 'net' | 'raw', backend: number) {
-  const { issue, ca } = authority(t)
+  const { ca, cert, key } = certificate(t)
   const { gateway, put } = await testGateway(t, {
     config: { transport, tlsListen: [{ host: '127.0.0.1', port: 0, http2: true }] },
   })
-  const { cert, key } = issue(NAME)
   await put('/ssls/1', { sni: NAME, cert, key })
   await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend}`]: 1 } } })
   return { port: gateway.listen[1]?.port ?? 0, ca }

@@ -13,6 +13,8 @@ import { type TestGateway, testGateway } from './support/gateway.ts'
 
 const run = promisify(execFile)
 
+// One after the other: making certificates blocks the process, in which everybody's gateway runs, too.
+
 async function tlsGateway(
   t: ExecutionContext,
   config: Partial<GatewayConfig> = {},
@@ -58,155 +60,167 @@ async function curl(
 }
 
 for (const transport of ['net', 'raw'] as const) {
-  test(`certificates by server name: exact before wildcard, one label deep, changed without a restart, on ${transport}`, async (t) => {
-    const { issue, caFile } = authority(t)
-    const backend = await httpBackend(t)
-    const { tlsPort, put, admin } = await tlsGateway(t, { transport })
-    const [shop, wild, renewed] = [
-      issue('shop.example.org'),
-      issue('*.example.org'),
-      issue('renewed.example.org'),
-    ]
-    await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
-    t.is(await presented(tlsPort, 'shop.example.org'), undefined)
-    await put('/ssls/shop', { snis: ['shop.example.org'], cert: shop.cert, key: shop.key })
-    await put('/ssls/wild', { sni: '*.example.org', cert: wild.cert, key: wild.key })
-    t.is(await presented(tlsPort, 'shop.example.org'), 'shop.example.org')
-    t.is(await presented(tlsPort, 'other.example.org'), '*.example.org')
-    t.is(await presented(tlsPort, 'a.b.example.org'), undefined)
-    const answer = await curl(
-      tlsPort,
-      'shop.example.org',
-      '--http1.1',
-      '--cacert',
-      caFile,
-      `https://shop.example.org:${tlsPort}/echo`,
-      '-d',
-      'hello',
-    )
-    t.is(answer.status, 200)
-    t.true(answer.body.startsWith('hello'))
-    t.is(backend.seen[0]?.headers['x-forwarded-proto'], 'https')
-    await put('/ssls/shop', { snis: ['shop.example.org'], cert: renewed.cert, key: renewed.key })
-    t.is(await presented(tlsPort, 'shop.example.org'), 'renewed.example.org')
-    t.is((await admin('GET', '/ssls/shop')).body.value?.key, undefined)
-    t.is((await admin('PUT', '/ssls/bad', { sni: 'x.org', cert: shop.cert, key: wild.key })).status, 400)
-    t.is((await admin('PUT', '/ssls/bad', { cert: shop.cert, key: shop.key })).status, 400)
-    await admin('DELETE', '/ssls/shop')
-    t.is(await presented(tlsPort, 'shop.example.org'), '*.example.org')
-  })
-
-  test(`a client that names nobody gets the certificate of fallback_sni, and the new one after a change, on ${transport}`, async (t) => {
-    const { issue } = authority(t)
-    const { tlsPort: port, put } = await tlsGateway(t, { transport, fallbackSni: 'shop.example.org' })
-    t.is(await presented(port, ''), undefined)
-    const [first, second] = [issue('shop.example.org'), issue('renewed.example.org')]
-    await put('/ssls/1', { sni: 'shop.example.org', cert: first.cert, key: first.key })
-    t.is(await presented(port, ''), 'shop.example.org')
-    await put('/ssls/1', { sni: 'shop.example.org', cert: second.cert, key: second.key })
-    t.is(await presented(port, ''), 'renewed.example.org')
-    // wrk and others send an address as a name.
-    const asked = ['-connect', `127.0.0.1:${port}`, '-servername', '127.0.0.1']
-    const shown = async () =>
-      (await run('sh', ['-c', 'openssl s_client "$@" </dev/null', 'sh', ...asked])).stdout
-    t.regex(await shown(), /CN ?= ?renewed\.example\.org/)
-    await put('/ssls/2', { sni: '127.0.0.1', cert: first.cert, key: first.key })
-    t.regex(await shown(), /CN ?= ?shop\.example\.org/)
-    await put('/ssls/1', {
-      sni: 'shop.example.org',
-      cert: second.cert,
-      key: second.key,
-      client: { ca: first.cert },
-    })
-    // TLS 1.3 lets a client think for a moment that it has been taken.
-    await t.throwsAsync(run('curl', ['-sSk', '--max-time', '20', `https://127.0.0.1:${port}/`]))
-  })
-
-  test(`mTLS: a certificate of the right authority opens the name, and only that name, on ${transport}`, async (t) => {
-    const ours = authority(t)
-    const theirs = authority(t)
-    const backend = await httpBackend(t)
-    const { tlsPort, put } = await tlsGateway(t, { transport })
-    const server = ours.issue('secret.example.org')
-    const open = ours.issue('open.example.org')
-    await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
-    await put('/ssls/1', {
-      sni: 'secret.example.org',
-      cert: server.cert,
-      key: server.key,
-      client: { ca: ours.ca },
-    })
-    await put('/ssls/2', { sni: 'open.example.org', cert: open.cert, key: open.key })
-    const url = `https://secret.example.org:${tlsPort}/`
-    const good = ours.issue('client')
-    const bad = theirs.issue('client')
-    const withCertificate = ({ certFile, keyFile }: typeof good) => [
-      '--cert',
-      certFile,
-      '--key',
-      keyFile,
-      '--cacert',
-      ours.caFile,
-    ]
-    for (const version of ['--http1.1', '--http2']) {
-      t.is((await curl(tlsPort, 'secret.example.org', version, ...withCertificate(good), url)).status, 200)
-      await t.throwsAsync(curl(tlsPort, 'secret.example.org', version, ...withCertificate(bad), url))
-      await t.throwsAsync(curl(tlsPort, 'secret.example.org', version, '--cacert', ours.caFile, url))
-      // A handshake for an open name does not lead to the protected one by its Host.
-      const other = `https://open.example.org:${tlsPort}/`
-      const sneaky = await curl(
+  test.serial(
+    `certificates by server name: exact before wildcard, one label deep, changed without a restart, on ${transport}`,
+    async (t) => {
+      const { issue, caFile } = authority(t)
+      const backend = await httpBackend(t)
+      const { tlsPort, put, admin } = await tlsGateway(t, { transport })
+      const [shop, wild, renewed] = [
+        issue('shop.example.org'),
+        issue('*.example.org'),
+        issue('renewed.example.org'),
+      ]
+      await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
+      t.is(await presented(tlsPort, 'shop.example.org'), undefined)
+      await put('/ssls/shop', { snis: ['shop.example.org'], cert: shop.cert, key: shop.key })
+      await put('/ssls/wild', { sni: '*.example.org', cert: wild.cert, key: wild.key })
+      t.is(await presented(tlsPort, 'shop.example.org'), 'shop.example.org')
+      t.is(await presented(tlsPort, 'other.example.org'), '*.example.org')
+      t.is(await presented(tlsPort, 'a.b.example.org'), undefined)
+      const answer = await curl(
         tlsPort,
-        'open.example.org',
-        version,
+        'shop.example.org',
+        '--http1.1',
+        '--cacert',
+        caFile,
+        `https://shop.example.org:${tlsPort}/echo`,
+        '-d',
+        'hello',
+      )
+      t.is(answer.status, 200)
+      t.true(answer.body.startsWith('hello'))
+      t.is(backend.seen[0]?.headers['x-forwarded-proto'], 'https')
+      await put('/ssls/shop', { snis: ['shop.example.org'], cert: renewed.cert, key: renewed.key })
+      t.is(await presented(tlsPort, 'shop.example.org'), 'renewed.example.org')
+      t.is((await admin('GET', '/ssls/shop')).body.value?.key, undefined)
+      t.is((await admin('PUT', '/ssls/bad', { sni: 'x.org', cert: shop.cert, key: wild.key })).status, 400)
+      t.is((await admin('PUT', '/ssls/bad', { cert: shop.cert, key: shop.key })).status, 400)
+      await admin('DELETE', '/ssls/shop')
+      t.is(await presented(tlsPort, 'shop.example.org'), '*.example.org')
+    },
+  )
+
+  test.serial(
+    `a client that names nobody gets the certificate of fallback_sni, and the new one after a change, on ${transport}`,
+    async (t) => {
+      const { issue } = authority(t)
+      const { tlsPort: port, put } = await tlsGateway(t, { transport, fallbackSni: 'shop.example.org' })
+      t.is(await presented(port, ''), undefined)
+      const [first, second] = [issue('shop.example.org'), issue('renewed.example.org')]
+      await put('/ssls/1', { sni: 'shop.example.org', cert: first.cert, key: first.key })
+      t.is(await presented(port, ''), 'shop.example.org')
+      await put('/ssls/1', { sni: 'shop.example.org', cert: second.cert, key: second.key })
+      t.is(await presented(port, ''), 'renewed.example.org')
+      // wrk and others send an address as a name.
+      const asked = ['-connect', `127.0.0.1:${port}`, '-servername', '127.0.0.1']
+      const shown = async () =>
+        (await run('sh', ['-c', 'openssl s_client "$@" </dev/null', 'sh', ...asked])).stdout
+      t.regex(await shown(), /CN ?= ?renewed\.example\.org/)
+      await put('/ssls/2', { sni: '127.0.0.1', cert: first.cert, key: first.key })
+      t.regex(await shown(), /CN ?= ?shop\.example\.org/)
+      await put('/ssls/1', {
+        sni: 'shop.example.org',
+        cert: second.cert,
+        key: second.key,
+        client: { ca: first.cert },
+      })
+      // TLS 1.3 lets a client think for a moment that it has been taken.
+      await t.throwsAsync(run('curl', ['-sSk', '--max-time', '20', `https://127.0.0.1:${port}/`]))
+    },
+  )
+
+  test.serial(
+    `mTLS: a certificate of the right authority opens the name, and only that name, on ${transport}`,
+    async (t) => {
+      const ours = authority(t)
+      const theirs = authority(t)
+      const backend = await httpBackend(t)
+      const { tlsPort, put } = await tlsGateway(t, { transport })
+      const server = ours.issue('secret.example.org')
+      const open = ours.issue('open.example.org')
+      await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
+      await put('/ssls/1', {
+        sni: 'secret.example.org',
+        cert: server.cert,
+        key: server.key,
+        client: { ca: ours.ca },
+      })
+      await put('/ssls/2', { sni: 'open.example.org', cert: open.cert, key: open.key })
+      const url = `https://secret.example.org:${tlsPort}/`
+      const good = ours.issue('client')
+      const bad = theirs.issue('client')
+      const withCertificate = ({ certFile, keyFile }: typeof good) => [
+        '--cert',
+        certFile,
+        '--key',
+        keyFile,
         '--cacert',
         ours.caFile,
-        '-H',
-        'Host: secret.example.org',
-        other,
-      )
-      t.is(sneaky.status, 400)
-      t.is((await curl(tlsPort, 'open.example.org', version, '--cacert', ours.caFile, other)).status, 200)
-    }
-  })
-
-  test(`mTLS with paths that need none: a request without a good certificate gets only those, on ${transport}`, async (t) => {
-    const ours = authority(t)
-    const theirs = authority(t)
-    const backend = await httpBackend(t)
-    const { tlsPort, put, admin } = await tlsGateway(t, { transport })
-    const { cert, key } = ours.issue('secret.example.org')
-    await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
-    const client = { ca: ours.ca, skip_mtls_uri_regex: ['^/open/', '^/health$'] }
-    await put('/ssls/1', { sni: 'secret.example.org', cert, key, client })
-    const good = ours.issue('client')
-    const bad = theirs.issue('client')
-    for (const version of ['--http1.1', '--http2']) {
-      const status = async (path: string, ...more: string[]) => {
-        const url = `https://secret.example.org:${tlsPort}${path}`
-        const flags = ['--path-as-is', '--cacert', ours.caFile, ...more]
-        return (await curl(tlsPort, 'secret.example.org', version, ...flags, url)).status
+      ]
+      for (const version of ['--http1.1', '--http2']) {
+        t.is((await curl(tlsPort, 'secret.example.org', version, ...withCertificate(good), url)).status, 200)
+        await t.throwsAsync(curl(tlsPort, 'secret.example.org', version, ...withCertificate(bad), url))
+        await t.throwsAsync(curl(tlsPort, 'secret.example.org', version, '--cacert', ours.caFile, url))
+        // A handshake for an open name does not lead to the protected one by its Host.
+        const other = `https://open.example.org:${tlsPort}/`
+        const sneaky = await curl(
+          tlsPort,
+          'open.example.org',
+          version,
+          '--cacert',
+          ours.caFile,
+          '-H',
+          'Host: secret.example.org',
+          other,
+        )
+        t.is(sneaky.status, 400)
+        t.is((await curl(tlsPort, 'open.example.org', version, '--cacert', ours.caFile, other)).status, 200)
       }
-      t.is(await status('/open/x'), 200)
-      t.is(await status('/health'), 200)
-      t.is(await status('/closed'), 400)
-      t.is(await status('/open/../closed'), 400)
-      t.is(await status('/%6fpen/x'), 200)
-      t.is(await status('/closed', '--cert', good.certFile, '--key', good.keyFile), 200)
-      t.is(await status('/closed', '--cert', bad.certFile, '--key', bad.keyFile), 400)
-      t.is(await status('/open/x', '--cert', bad.certFile, '--key', bad.keyFile), 200)
-    }
-    const refused = await admin('PUT', '/ssls/2', {
-      sni: 'x.example.org',
-      cert,
-      key,
-      client: { ca: ours.ca, skip_mtls_uri_regex: ['('] },
-    })
-    t.is(refused.status, 400)
-  })
+    },
+  )
+
+  test.serial(
+    `mTLS with paths that need none: a request without a good certificate gets only those, on ${transport}`,
+    async (t) => {
+      const ours = authority(t)
+      const theirs = authority(t)
+      const backend = await httpBackend(t)
+      const { tlsPort, put, admin } = await tlsGateway(t, { transport })
+      const { cert, key } = ours.issue('secret.example.org')
+      await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
+      const client = { ca: ours.ca, skip_mtls_uri_regex: ['^/open/', '^/health$'] }
+      await put('/ssls/1', { sni: 'secret.example.org', cert, key, client })
+      const good = ours.issue('client')
+      const bad = theirs.issue('client')
+      for (const version of ['--http1.1', '--http2']) {
+        const status = async (path: string, ...more: string[]) => {
+          const url = `https://secret.example.org:${tlsPort}${path}`
+          const flags = ['--path-as-is', '--cacert', ours.caFile, ...more]
+          return (await curl(tlsPort, 'secret.example.org', version, ...flags, url)).status
+        }
+        t.is(await status('/open/x'), 200)
+        t.is(await status('/health'), 200)
+        t.is(await status('/closed'), 400)
+        t.is(await status('/open/../closed'), 400)
+        t.is(await status('/%6fpen/x'), 200)
+        t.is(await status('/closed', '--cert', good.certFile, '--key', good.keyFile), 200)
+        t.is(await status('/closed', '--cert', bad.certFile, '--key', bad.keyFile), 400)
+        t.is(await status('/open/x', '--cert', bad.certFile, '--key', bad.keyFile), 200)
+      }
+      const refused = await admin('PUT', '/ssls/2', {
+        sni: 'x.example.org',
+        cert,
+        key,
+        client: { ca: ours.ca, skip_mtls_uri_regex: ['('] },
+      })
+      t.is(refused.status, 400)
+    },
+  )
 }
 
 for (const transport of ['net', 'raw'] as const) {
-  test(`who the client is and what was agreed on are variables, on ${transport}`, async (t) => {
+  test.serial(`who the client is and what was agreed on are variables, on ${transport}`, async (t) => {
     const { issue, ca, caFile } = authority(t)
     const backend = await httpBackend(t)
     const { tlsPort, put } = await tlsGateway(t, { transport })
@@ -254,122 +268,128 @@ for (const transport of ['net', 'raw'] as const) {
   })
 }
 
-test('HTTP/2: requests side by side, bodies both ways, HEAD, an upload without a length, a refusal', async (t) => {
-  const { issue, ca } = authority(t)
-  const backend = await httpBackend(t)
-  const { tlsPort, put } = await tlsGateway(t)
-  const pair = issue('h2.example.org')
-  await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
-  await put('/ssls/1', { sni: 'h2.example.org', cert: pair.cert, key: pair.key })
-  const session = http2.connect(`https://h2.example.org:${tlsPort}`, {
-    ca,
-    host: '127.0.0.1',
-    servername: 'h2.example.org',
-  })
-  t.teardown(() => session.destroy())
-  const ask = (headers: http2.OutgoingHttpHeaders, body?: Buffer) =>
-    new Promise<{ status: number; headers: http2.IncomingHttpHeaders; body: Buffer }>((resolve, reject) => {
-      const stream = session.request(headers, { endStream: body === undefined })
-      const pieces: Buffer[] = []
-      let got: http2.IncomingHttpHeaders = {}
-      stream.on('response', (one) => {
-        got = one
-      })
-      stream.on('data', (chunk: Buffer) => pieces.push(chunk))
-      stream.on('end', () =>
-        resolve({ status: Number(got[':status']), headers: got, body: Buffer.concat(pieces) }),
-      )
-      stream.on('error', reject)
-      if (body !== undefined) stream.end(body)
+test.serial(
+  'HTTP/2: requests side by side, bodies both ways, HEAD, an upload without a length, a refusal',
+  async (t) => {
+    const { issue, ca } = authority(t)
+    const backend = await httpBackend(t)
+    const { tlsPort, put } = await tlsGateway(t)
+    const pair = issue('h2.example.org')
+    await put('/routes/1', { uri: '/*', upstream: { nodes: { [`127.0.0.1:${backend.port}`]: 1 } } })
+    await put('/ssls/1', { sni: 'h2.example.org', cert: pair.cert, key: pair.key })
+    const session = http2.connect(`https://h2.example.org:${tlsPort}`, {
+      ca,
+      host: '127.0.0.1',
+      servername: 'h2.example.org',
     })
-  const large = Buffer.alloc(3_000_000, 'abcdefgh')
-  const [plain, head, echoed, sized, refused] = await Promise.all([
-    ask({ ':path': '/a?b=c', cookie: ['a=1', 'b=2'], te: 'trailers' }),
-    ask({ ':path': '/a', ':method': 'HEAD' }),
-    ask({ ':path': '/echo', ':method': 'POST' }, large),
-    ask({ ':path': '/echo', ':method': 'POST', 'content-length': 5 }, Buffer.from('hello')),
-    ask({ ':path': '/%zz' }),
-  ])
-  t.is(plain.status, 200)
-  const seen = JSON.parse(plain.body.toString()) as { url: string; headers: Record<string, string> }
-  t.is(seen.url, '/a?b=c')
-  t.is(seen.headers.host, `h2.example.org:${tlsPort}`)
-  t.is(seen.headers.cookie, 'a=1; b=2')
-  t.is(seen.headers.te, undefined)
-  t.is(plain.headers.server, 'Plexus')
-  t.deepEqual([head.status, head.body.length], [200, 0])
-  t.true(echoed.body.equals(large))
-  t.is(sized.body.toString(), 'hello')
-  t.is(refused.status, 400)
-})
+    t.teardown(() => session.destroy())
+    const ask = (headers: http2.OutgoingHttpHeaders, body?: Buffer) =>
+      new Promise<{ status: number; headers: http2.IncomingHttpHeaders; body: Buffer }>((resolve, reject) => {
+        const stream = session.request(headers, { endStream: body === undefined })
+        const pieces: Buffer[] = []
+        let got: http2.IncomingHttpHeaders = {}
+        stream.on('response', (one) => {
+          got = one
+        })
+        stream.on('data', (chunk: Buffer) => pieces.push(chunk))
+        stream.on('end', () =>
+          resolve({ status: Number(got[':status']), headers: got, body: Buffer.concat(pieces) }),
+        )
+        stream.on('error', reject)
+        if (body !== undefined) stream.end(body)
+      })
+    const large = Buffer.alloc(3_000_000, 'abcdefgh')
+    const [plain, head, echoed, sized, refused] = await Promise.all([
+      ask({ ':path': '/a?b=c', cookie: ['a=1', 'b=2'], te: 'trailers' }),
+      ask({ ':path': '/a', ':method': 'HEAD' }),
+      ask({ ':path': '/echo', ':method': 'POST' }, large),
+      ask({ ':path': '/echo', ':method': 'POST', 'content-length': 5 }, Buffer.from('hello')),
+      ask({ ':path': '/%zz' }),
+    ])
+    t.is(plain.status, 200)
+    const seen = JSON.parse(plain.body.toString()) as { url: string; headers: Record<string, string> }
+    t.is(seen.url, '/a?b=c')
+    t.is(seen.headers.host, `h2.example.org:${tlsPort}`)
+    t.is(seen.headers.cookie, 'a=1; b=2')
+    t.is(seen.headers.te, undefined)
+    t.is(plain.headers.server, 'Plexus')
+    t.deepEqual([head.status, head.body.length], [200, 0])
+    t.true(echoed.body.equals(large))
+    t.is(sized.body.toString(), 'hello')
+    t.is(refused.status, 400)
+  },
+)
 
-test('upstreams with scheme https get TLS with the name of the Host sent; mTLS towards them', async (t) => {
-  const { issue, ca } = authority(t)
-  const server = issue('backend.example.org')
-  const client = issue('gateway')
-  const names: (string | false | undefined)[] = []
-  const backend = https.createServer(
-    { cert: server.cert, key: server.key, ca, requestCert: true, rejectUnauthorized: false },
-    (request, response) => {
-      const socket = request.socket as tls.TLSSocket
-      names.push(socket.servername ?? undefined)
-      response.end(socket.authorized ? 'known' : 'unknown')
-    },
-  )
-  await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    backend.closeAllConnections()
-    backend.close()
-  })
-  const { put, url, admin } = await testGateway(t)
-  const node = { [`127.0.0.1:${(backend.address() as AddressInfo).port}`]: 1 }
-  const upstream = {
-    scheme: 'https',
-    nodes: node,
-    pass_host: 'rewrite',
-    upstream_host: 'backend.example.org',
-  }
-  await put('/routes/1', { uri: '/plain', upstream })
-  await put('/routes/2', {
-    uri: '/mutual',
-    upstream: { ...upstream, tls: { client_cert: client.cert, client_key: client.key } },
-  })
-  t.is(await (await fetch(`${url}/plain`)).text(), 'unknown')
-  t.is(await (await fetch(`${url}/mutual`)).text(), 'known')
-  t.deepEqual(names, ['backend.example.org', 'backend.example.org'])
-  let handshakes = 0
-  backend.on('secureConnection', () => handshakes++)
-  await put('/routes/2', {
-    uri: '/mutual',
-    upstream: { ...upstream, retries: 3, tls: { client_cert: client.cert, client_key: client.key } },
-  })
-  t.is(await (await fetch(`${url}/mutual`)).text(), 'known')
-  t.is(handshakes, 0, 'another setting is no reason for another connection')
+test.serial(
+  'upstreams with scheme https get TLS with the name of the Host sent; mTLS towards them',
+  async (t) => {
+    const { issue, ca } = authority(t)
+    const server = issue('backend.example.org')
+    const client = issue('gateway')
+    const names: (string | false | undefined)[] = []
+    const backend = https.createServer(
+      { cert: server.cert, key: server.key, ca, requestCert: true, rejectUnauthorized: false },
+      (request, response) => {
+        const socket = request.socket as tls.TLSSocket
+        names.push(socket.servername ?? undefined)
+        response.end(socket.authorized ? 'known' : 'unknown')
+      },
+    )
+    await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve))
+    t.teardown(() => {
+      backend.closeAllConnections()
+      backend.close()
+    })
+    const { put, url, admin } = await testGateway(t)
+    const node = { [`127.0.0.1:${(backend.address() as AddressInfo).port}`]: 1 }
+    const upstream = {
+      scheme: 'https',
+      nodes: node,
+      pass_host: 'rewrite',
+      upstream_host: 'backend.example.org',
+    }
+    await put('/routes/1', { uri: '/plain', upstream })
+    await put('/routes/2', {
+      uri: '/mutual',
+      upstream: { ...upstream, tls: { client_cert: client.cert, client_key: client.key } },
+    })
+    t.is(await (await fetch(`${url}/plain`)).text(), 'unknown')
+    t.is(await (await fetch(`${url}/mutual`)).text(), 'known')
+    t.deepEqual(names, ['backend.example.org', 'backend.example.org'])
+    let handshakes = 0
+    backend.on('secureConnection', () => handshakes++)
+    await put('/routes/2', {
+      uri: '/mutual',
+      upstream: { ...upstream, retries: 3, tls: { client_cert: client.cert, client_key: client.key } },
+    })
+    t.is(await (await fetch(`${url}/mutual`)).text(), 'known')
+    t.is(handshakes, 0, 'another setting is no reason for another connection')
 
-  const named = { ...upstream, tls: { client_cert_id: 'gateway' } }
-  const refused = async () => String((await admin('PUT', '/upstreams/1', named)).body.error_msg)
-  t.is(await refused(), 'failed to fetch ssl info by ssl id [gateway], response code: 404')
-  await put('/ssls/gateway', { sni: 'gateway', cert: client.cert, key: client.key })
-  t.is(await refused(), 'failed to fetch ssl info by ssl id [gateway], wrong ssl type')
-  await put('/ssls/gateway', { type: 'client', cert: client.cert, key: client.key })
-  await put('/upstreams/1', named)
-  await put('/routes/3', { uri: '/named', upstream_id: '1' })
-  const asked = async (path: string) => {
-    const answer = await fetch(url + path)
-    return answer.status === 200 ? answer.text() : answer.status
-  }
-  t.is(await asked('/named'), 'known')
-  const stranger = authority(t).issue('gateway')
-  await put('/ssls/gateway', { type: 'client', cert: stranger.cert, key: stranger.key })
-  t.is(await asked('/named'), 'unknown')
-  await admin('DELETE', '/ssls/gateway')
-  t.is(await asked('/named'), 502)
+    const named = { ...upstream, tls: { client_cert_id: 'gateway' } }
+    const refused = async () => String((await admin('PUT', '/upstreams/1', named)).body.error_msg)
+    t.is(await refused(), 'failed to fetch ssl info by ssl id [gateway], response code: 404')
+    await put('/ssls/gateway', { sni: 'gateway', cert: client.cert, key: client.key })
+    t.is(await refused(), 'failed to fetch ssl info by ssl id [gateway], wrong ssl type')
+    await put('/ssls/gateway', { type: 'client', cert: client.cert, key: client.key })
+    await put('/upstreams/1', named)
+    await put('/routes/3', { uri: '/named', upstream_id: '1' })
+    const asked = async (path: string) => {
+      const answer = await fetch(url + path)
+      return answer.status === 200 ? answer.text() : answer.status
+    }
+    t.is(await asked('/named'), 'known')
+    const stranger = authority(t).issue('gateway')
+    await put('/ssls/gateway', { type: 'client', cert: stranger.cert, key: stranger.key })
+    t.is(await asked('/named'), 'unknown')
+    await admin('DELETE', '/ssls/gateway')
+    t.is(await asked('/named'), 502)
 
-  const kept = { client_cert: '$env://PLEXUS_TEST_CERT', client_key: '$env://PLEXUS_TEST_KEY' }
-  await put('/routes/4', { uri: '/kept', upstream: { ...upstream, tls: kept } })
-  t.is(await asked('/kept'), 503)
-  process.env.PLEXUS_TEST_CERT = client.cert
-  process.env.PLEXUS_TEST_KEY = client.key
-  await put('/routes/4', { uri: '/kept', upstream: { ...upstream, tls: kept } })
-  t.is(await asked('/kept'), 'known')
-})
+    const kept = { client_cert: '$env://PLEXUS_TEST_CERT', client_key: '$env://PLEXUS_TEST_KEY' }
+    await put('/routes/4', { uri: '/kept', upstream: { ...upstream, tls: kept } })
+    t.is(await asked('/kept'), 503)
+    process.env.PLEXUS_TEST_CERT = client.cert
+    process.env.PLEXUS_TEST_KEY = client.key
+    await put('/routes/4', { uri: '/kept', upstream: { ...upstream, tls: kept } })
+    t.is(await asked('/kept'), 'known')
+  },
+)
