@@ -36,8 +36,6 @@ export class RequestContext {
   upstreamMethod: string
   upstreamTarget: string
   upstreamHost: string | undefined
-  /** In the traffic metrics already: by a global rule, when the route asks for it as well. */
-  counted = false
   /** Plugins that do not run any more, as another one did their part. */
   skippedPlugins: Set<string> | undefined
   /** Chosen by traffic-split: an object of the Admin API's form, or an id. */

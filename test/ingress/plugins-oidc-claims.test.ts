@@ -79,7 +79,8 @@ test('openid-connect: a session permits what was granted and ends when it was to
     t.regex(String(answer.body.error_msg), message)
   }
   const secretless = { client_secret: undefined }
-  t.is((await admin('PUT', '/routes/3', route({ ...secretless, use_pkce: true }))).status, 201)
+  const unused = { dpop: { private_key: 'k' }, client_rsa_private_key: 'k' }
+  t.is((await admin('PUT', '/routes/3', route({ ...secretless, ...unused, use_pkce: true }))).status, 201)
   t.is(
     (await admin('PUT', '/routes/4', route({ ...secretless, bearer_only: true, use_jwks: true }))).status,
     201,

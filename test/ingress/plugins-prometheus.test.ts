@@ -34,7 +34,8 @@ test('prometheus: whose answers they were, labels of an operator, labels left ou
   await put('/routes/several', {
     uris: ['/a/*', '/b/*'],
     hosts: ['x.example', '127.0.0.1'],
-    plugins: { ...plugins, mocking: { response_example: 'x' } },
+    name: 'by name',
+    plugins: { prometheus: { prefer_name: true }, mocking: { response_example: 'x' } },
   })
   await fetch(`${url}/b/1`).then((response) => response.text())
   const line = async (start: string) =>
@@ -48,9 +49,9 @@ test('prometheus: whose answers they were, labels of an operator, labels left ou
   t.deepEqual(await statuses('served'), ['upstream red 1', 'upstream  1'])
   t.deepEqual(await statuses('dead'), ['nginx red 1'])
   t.deepEqual(await statuses('own'), ['apisix red 1'])
-  const several = (await line('apisix_http_status')).filter((one) => one.includes('several'))
+  const several = (await line('apisix_http_status')).filter((one) => one.includes('b/*'))
   t.is(several.length, 1)
-  t.regex(several[0] ?? '', /matched_uri="\/b\/\*",matched_host="127.0.0.1".*\} 1$/)
+  t.regex(several[0] ?? '', /route="by name",.*matched_uri="\/b\/\*",matched_host="127.0.0.1".*\} 1$/)
   const buckets = (await line('apisix_http_latency_bucket{type="request",route="served"')).join('\n')
   t.deepEqual(
     [...buckets.matchAll(/le="([^"]+)"/g)].map(([, bound]) => bound),

@@ -34,7 +34,7 @@ async function load(conf: OidcConf): Promise<Machinery> {
 export const openidConnect: Plugin = {
   name: 'openid-connect',
   priority: 2599,
-  encryptFields: ['client_secret', 'session.secret'],
+  encryptFields: ['client_secret', 'session.secret', 'client_rsa_private_key', 'dpop.private_key'],
   schema: OIDC_SCHEMA,
   check(conf) {
     // Without a secret anybody could make sessions; with one of ours they would end with the process.

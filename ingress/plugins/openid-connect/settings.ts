@@ -65,6 +65,7 @@ export const OIDC_SCHEMA: Schema = {
   properties: {
     client_id: { type: 'string' },
     client_secret: { type: 'string' },
+    client_rsa_private_key: { type: 'string' },
     discovery: { type: 'string', pattern: '^https?://' },
     realm: { type: 'string', default: 'apisix' },
     scope: { type: 'string', default: 'openid' },
@@ -124,6 +125,8 @@ export const OIDC_SCHEMA: Schema = {
     use_nonce: flag(true),
     renew_access_token_on_expiry: flag(true),
     authorization_params: { type: 'object' },
+    par: { type: 'object' },
+    dpop: { type: 'object' },
     ssl_verify: flag(true),
     timeout: { type: 'integer', minimum: 1, default: 3 },
   },
@@ -131,7 +134,7 @@ export const OIDC_SCHEMA: Schema = {
 }
 
 /** Options of APISIX's that change what is let in or whom is talked to, and that are not here: refused, not ignored. */
-const ABSENT = ['par', 'dpop', 'proxy_opts', 'introspection_addon_headers', 'client_rsa_private_key']
+const ABSENT = ['proxy_opts', 'introspection_addon_headers']
 const ABSENT_FLAGS = [
   'accept_none_alg',
   'force_reauthorize',
@@ -141,6 +144,10 @@ const ABSENT_FLAGS = [
 
 /** A sentence about an option that would be ignored. */
 export function checkAbsent(conf: JsonObject): string | undefined {
-  const name = ABSENT.find((one) => conf[one] !== undefined) ?? ABSENT_FLAGS.find((one) => conf[one] === true)
+  const enabled = (one: string) => (conf[one] as JsonObject | undefined)?.enabled === true
+  const name =
+    ABSENT.find((one) => conf[one] !== undefined) ??
+    ABSENT_FLAGS.find((one) => conf[one] === true) ??
+    ['par', 'dpop'].find(enabled)
   return name === undefined ? undefined : `${name} is not supported`
 }

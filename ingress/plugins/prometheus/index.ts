@@ -32,6 +32,12 @@ function matchedBy({ match: { uris, hosts } }: CompiledRoute, context: RequestCo
   }
 }
 
+/** Its own settings are the ones that count then, not a global rule's. */
+function countsItself(route: CompiledRoute | undefined): boolean {
+  const conf = route?.plugins.prometheus as { readonly _meta?: { readonly disable?: boolean } } | undefined
+  return conf !== undefined && conf._meta?.disable !== true
+}
+
 /** Counts the requests of a route under apisix_* names. */
 export const prometheus: Plugin = {
   name: 'prometheus',
@@ -44,6 +50,7 @@ export const prometheus: Plugin = {
     const preferName = conf.prefer_name === true
     const named = (id: string | number | undefined, name: string | undefined) =>
       String((preferName ? (name ?? id) : id) ?? '')
+    const isGlobal = environment.owner === 'global_rules'
     const noRoute = {}
     const remembered = new WeakMap<object, Map<string, TrafficSeries>>()
 
@@ -77,8 +84,7 @@ export const prometheus: Plugin = {
     }
     return {
       log(context) {
-        if (context.counted) return
-        context.counted = true
+        if (isGlobal && countsItself(context.route)) return
         const { exchange } = context
         const series = seriesOf(context)
         series.countStatus(exchange.status, sourceOf(context))
