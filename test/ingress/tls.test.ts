@@ -1,8 +1,6 @@
 import { execFile } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import http2 from 'node:http2'
-import https from 'node:https'
-import type { AddressInfo } from 'node:net'
 import tls from 'node:tls'
 import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
@@ -317,79 +315,5 @@ test.serial(
     t.true(echoed.body.equals(large))
     t.is(sized.body.toString(), 'hello')
     t.is(refused.status, 400)
-  },
-)
-
-test.serial(
-  'upstreams with scheme https get TLS with the name of the Host sent; mTLS towards them',
-  async (t) => {
-    const { issue, ca } = authority(t)
-    const server = issue('backend.example.org')
-    const client = issue('gateway')
-    const names: (string | false | undefined)[] = []
-    const backend = https.createServer(
-      { cert: server.cert, key: server.key, ca, requestCert: true, rejectUnauthorized: false },
-      (request, response) => {
-        const socket = request.socket as tls.TLSSocket
-        names.push(socket.servername ?? undefined)
-        response.end(socket.authorized ? 'known' : 'unknown')
-      },
-    )
-    await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve))
-    t.teardown(() => {
-      backend.closeAllConnections()
-      backend.close()
-    })
-    const { put, url, admin } = await testGateway(t)
-    const node = { [`127.0.0.1:${(backend.address() as AddressInfo).port}`]: 1 }
-    const upstream = {
-      scheme: 'https',
-      nodes: node,
-      pass_host: 'rewrite',
-      upstream_host: 'backend.example.org',
-    }
-    await put('/routes/1', { uri: '/plain', upstream })
-    await put('/routes/2', {
-      uri: '/mutual',
-      upstream: { ...upstream, tls: { client_cert: client.cert, client_key: client.key } },
-    })
-    t.is(await (await fetch(`${url}/plain`)).text(), 'unknown')
-    t.is(await (await fetch(`${url}/mutual`)).text(), 'known')
-    t.deepEqual(names, ['backend.example.org', 'backend.example.org'])
-    let handshakes = 0
-    backend.on('secureConnection', () => handshakes++)
-    await put('/routes/2', {
-      uri: '/mutual',
-      upstream: { ...upstream, retries: 3, tls: { client_cert: client.cert, client_key: client.key } },
-    })
-    t.is(await (await fetch(`${url}/mutual`)).text(), 'known')
-    t.is(handshakes, 0, 'another setting is no reason for another connection')
-
-    const named = { ...upstream, tls: { client_cert_id: 'gateway' } }
-    const refused = async () => String((await admin('PUT', '/upstreams/1', named)).body.error_msg)
-    t.is(await refused(), 'failed to fetch ssl info by ssl id [gateway], response code: 404')
-    await put('/ssls/gateway', { sni: 'gateway', cert: client.cert, key: client.key })
-    t.is(await refused(), 'failed to fetch ssl info by ssl id [gateway], wrong ssl type')
-    await put('/ssls/gateway', { type: 'client', cert: client.cert, key: client.key })
-    await put('/upstreams/1', named)
-    await put('/routes/3', { uri: '/named', upstream_id: '1' })
-    const asked = async (path: string) => {
-      const answer = await fetch(url + path)
-      return answer.status === 200 ? answer.text() : answer.status
-    }
-    t.is(await asked('/named'), 'known')
-    const stranger = authority(t).issue('gateway')
-    await put('/ssls/gateway', { type: 'client', cert: stranger.cert, key: stranger.key })
-    t.is(await asked('/named'), 'unknown')
-    await admin('DELETE', '/ssls/gateway')
-    t.is(await asked('/named'), 502)
-
-    const kept = { client_cert: '$env://PLEXUS_TEST_CERT', client_key: '$env://PLEXUS_TEST_KEY' }
-    await put('/routes/4', { uri: '/kept', upstream: { ...upstream, tls: kept } })
-    t.is(await asked('/kept'), 503)
-    process.env.PLEXUS_TEST_CERT = client.cert
-    process.env.PLEXUS_TEST_KEY = client.key
-    await put('/routes/4', { uri: '/kept', upstream: { ...upstream, tls: kept } })
-    t.is(await asked('/kept'), 'known')
   },
 )
