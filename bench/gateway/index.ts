@@ -26,7 +26,7 @@ const seconds = Number(process.env['BENCH_SECONDS'] ?? 4)
 /** Only rows whose name contains this. */
 const wanted = process.env['BENCH_ROWS'] ?? ''
 const warmUp = Number(process.env['BENCH_WARMUP'] ?? 8)
-const warm = new Set<Contender>()
+const warm = new Set<string>()
 const targets = { backend: 19_800, sockets: 19_799, grpc: 19_796 }
 const admin = { plexus: 19_797, 'plexus-2': 19_798 }
 const names: readonly Contender[] = [
@@ -205,10 +205,11 @@ async function measure(
           headers: [...requestHeaders, ...(row.plexusHeaders ?? [])],
         }
       : row.load
-  // A compiler that learns while it runs gets the time once, everybody a second before each row.
+  // A compiler that learns while it runs gets the time once, for connections that end once more; everybody a second per row.
   for (const name of row.contenders) {
-    await run(loadOf(name), portsOf(name), { seconds: warm.has(name) ? 1 : warmUp, message })
-    warm.add(name)
+    const learned = `${name} ${row.load.close ?? false}`
+    await run(loadOf(name), portsOf(name), { seconds: warm.has(learned) ? 1 : warmUp, message })
+    warm.add(learned)
   }
   for (let round = 0; round < rounds; round += 1) {
     for (const name of row.contenders) {

@@ -21,6 +21,8 @@ const CIPHERS = [
   ...['ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'],
   ...['DHE-RSA-AES128-GCM-SHA256', 'DHE-RSA-AES256-GCM-SHA384'],
 ].join(':')
+/** OpenSSL 3 speaks TLS 1.1, which has no better hash than SHA-1, only where it is told to be content with little. */
+const OLD_CIPHERS = ':ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:@SECLEVEL=0'
 /** The server's order counts, except for clients that want ChaCha20 most: those without instructions for AES. */
 const ORDER = constants.SSL_OP_CIPHER_SERVER_PREFERENCE | constants.SSL_OP_PRIORITIZE_CHACHA
 
@@ -86,7 +88,9 @@ export class ServerCredentials implements Credentials {
       key: pairs.map(({ key }) => key),
       minVersion: versions[0] ?? 'TLSv1.2',
       maxVersion: versions.at(-1) ?? 'TLSv1.3',
-      ciphers: withSuites(ciphers ?? CIPHERS),
+      ciphers: withSuites(
+        versions[0] === 'TLSv1.1' ? `${ciphers ?? CIPHERS}${OLD_CIPHERS}` : (ciphers ?? CIPHERS),
+      ),
       ...(ssl.client === undefined ? {} : { ca: ssl.client.ca }),
     }
     this.mutual = ssl.client !== undefined

@@ -188,6 +188,10 @@ test.serial(
     t.is(await ask('shop', '-tls1_2', '-cipher', 'ECDHE-ECDSA-AES256-GCM-SHA384'), 'refused')
     t.is(await ask('shop', '-tls1_3'), 'refused')
     t.is(await ask('new', '-tls1_3'), '200')
+    const old = ['-tls1_1', '-cipher', 'ALL@SECLEVEL=0']
+    t.is(await ask('shop', ...old), 'refused')
+    await put('/ssls/4', { sni: 'old.example.org', cert, key, ssl_protocols: ['TLSv1.1', 'TLSv1.2'] })
+    t.is(await ask('old', ...old), '200')
     const chosen = async (...ciphers: string[]) => {
       const port = gateway.listen[1]?.port ?? 0
       const socket = tls.connect({
