@@ -127,6 +127,11 @@ export class MessageHeaders {
     return this.#edits?.has(lowerName) ?? false
   }
 
+  isRemoved(lowerName: string): boolean {
+    const edit = this.#edits?.get(lowerName)
+    return edit !== undefined && edit.value === undefined
+  }
+
   /**
    * The field lines to send. `skip` holds the ids the engine writes itself or that are hop-by-hop; `drop` further names
    * (lower case, from the Connection field); `own` the lower-case names of edits the caller writes.

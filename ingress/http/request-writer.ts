@@ -99,12 +99,14 @@ export function writeRequestHead(exchange: Exchange, out: OutgoingRequest): stri
   else {
     const kept = (name: string) => headers.editedValue(name) || (out.trusted ? headers.get(name) : undefined)
     text += `X-Real-IP: ${headers.editedValue('x-real-ip') ?? out.clientAddress}\r\nX-Forwarded-For: ${via}\r\n`
-    // An empty field says nothing.
-    text += `X-Forwarded-Proto: ${kept('x-forwarded-proto') || out.scheme}\r\n`
-    text += `X-Forwarded-Host: ${kept('x-forwarded-host') || out.clientHost || out.host}\r\n`
-    text += `X-Forwarded-Port: ${kept('x-forwarded-port') || namedPort(out.clientHost) || out.port}\r\n`
-    const told = out.trusted ? headers.get('forwarded') : undefined
-    if (told !== undefined) text += `Forwarded: ${told}\r\n`
+    // An empty field says nothing; one that a plugin took away is not told anew.
+    const told = (name: string, lower: string, own: string | number) =>
+      headers.isRemoved(lower) ? '' : `${name}: ${kept(lower) || own}\r\n`
+    text += told('X-Forwarded-Proto', 'x-forwarded-proto', out.scheme)
+    text += told('X-Forwarded-Host', 'x-forwarded-host', out.clientHost || out.host)
+    text += told('X-Forwarded-Port', 'x-forwarded-port', namedPort(out.clientHost) || out.port)
+    const elements = out.trusted ? headers.get('forwarded') : undefined
+    if (elements !== undefined) text += `Forwarded: ${elements}\r\n`
   }
   text += headers.serialize(REQUEST_SKIP, framing.options, OWN_REQUEST_EDITS)
   if (out.upgrade !== undefined) text += `Connection: upgrade\r\nUpgrade: ${out.upgrade}\r\n`

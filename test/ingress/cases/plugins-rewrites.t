@@ -12,6 +12,25 @@ X-Who: me
 --- response_body_like
 ^(?!.*x-gone)(?!.*a-secret).*"x-both":"a-.http_cookie, me"
 
+=== TEST 2b: a field about the client that is not to be told
+--- admin
+PUT /apisix/admin/routes/1
+{"uri": "/*", "plugins": {"proxy-rewrite": {"headers": {"remove": ["X-Forwarded-Host", "X-Forwarded-Port"]}}}, "upstream": {"nodes": {"{{backend}}": 1}}}
+
+=== TEST 2c: whether the client sends it or not
+--- request
+GET /headers
+--- more_headers
+X-Forwarded-Host: client.example
+--- response_body_like
+^(?!.*x-forwarded-(host|port)).*"x-forwarded-proto":"http"
+
+=== TEST 2d: by itself
+--- request
+GET /headers
+--- response_body_like
+^(?!.*x-forwarded-(host|port)).*"x-forwarded-proto":"http"
+
 === TEST 3: a new path of variables
 --- admin
 PUT /apisix/admin/routes/1
