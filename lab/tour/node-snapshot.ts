@@ -51,9 +51,10 @@ export function openFiles(pid: number): number {
 
 /** The parts of a node that differ, in words; the lines in question go to the log. */
 export function snapshotDifferences(before: NodeSnapshot, after: NodeSnapshot): string[] {
+  const rules = after['nftables rules'] ?? []
   return Object.entries(before).flatMap(([part, lines]) => {
     const later = after[part] ?? []
-    const lost = difference(lines, later).filter((line) => !ofCollectedChain(line, later))
+    const lost = difference(lines, later).filter((line) => !ofCollectedChain(line, rules))
     const added = difference(later, lines)
     if (lost.length + added.length === 0) return []
     const example = [...lost.map((line) => `-${line}`), ...added.map((line) => `+${line}`)]
@@ -64,12 +65,19 @@ export function snapshotDifferences(before: NodeSnapshot, after: NodeSnapshot): 
 }
 
 /**
- * Whether a rule's chain is gone altogether, and may be: shared chains are made on demand and collected some seconds after
- * their last use. The kernel refuses (EBUSY) to delete a chain that an element or a rule refers to, and those are compared.
+ * Whether this is a rule of a chain that is gone altogether, and may be, or the element that led there: shared chains are made
+ * on demand and collected some seconds after their last use. The kernel refuses (EBUSY) to delete a chain that an element or
+ * a rule refers to, and what chooses among chains is compared.
  */
-function ofCollectedChain(line: string, later: readonly string[]): boolean {
-  const chain = /^\S+ \S+ \S+ shared /.exec(line)?.[0]
-  return chain !== undefined && !later.some((other) => other.startsWith(chain))
+function ofCollectedChain(line: string, laterRules: readonly string[]): boolean {
+  const chain = /^\S+ \S+ \S+ shared /.exec(line)?.[0] ?? leadsTo(line)
+  return chain !== undefined && !laterRules.some((other) => other.startsWith(chain))
+}
+
+/** How the rules of the chain begin that an element of the map of chains leads to. */
+function leadsTo(line: string): string | undefined {
+  const [, table, chain] = /^(\S+ \S+) chains .*"chain":"([^"]+)"/.exec(line) ?? []
+  return chain === undefined ? undefined : `${table} ${chain} shared `
 }
 
 function difference(list: readonly string[], minus: readonly string[]): string[] {

@@ -15,3 +15,13 @@ test('a shared chain that was collected whole is no loss; part of one, or of a b
   t.regex(snapshotDifferences(before, rules('ip t lb-1 shared  1', 'ip t nat hooked  3'))[0] ?? '', /1 lost/)
   t.regex(snapshotDifferences(before, rules('ip t lb-1 shared  1', 'ip t lb-1 shared  2'))[0] ?? '', /1 lost/)
 })
+
+test('an element that led to a collected chain is no loss; one that led to a chain still there is', (t) => {
+  const element = 'ip t chains 01000030  {"verdict":"goto","chain":"lb-1"}'
+  const before = { 'nftables elements': [element], ...rules('ip t lb-1 shared  1') }
+  t.deepEqual(snapshotDifferences(before, { 'nftables elements': [], ...rules() }), [])
+  const half = { 'nftables elements': [], ...rules('ip t lb-1 shared  1') }
+  t.regex(snapshotDifferences(before, half)[0] ?? '', /elements: 1 lost/)
+  const other = { 'nftables elements': ['ip t services 0a60  01000030'], ...rules() }
+  t.regex(snapshotDifferences(other, { 'nftables elements': [], ...rules() })[0] ?? '', /elements: 1 lost/)
+})
